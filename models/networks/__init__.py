@@ -1,0 +1,35 @@
+"""Network definitions and the table of networks that have a name on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from models.errors import UserError
+from models.networks.resnet import CifarResNet
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network on a data set: how to build it, what it is trained on, how inputs are normalised."""
+
+    build: Callable[[], nn.Module]
+    dataset: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+_CIFAR10_MEAN_STD = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+
+NETWORKS = {
+    "resnet20_cifar10": NetworkSpec(lambda: CifarResNet(depth=20, classes=10), "cifar10", *_CIFAR10_MEAN_STD),
+}
+
+
+def network_spec(name: str) -> NetworkSpec:
+    """The network called `name`; raises UserError with the known names."""
+    if name not in NETWORKS:
+        raise UserError(f"unknown network '{name}'; known: {', '.join(NETWORKS)}")
+    return NETWORKS[name]
