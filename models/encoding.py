@@ -174,11 +174,11 @@ class Encoding:
         gates = [(codes[g.op] << 28) | (g.x << 14) | g.y for g in self.gates] or [0]
         digits = [(d.bit << 16) | ((d.sign < 0) << 15) | d.shift for d in self.digits]
         parameters = [
-            ("int unsigned", "NUM_GATES", str(len(self.gates)), "gates"),
+            ("int", "NUM_GATES", str(len(self.gates)), "gates"),
             (f"logic [{len(gates)}*32-1:0]", "GATES", _words(gates, 32), "gate g at [g*32 +: 32]: type, wire x, wire y"),
-            ("int unsigned", "M", str(self.m), "product bits"),
+            ("int", "M", str(self.m), "product bits"),
             (f"logic [{self.m}*16-1:0]", "BITS", _words(self.bits, 16), "wire of product bit m at [m*16 +: 16]"),
-            ("int unsigned", "NUM_DIGITS", str(len(digits)), "signed digits of the position weights"),
+            ("int", "NUM_DIGITS", str(len(digits)), "signed digits of the position weights"),
             (
                 f"logic [{len(digits)}*32-1:0]",
                 "DIGITS",

@@ -2,7 +2,7 @@
 // all 64 AND partial products of the two's complement operands: exact
 package exact64_pkg;
   /// gates
-  localparam int unsigned NUM_GATES = 64;
+  localparam int NUM_GATES = 64;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
   localparam logic [64*32-1:0] GATES = {
     32'h0001c00f, 32'h0001c00e, 32'h0001800f, 32'h0001c00d, 32'h0001800e, 32'h0001400f,
@@ -18,7 +18,7 @@ package exact64_pkg;
     32'h0000000a, 32'h00004008, 32'h00000009, 32'h00000008
   };
   /// product bits
-  localparam int unsigned M = 64;
+  localparam int M = 64;
   /// wire of product bit m at [m*16 +: 16]
   localparam logic [64*16-1:0] BITS = {
     16'h004f, 16'h004e, 16'h004d, 16'h004c, 16'h004b, 16'h004a,
@@ -34,7 +34,7 @@ package exact64_pkg;
     16'h0013, 16'h0012, 16'h0011, 16'h0010
   };
   /// signed digits of the position weights
-  localparam int unsigned NUM_DIGITS = 64;
+  localparam int NUM_DIGITS = 64;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
   localparam logic [64*32-1:0] DIGITS = {
     32'h003f000e, 32'h003e800d, 32'h003d800d, 32'h003c800c, 32'h003b000c, 32'h003a800c,

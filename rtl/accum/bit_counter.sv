@@ -1,0 +1,44 @@
+// Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
+
+/// Counts the ones among `Rows` bits and adds a count that comes in. Combinational.
+module bit_counter #(
+    /// Bits counted.
+    parameter int Rows = 1,
+    /// Width of the counts; the parent sees that they cannot overflow.
+    parameter int CountWidth = 1,
+    /// 1: add `count_i`; 0: ignore it.
+    parameter bit Accumulate = 1'b0
+) (
+    input  logic [      Rows-1:0] bits_i,
+    input  logic [CountWidth-1:0] count_i,
+    output logic [CountWidth-1:0] count_o
+);
+  function automatic logic [CountWidth*16-1:0] heap_heights();
+    heap_heights = Accumulate ? {CountWidth{16'd1}} : '0;
+    heap_heights[15:0] = heap_heights[15:0] + 16'(Rows);
+  endfunction
+
+  localparam int NumBits = Rows + (Accumulate ? CountWidth : 0);
+  logic [NumBits-1:0] heap;
+  logic [CountWidth-1:0] row0, row1;
+
+  if (Accumulate) begin : gen_accumulate
+    // position 0 holds the rows and bit 0 of the incoming count, position k its bit k
+    assign heap = {count_i, bits_i};
+  end else begin : gen_plain
+    logic unused_count;
+    assign unused_count = ^count_i;
+    assign heap = bits_i;
+  end
+
+  compressor_tree #(
+      .Width  (CountWidth),
+      .Heights(heap_heights()),
+      .NumBits(NumBits)
+  ) u_tree (
+      .bits_i(heap),
+      .row0_o(row0),
+      .row1_o(row1)
+  );
+  assign count_o = row0 + row1;
+endmodule

@@ -1,0 +1,89 @@
+// Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
+
+/// Conventional weight-stationary processing element: psum_o = psum_i + a * w, registered.
+///
+/// A partial sum is one two's complement row (`psum0`), or with `Form` = FORM_CARRY_SAVE the sum of
+/// two rows modulo 2^OutWidth; then the column adds the rows once at its foot.
+module conv_pe #(
+    parameter int Form = encmac_pkg::FORM_WRITTEN,
+    parameter int InWidth = 16,
+    parameter int OutWidth = 16
+) (
+    input  logic                clk_i,
+    input  logic                advance_i,  // activation and partial sum move on
+    input  logic                w_shift_i,  // the weight is taken from below
+    input  logic [         7:0] a_i,
+    output logic [         7:0] a_o,
+    input  logic [         7:0] w_i,
+    output logic [         7:0] w_o,
+    input  logic [ InWidth-1:0] psum0_i,
+    input  logic [ InWidth-1:0] psum1_i,    // FORM_CARRY_SAVE only
+    output logic [OutWidth-1:0] psum0_o,
+    output logic [OutWidth-1:0] psum1_o     // FORM_CARRY_SAVE only
+);
+  logic signed [7:0] a_q, w_q;
+  assign a_o = a_q;
+  assign w_o = w_q;
+
+  always_ff @(posedge clk_i) begin
+    if (advance_i) a_q <= a_i;
+    if (w_shift_i) w_q <= w_i;
+  end
+
+  if (Form == encmac_pkg::FORM_WRITTEN) begin : gen_written
+    logic signed [OutWidth-1:0] psum_q;
+    always_ff @(posedge clk_i) begin
+      if (advance_i) psum_q <= a_q * w_q + OutWidth'($signed(psum0_i));
+    end
+    assign psum0_o = psum_q;
+    assign psum1_o = '0;
+    logic unused_psum;
+    assign unused_psum = ^psum1_i;
+  end else begin : gen_tree
+    localparam bit CarrySave = Form == encmac_pkg::FORM_CARRY_SAVE;
+    logic [63:0] partial;
+    logic [OutWidth-1:0] row0, row1;
+
+    enc_mult #(
+        .NumGates(exact64_pkg::NUM_GATES),
+        .Gates   (exact64_pkg::GATES),
+        .M       (64),
+        .Bits    (exact64_pkg::BITS)
+    ) u_partial_products (
+        .a_i(a_q),
+        .w_i(w_q),
+        .b_o(partial)
+    );
+    position_decoder #(
+        .M        (64),
+        .NumDigits(exact64_pkg::NUM_DIGITS),
+        .Digits   (exact64_pkg::DIGITS),
+        .Width    (OutWidth),
+        .AccRows  (CarrySave ? 2 : 1)
+    ) u_tree (
+        .counts_i(partial),
+        .acc0_i  (OutWidth'($signed(psum0_i))),
+        .acc1_i  (OutWidth'($signed(psum1_i))),
+        .row0_o  (row0),
+        .row1_o  (row1)
+    );
+
+    logic [OutWidth-1:0] psum0_q;
+    assign psum0_o = psum0_q;
+    if (CarrySave) begin : gen_carry_save
+      logic [OutWidth-1:0] psum1_q;
+      assign psum1_o = psum1_q;
+      always_ff @(posedge clk_i) begin
+        if (advance_i) begin
+          psum0_q <= row0;
+          psum1_q <= row1;
+        end
+      end
+    end else begin : gen_sum
+      assign psum1_o = '0;
+      always_ff @(posedge clk_i) begin
+        if (advance_i) psum0_q <= row0 + row1;
+      end
+    end
+  end
+endmodule

@@ -1,0 +1,119 @@
+// Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
+
+`include "encmac_checks.svh"
+
+/// Encoded column: y = sum over rows of sum_m s[m] * b[m](a, w), `Latency` cycles after the activations.
+///
+/// Rows are cut into groups of `RowsPerGroup`; activations of group g must come g cycles after those
+/// of group 0. Within a group they are bit-sliced: bit i of row g*RowsPerGroup + r lies at
+/// [(g*8 + i)*RowsPerGroup + r]. Weights enter the last row and move up by one row a shift.
+/// The offset of an encoding is not added here.
+module enc_column #(
+    parameter int Rows = 16,
+    parameter int RowsPerGroup = Rows,
+    /// 0: count every position, then apply position weights; 1: one compressor tree for all.
+    parameter bit Merged = 1'b0,
+    /// 1: a register between the last group and the final addition.
+    parameter bit SumRegister = 1'b1,
+    parameter int NumGates = 1,
+    parameter logic [(NumGates > 0 ? NumGates : 1)*32-1:0] Gates = '0,
+    parameter int M = 1,
+    parameter logic [M*16-1:0] Bits = '0,
+    parameter int NumDigits = 1,
+    parameter logic [NumDigits*32-1:0] Digits = '0,
+    parameter logic [7:0] AReads = '1,
+    parameter logic [7:0] WReads = '1,
+    /// Least and largest sum that one row can add.
+    parameter int MinSum = 0,
+    parameter int MaxSum = 0,
+    parameter int Width = encmac_pkg::sum_width(Rows, MinSum, MaxSum)
+) (
+    input  logic                    clk_i,
+    input  logic                    advance_i,  // the pipeline moves on
+    input  logic                    w_shift_i,  // weights move up by one row
+    input  logic        [      7:0] w_i,        // weight that enters the last row
+    input  logic        [8*Rows-1:0] a_i,       // activations, skewed by group
+    output logic        [8*Rows-1:0] a_o,       // the same, one cycle later
+    output logic signed [Width-1:0] y_o
+);
+  localparam int Groups = Rows / RowsPerGroup;
+  localparam int CountWidth = $clog2(Rows + 1);
+  localparam int StateWidth = Merged ? 2 * Width : M * CountWidth;
+  localparam int GroupBits = 8 * RowsPerGroup;
+
+  `ENCMAC_REQUIRE(gen_check_rows, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
+                  "enc_column: Rows must be a positive multiple of RowsPerGroup")
+
+  logic [(Groups+1)*8-1:0] w_chain;
+  assign w_chain[Groups*8+:8] = w_i;
+  logic unused_w;
+  assign unused_w = ^w_chain[7:0];
+
+  for (genvar g = 0; g < Groups; g++) begin : gen_group
+    logic [StateWidth-1:0] state_in, state_out, state;
+    if (g == 0) begin : gen_first
+      assign state_in = '0;
+    end else begin : gen_next
+      assign state_in = gen_group[g-1].state;
+    end
+
+    enc_group #(
+        .Rows      (RowsPerGroup),
+        .Merged    (Merged),
+        .NumGates  (NumGates),
+        .Gates     (Gates),
+        .M         (M),
+        .Bits      (Bits),
+        .NumDigits (NumDigits),
+        .Digits    (Digits),
+        .AReads    (AReads),
+        .WReads    (WReads),
+        .CountWidth(CountWidth),
+        .Width     (Width),
+        .First     (g == 0),
+        .ColumnRows(Rows)
+    ) u_group (
+        .clk_i,
+        .advance_i,
+        .w_shift_i,
+        .w_i    (w_chain[(g+1)*8+:8]),
+        .w_o    (w_chain[g*8+:8]),
+        .a_i    (a_i[g*GroupBits+:GroupBits]),
+        .a_o    (a_o[g*GroupBits+:GroupBits]),
+        .state_i(state_in),
+        .state_o(state_out)
+    );
+
+    if (g + 1 < Groups || SumRegister) begin : gen_register
+      always_ff @(posedge clk_i) begin
+        if (advance_i) state <= state_out;
+      end
+    end else begin : gen_through
+      assign state = state_out;
+    end
+  end
+
+  logic [Width-1:0] row0, row1;
+  if (Merged) begin : gen_merged
+    assign {row1, row0} = gen_group[Groups-1].state;
+  end else begin : gen_decoder
+    position_decoder #(
+        .M         (M),
+        .NumDigits (NumDigits),
+        .Digits    (Digits),
+        .Lanes     (1),
+        .CountWidth(CountWidth),
+        .Width     (Width)
+    ) u_decoder (
+        .counts_i(gen_group[Groups-1].state),
+        .acc0_i  ({Width{1'b0}}),
+        .acc1_i  ({Width{1'b0}}),
+        .row0_o  (row0),
+        .row1_o  (row1)
+    );
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (advance_i) y_o <= row0 + row1;
+  end
+endmodule

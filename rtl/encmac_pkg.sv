@@ -1,0 +1,39 @@
+// Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
+
+/// Types, codes and constant functions that several modules share.
+package encmac_pkg;
+  /// Bits of an activation or a weight, two's complement.
+  localparam int OperandWidth = 8;
+  /// Bits of one column's lane in the result stream.
+  localparam int ResultWidth = 32;
+
+  /// Gate types, in the order of models/encoding.py.
+  typedef enum logic [3:0] {
+    GATE_AND    = 4'd0,
+    GATE_OR     = 4'd1,
+    GATE_XOR    = 4'd2,
+    GATE_NAND   = 4'd3,
+    GATE_NOR    = 4'd4,
+    GATE_XNOR   = 4'd5,
+    GATE_ANDNOT = 4'd6,
+    GATE_ORNOT  = 4'd7,
+    GATE_NOT    = 4'd8,
+    GATE_BUF    = 4'd9
+  } gate_e;
+
+  /// Forms of the conventional processing element.
+  localparam int FORM_WRITTEN = 0;  // a * w + psum, left to the synthesiser
+  localparam int FORM_TREE = 1;  // partial products and psum in one compressor tree
+  localparam int FORM_CARRY_SAVE = 2;  // the same, psum kept as two rows down the column
+
+  /// Bits of a two's complement sum of `rows` terms, each in min..max.
+  function automatic int sum_width(int rows, int min, int max);
+    longint low, high;
+    low  = longint'(rows) * longint'(min);
+    high = longint'(rows) * longint'(max);
+    sum_width = 1;
+    while (low < -(64'sd1 <<< (sum_width - 1)) || high >= (64'sd1 <<< (sum_width - 1))) begin
+      sum_width = sum_width + 1;
+    end
+  endfunction
+endpackage
