@@ -175,7 +175,12 @@ class Encoding:
         digits = [(d.bit << 16) | ((d.sign < 0) << 15) | d.shift for d in self.digits]
         parameters = [
             ("int", "NUM_GATES", str(len(self.gates)), "gates"),
-            (f"logic [{len(gates)}*32-1:0]", "GATES", _words(gates, 32), "gate g at [g*32 +: 32]: type, wire x, wire y"),
+            (
+                f"logic [{len(gates)}*32-1:0]",
+                "GATES",
+                _words(gates, 32),
+                "gate g at [g*32 +: 32]: type, wire x, wire y",
+            ),
             ("int", "M", str(self.m), "product bits"),
             (f"logic [{self.m}*16-1:0]", "BITS", _words(self.bits, 16), "wire of product bit m at [m*16 +: 16]"),
             ("int", "NUM_DIGITS", str(len(digits)), "signed digits of the position weights"),
@@ -203,6 +208,11 @@ class Encoding:
 
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             fail("the name must be lower-case letters, digits and underscores")
+        if not isinstance(self.description, str) or len(self.description.splitlines()) > 1:
+            fail("the description must be one line of text; it becomes a comment in the SystemVerilog")
+        for key in ("provenance", "figures"):
+            if not isinstance(getattr(self, key), dict):
+                fail(f"'{key}' is {getattr(self, key)!r}; it must be a table of names and values")
         if len(self.gates) > MAX_GATES:
             fail(f"{len(self.gates)} gates, at most {MAX_GATES}")
         for index, gate in enumerate(self.gates):
@@ -245,8 +255,8 @@ def from_json(text: str, source: str) -> Encoding:
     """Parse and validate JSON text; `source` is named in errors."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{source}: not JSON ({error.msg}, line {error.lineno})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{source}: not JSON ({error})") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise UserError(f"{source}: 'format' is not '{FORMAT}'; it is no encoding, or one of another version")
     known = set(Encoding.__dataclass_fields__) | {"format"}
@@ -266,7 +276,11 @@ def load_encoding(name: str | Path) -> Encoding:
     if not path.is_file():
         known = ", ".join(library_names())
         raise UserError(f"unknown encoding '{name}': no file {_shown(path)}; the library has: {known}")
-    encoding = from_json(path.read_text(), _shown(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {_shown(path)} ({error}); is it an encoding in JSON?") from error
+    encoding = from_json(text, _shown(path))
     if encoding.name != path.stem:
         raise UserError(f"{_shown(path)}: the name inside is '{encoding.name}'; rename one of them")
     return encoding
@@ -281,7 +295,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 

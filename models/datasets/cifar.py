@@ -2,7 +2,7 @@
 
 A data folder is looked for in this order: the folder given, `$ENCMAC_DATA`, `data/` in the current
 directory and `../shared/data` (one data folder beside several checkouts). Inside it each of these
-is recognised, directly or in a sub-folder `cifar10` / `cifar100`:
+is recognised, directly or in a sub-folder `cifar10` / `cifar100` (or name one of them itself):
 
 - the official archives `cifar-10-python.tar.gz` / `cifar-10-binary.tar.gz` (and 100), checked by MD5,
 - their unpacked folders `cifar-10-batches-py` / `cifar-10-batches-bin` (`cifar-100-python`, `-binary`),
@@ -12,6 +12,7 @@ is recognised, directly or in a sub-folder `cifar10` / `cifar100`:
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import os
 import pickle
@@ -19,8 +20,11 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -71,6 +75,7 @@ _LAYOUTS = {
         },
     ),
 }
+DATASETS = tuple(_LAYOUTS)
 
 
 @dataclass(frozen=True)
@@ -87,14 +92,12 @@ def load_cifar(name: str, split: str, folder: str | Path | None = None) -> Cifar
 
     Raises UserError if no folder holds the data, or what it holds is damaged.
     """
-    if name not in _LAYOUTS:
-        raise UserError(f"unknown data set '{name}'; known: {', '.join(_LAYOUTS)}")
+    layout = _layout(name)
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', not '{split}'")
-    layout = _LAYOUTS[name]
     tried = _candidate_folders(folder)
     for root in tried:
-        for place in (root, root / name):
+        for place in _places(root, name, layout):
             found = _load_from(place, name, split, layout)
             if found is not None:
                 images, labels = found
@@ -107,35 +110,60 @@ def load_cifar(name: str, split: str, folder: str | Path | None = None) -> Cifar
 
 def have_cifar(name: str, folder: str | Path | None = None) -> bool:
     """True if `load_cifar(name, ...)` would find files (they are not opened)."""
-    layout = _LAYOUTS[name]
+    layout = _layout(name)
     names = [layout.python_dir, layout.binary_dir, *layout.archives, f"{name}_test.zip"]
-    places = [p for root in _candidate_folders(folder) for p in (root, root / name)]
+    places = [p for root in _candidate_folders(folder) for p in _places(root, name, layout)]
     return any((place / n).exists() for place in places for n in names)
 
 
-def download_cifar(name: str, out: str | Path, base_url: str = OFFICIAL_URL, md5: str | None = None) -> Path:
+def download_cifar(
+    name: str,
+    out: str | Path,
+    base_url: str = OFFICIAL_URL,
+    md5: str | None = None,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> Path:
     """Download the official python archive of `name` into folder `out`, checked against its MD5.
 
-    Nothing is left behind when the download breaks or the checksum differs. Returns the archive.
+    `progress(bytes so far, bytes in all or None)` is called as blocks arrive. No file is left behind
+    when the download breaks or the checksum differs. Returns the archive's path.
     """
-    archive, official_md5 = next(iter(_LAYOUTS[name].archives.items()))
+    archive, official_md5 = next(iter(_layout(name).archives.items()))
+    url = f"{base_url.rstrip('/')}/{archive}"
     target = Path(out) / archive
-    target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         _check_md5(target, md5 or official_md5)
         return target
-    part = target.with_suffix(".part")
+    part = target.with_name(f".{archive}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(base_url + archive, timeout=60) as response, part.open("wb") as sink:
-            while block := response.read(1 << 20):
-                sink.write(block)
-        _check_md5(part, md5 or official_md5)
-        part.rename(target)
-    except (urllib.error.URLError, OSError) as error:
-        raise UserError(f"download of {base_url + archive} failed ({error}); get it by hand into {out}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with urllib.request.urlopen(url, timeout=60) as response, part.open("wb") as sink:
+                total, done = response.headers.get("Content-Length"), 0
+                while block := response.read(1 << 20):
+                    sink.write(block)
+                    done += len(block)
+                    progress(done, int(total) if total else None)
+            if (found := _md5(part)) != (md5 or official_md5):
+                raise UserError(f"{url} came with MD5 {found}, expected {md5 or official_md5}; try again or elsewhere")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        raise UserError(f"download of {url} to {out} failed ({error}); get it by hand into {out}") from error
     return target
+
+
+def _layout(name: str) -> _Layout:
+    if name not in _LAYOUTS:
+        raise UserError(f"unknown data set '{name}'; known: {', '.join(_LAYOUTS)}")
+    return _LAYOUTS[name]
+
+
+def _places(root: Path, name: str, layout: _Layout) -> tuple[Path, ...]:
+    """Where to look for the official names: in `root`, its sub-folder, or beside `root` if it is one of them."""
+    itself = root.name in (layout.python_dir, layout.binary_dir, *layout.archives)
+    return (root.parent,) if itself else (root, root / name)
 
 
 def _candidate_folders(folder: str | Path | None) -> list[Path]:
@@ -157,23 +185,34 @@ def _load_from(place: Path, name: str, split: str, layout: _Layout) -> tuple[np.
     for archive, md5 in layout.archives.items():
         if (place / archive).is_file():
             _check_md5(place / archive, md5)
-            is_python = "python" in archive
-            folder = layout.python_dir if is_python else layout.binary_dir
-            parse = _parse_python if is_python else _parse_binary
-            with tarfile.open(place / archive) as tar:
-                members = [tar.extractfile(f"{folder}/{f}{'' if is_python else '.bin'}") for f in files]
-                return _join([parse(m.read(), layout) for m in members if m is not None])
+            return _load_archive(place / archive, files, layout)
     if (place / f"{name}_test.zip").is_file():
         return _load_strips(place, name, split)
     return None
 
 
+def _load_archive(path: Path, files: tuple[str, ...], layout: _Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Read the batches `files` of an official archive without unpacking it."""
+    is_python = "python" in path.name
+    folder, suffix = (layout.python_dir, "") if is_python else (layout.binary_dir, ".bin")
+    parse = _parse_python if is_python else _parse_binary
+    try:
+        with tarfile.open(path) as tar:
+            members = [tar.extractfile(f"{folder}/{f}{suffix}") for f in files]
+            blobs = [m.read() if m else b"" for m in members]
+    except (tarfile.TarError, KeyError, OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it and download it again") from error
+    return _join([parse(b, layout) for b in blobs])
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Unpickles the official batches (dicts, lists, numpy arrays) and refuses anything else."""
 
+    _KNOWN: ClassVar = {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
+
     def find_class(self, module: str, name: str) -> object:
-        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype"):
-            return super().find_class(module, name)
+        if module.split(".")[0] == "numpy" and name in self._KNOWN:
+            return self._KNOWN[name]  # wherever in numpy the version that wrote the batch kept it
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a CIFAR batch")
 
 
@@ -182,7 +221,7 @@ def _parse_python(blob: bytes, layout: _Layout) -> tuple[np.ndarray, np.ndarray]
         batch = _ArraysOnly(io.BytesIO(blob), encoding="bytes").load()
         images = np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
         return images, np.asarray(batch[layout.label_key], dtype=np.int64)
-    except (pickle.UnpicklingError, KeyError, ValueError, EOFError, TypeError) as error:
+    except Exception as error:  # a damaged pickle can raise almost anything
         raise UserError(f"not an official CIFAR python batch ({error}); download the archive again") from error
 
 
@@ -208,9 +247,9 @@ def _load_strips(place: Path, name: str, split: str) -> tuple[np.ndarray, np.nda
         with np.load(place / f"{name}_labels.npz") as stored:
             key = next(k for k in stored.files if split in k)
             labels = stored[key].astype(np.int64)
+        images = np.concatenate(strips)
     except (OSError, zipfile.BadZipFile, StopIteration, ValueError) as error:
         raise UserError(f"{place / stem}.zip or {name}_labels.npz is damaged ({error}); copy them again") from error
-    images = np.concatenate(strips)
     if split == "train":
         images = (images << 2) + 2
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), labels
@@ -227,16 +266,20 @@ def _join(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.nd
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def _check_md5(path: Path, expected: str) -> None:
+def _md5(path: Path) -> str:
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "md5").hexdigest()
-    if found != expected:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def _check_md5(path: Path, expected: str) -> None:
+    if (found := _md5(path)) != expected:
         raise UserError(f"{path} has MD5 {found}, expected {expected}; delete it and download it again")
 
 
 def _validated(data: Cifar, place: Path) -> Cifar:
     if len(data.images) != len(data.labels) or not len(data.images):
         raise UserError(f"{place}: {len(data.images)} images but {len(data.labels)} labels; download the data again")
-    if data.labels.min() < 0 or data.labels.max() >= data.classes:
-        raise UserError(f"{place}: label {data.labels.max()} outside 0..{data.classes - 1}; is it another data set?")
+    low, high = data.labels.min(), data.labels.max()
+    if low < 0 or high >= data.classes:
+        raise UserError(f"{place}: labels {low}..{high} outside 0..{data.classes - 1}; is it another data set?")
     return data

@@ -1,0 +1,72 @@
+# Thin entry points: each target checks quickly that its tools are there, then runs one command
+# that can as well be typed by hand. Variables that are not set are not passed on.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON_RUN := .venv/bin/python
+# the interpreter behind .venv if there is one: it starts faster than a version manager's python3
+DOCTOR := @$(or $(realpath $(PYTHON_RUN)),python3) -S tools/doctor.py --quick
+
+# $(call option,name,value): --name 'value', or nothing if the value is empty
+option = $(if $(strip $(2)), --$(1) '$(strip $(2))')
+
+SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call option,encoding,$(ENCODING))
+SIM_OPTIONS += $(call option,suite,$(SUITE))$(call option,test,$(TEST))$(call option,seed,$(SEED))
+SIM_OPTIONS += $(call option,jobs,$(JOBS))
+SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
+TRAIN_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,seed,$(SEED))
+ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
+
+.PHONY: help setup doctor sim synth train accuracy encodings lint test bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Debian packages, .venv and pinned wheels     PYTHON=<interpreter>
+	@PYTHON='$(PYTHON)' tools/setup.sh
+
+doctor: ## what is installed, what is missing, how to mend it
+	@python3 tools/doctor.py
+
+sim: ## simulate an array against its model          SIM= ARRAY= ENCODING= SUITE= TEST= SEED= JOBS=
+	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
+	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
+
+synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS=
+	$(DOCTOR) synth
+	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)
+
+train: ## train a float network                        NET= DATA= SEED=
+	$(DOCTOR) train
+	$(if $(NET),,@echo "encmac: error: which network? for example: make train NET=resnet20_cifar10" >&2; exit 1)
+	$(PYTHON_RUN) -m models.train$(TRAIN_OPTIONS)
+
+accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA=
+	$(DOCTOR) accuracy
+	$(PYTHON_RUN) -m models.accuracy$(ACCURACY_OPTIONS)
+
+encodings: ## write the encodings and their RTL packages anew
+	$(DOCTOR) encodings
+	$(PYTHON_RUN) -m models.encodings
+
+lint: ## ruff on Python, Verilator lint on RTL
+	$(DOCTOR) lint
+	$(PYTHON_RUN) -m ruff check .
+	$(PYTHON_RUN) -m ruff format --check .
+	$(PYTHON_RUN) -m tb.lint
+
+test: ## lint, pytest, a short simulation
+	$(DOCTOR) test
+	@$(MAKE) lint
+	$(PYTHON_RUN) -m pytest tests
+	@$(MAKE) sim SUITE=smoke TEST=
+
+bench: ## speed of our tools
+	$(DOCTOR) bench
+	$(PYTHON_RUN) -m bench
+
+clean: ## remove what builds wrote; trained networks, data and .venv stay
+	rm -rf .pytest_cache .ruff_cache
+	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 -not -name train -exec rm -rf {} +; fi
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

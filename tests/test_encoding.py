@@ -1,0 +1,259 @@
+"""models/encoding.py: the arithmetic against brute force, and every way an encoding can be wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.encoding import (
+    GATES,
+    PACKAGES,
+    Encoding,
+    Gate,
+    exact64,
+    export_package,
+    from_json,
+    library_names,
+    load_encoding,
+    signed_digits,
+)
+from models.errors import UserError
+
+OPERANDS = np.arange(-128, 128)
+
+# Every gate type, a gate that reads gates, an unread gate, weights of one and of several digits.
+SMALL = Encoding(
+    name="small",
+    description="all gate types",
+    gates=(
+        Gate("and", 0, 8),
+        Gate("or", 1, 9),
+        Gate("xor", 7, 15),
+        Gate("nand", 2, 10),
+        Gate("nor", 16, 17),
+        Gate("xnor", 18, 3),
+        Gate("andnot", 4, 19),
+        Gate("ornot", 20, 12),
+        Gate("not", 21, 0),
+        Gate("buf", 22, 0),
+        Gate("and", 6, 14),
+    ),
+    bits=(16, 20, 21, 22, 23, 24, 25, 7),
+    weights=(1, -2, 64, 7, -300, 5, 1024, -4096),
+    offset=-17,
+)
+
+
+def reference_gate(op: str, x: bool, y: bool) -> bool:
+    """The truth of a gate, written independently of `GATES`."""
+    return {
+        "and": x and y,
+        "or": x or y,
+        "xor": x != y,
+        "nand": not (x and y),
+        "nor": not (x or y),
+        "xnor": x == y,
+        "andnot": x and not y,
+        "ornot": x or not y,
+        "not": not x,
+        "buf": x,
+    }[op]
+
+
+def reference_bits(encoding: Encoding, a: int, w: int) -> list[int]:
+    """Product bits of one operand pair, gate by gate."""
+    wires = [bool((a & 0xFF) >> i & 1) for i in range(8)] + [bool((w & 0xFF) >> i & 1) for i in range(8)]
+    for gate in encoding.gates:
+        wires.append(reference_gate(gate.op, wires[gate.x], wires[gate.y]))
+    return [int(wires[i]) for i in encoding.bits]
+
+
+class TestArithmetic:
+    def test_exact64_is_the_product(self) -> None:
+        encoding = load_encoding("exact64")
+        np.testing.assert_array_equal(encoding.product_table, np.multiply.outer(OPERANDS, OPERANDS))
+        assert encoding.max_relative_error() == 0
+        assert (encoding.m, encoding.is_power_of_two, encoding.reads()) == (64, True, (0xFF, 0xFF))
+
+    def test_every_gate_type_is_exercised(self) -> None:
+        assert {gate.op for gate in SMALL.gates} == set(GATES)
+
+    def test_bits_and_table_against_brute_force(self) -> None:
+        rng = np.random.default_rng(1)
+        corners = [(a, w) for a in (-128, -1, 0, 1, 127) for w in (-128, -1, 0, 1, 127)]
+        for a, w in [*corners, *rng.integers(-128, 128, (400, 2)).tolist()]:
+            bits = reference_bits(SMALL, a, w)
+            assert SMALL.product_bits(np.int8(a), np.int8(w)).tolist() == bits
+            row_sum = sum(s * b for s, b in zip(SMALL.weights, bits, strict=True))
+            assert SMALL.array_table[a + 128, w + 128] == row_sum
+            assert SMALL.product_table[a + 128, w + 128] == row_sum + SMALL.offset
+
+    def test_counts_against_brute_force(self) -> None:
+        rng = np.random.default_rng(2)
+        a, w = rng.integers(-128, 128, (3, 5, 16), np.int8), rng.integers(-128, 128, 16, np.int8)
+        counts = SMALL.counts(a, w)
+        assert counts.shape == (3, 5, SMALL.m)
+        for i, j in np.ndindex(3, 5):
+            rows = [reference_bits(SMALL, int(x), int(y)) for x, y in zip(a[i, j], w, strict=True)]
+            assert counts[i, j].tolist() == np.sum(rows, axis=0).tolist()
+        sums = SMALL.array_table[a.astype(int) + 128, w.astype(int) + 128].sum(-1)
+        np.testing.assert_array_equal(counts @ np.array(SMALL.weights), sums)
+
+    def test_max_relative_error(self) -> None:
+        worst = max(abs(int(SMALL.product_table[a + 128, w + 128]) - a * w) for a in OPERANDS for w in OPERANDS)
+        assert SMALL.max_relative_error() == worst / 16384
+
+    def test_tables_are_read_only(self) -> None:
+        with pytest.raises(ValueError, match="read-only"):
+            exact64().product_table[0, 0] = 1
+
+
+class TestDigits:
+    def test_value_and_canonical_form(self) -> None:
+        for value in range(-32767, 32768, 7):
+            digits = signed_digits(value)
+            shifts = [shift for shift, _ in digits]
+            assert sum(sign << shift for shift, sign in digits) == value
+            assert {sign for _, sign in digits} <= {-1, 1}
+            assert all(later - earlier >= 2 for earlier, later in pairwise(shifts)), "two digits side by side"
+
+    def test_known_forms(self) -> None:
+        assert signed_digits(0) == []
+        assert signed_digits(7) == [(0, -1), (3, 1)]
+        assert signed_digits(-8) == [(3, -1)]
+
+    def test_digits_of_an_encoding(self) -> None:
+        digits = SMALL.digits
+        assert list(digits) == sorted(digits, key=lambda d: (d.shift, d.bit))
+        weights = [sum(d.sign << d.shift for d in digits if d.bit == m) for m in range(SMALL.m)]
+        assert tuple(weights) == SMALL.weights
+        assert not SMALL.is_power_of_two
+
+
+class TestReads:
+    def test_only_what_product_bits_need(self) -> None:
+        # gate 10 (a6, w6) is read by nobody; a0 is the ignored input of `not` and `buf`, but bit 16 reads it
+        assert SMALL.reads() == (0b1001_1111, 0b1001_0111)
+
+    def test_ignored_input(self) -> None:
+        gates = (Gate("not", 3, 5), Gate("buf", 9, 10))
+        assert Encoding("tiny", gates, bits=(16, 17), weights=(1, 1)).reads() == (0b1000, 0b10)
+
+    def test_against_the_table(self) -> None:
+        """An operand bit outside the masks never changes a product bit."""
+        a_mask, w_mask = SMALL.reads()
+        a, w = (OPERANDS & 0xFF)[:, None], (OPERANDS & 0xFF)[None, :]
+        np.testing.assert_array_equal(SMALL.product_bits(a, w), SMALL.product_bits(a & a_mask, w & w_mask))
+
+
+class TestFiles:
+    @pytest.mark.parametrize("encoding", [SMALL, exact64()], ids=lambda e: e.name)
+    def test_round_trip(self, encoding: Encoding, tmp_path: Path) -> None:
+        described = dataclasses.replace(
+            encoding, description="Näherung", provenance={"seed": 3}, figures={"area": 1.5, "steps": [1, 2]}
+        )
+        path = tmp_path / f"{encoding.name}.json"
+        described.save(path)
+        again = load_encoding(path)
+        assert again == described
+        assert (again.provenance, again.figures) == (described.provenance, described.figures)
+        assert again.to_json() == path.read_text(encoding="utf-8")
+        assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+    @pytest.mark.parametrize("name", library_names())
+    def test_committed_files_are_current(self, name: str) -> None:
+        encoding = load_encoding(name)
+        committed = (PACKAGES / f"{name}_pkg.sv").read_text(encoding="utf-8")
+        assert committed == encoding.to_systemverilog(), "stale package; run: make encodings"
+
+    def test_no_package_without_encoding(self) -> None:
+        assert sorted(p.name for p in PACKAGES.glob("*_pkg.sv")) == [f"{n}_pkg.sv" for n in library_names()]
+
+    def test_exact64_is_what_its_function_makes(self) -> None:
+        assert load_encoding("exact64") == exact64()
+
+    def test_package_text(self, tmp_path: Path) -> None:
+        text = export_package(SMALL, tmp_path).read_text()
+        assert "package small_pkg;" in text and text.endswith("endpackage\n")
+        assert "localparam int unsigned M = 8;" in text
+        assert f"MIN_SUM = {SMALL.array_table.min()};" in text
+        assert f"MAX_SUM = {SMALL.array_table.max()};" in text
+        # the last product bit is a wire of the activation; words are listed from the last to the first
+        assert "localparam logic [8*16-1:0] BITS = {\n    16'h0007, 16'h0019," in text
+        # gate 2: type xor = 2, wires 7 and 15
+        assert f"32'h{2 << 28 | 7 << 14 | 15:08x}" in text
+
+
+def with_changes(**changes: object) -> str:
+    """The JSON text of SMALL with some fields replaced; None removes one."""
+    data = json.loads(SMALL.to_json()) | changes
+    return json.dumps({k: v for k, v in data.items() if v is not None})
+
+
+GATE_LIST = json.loads(SMALL.to_json())["gates"]
+
+WRONG = {
+    "no JSON": ("{,}", r"my\.json: not JSON .*line 1"),
+    "nested too deep": ("[" * 100_000, r"my\.json: not JSON"),
+    "absurd integer": (f'{{"offset": {"9" * 5000}}}', r"my\.json: not JSON"),
+    "a list": ("[]", "'format' is not 'encmac-encoding/1'"),
+    "other version": (with_changes(format="encmac-encoding/2"), "another version"),
+    "unknown field": (with_changes(colour="red"), "unknown field 'colour'; known: bits, "),
+    "no gates": (with_changes(gates=None), "malformed encoding .*gates"),
+    "no name": (with_changes(name=None), "malformed encoding .*name"),
+    "name is a number": (with_changes(name=3), "malformed encoding"),
+    "name with blanks": (with_changes(name="My Encoding"), "encoding 'My Encoding': the name must be"),
+    "gate of two fields": (with_changes(gates=[["and", 0]]), "malformed encoding"),
+    "gate type a list": (with_changes(gates=[[["and"], 0, 8]]), "malformed encoding"),
+    "unknown gate type": (with_changes(gates=[["mux", 0, 8], *GATE_LIST[1:]]), "gate 0 has unknown type 'mux'; known"),
+    "reads a later gate": (with_changes(gates=[["and", 0, 17], *GATE_LIST[1:]]), "gate 0 reads wire 17; .*0..15"),
+    "reads itself": (with_changes(gates=[GATE_LIST[0], ["or", 17, 9], *GATE_LIST[2:]]), "gate 1 reads wire 17; "),
+    "negative wire": (with_changes(gates=[["and", -1, 8], *GATE_LIST[1:]]), "gate 0 reads wire -1"),
+    "half a wire": (with_changes(gates=[["and", 0.5, 8], *GATE_LIST[1:]]), "gate 0 reads wire 0.5"),
+    "too many gates": (with_changes(gates=[["and", 0, 8]] * 4097), "4097 gates, at most 4096"),
+    "no bits": (with_changes(bits=[], weights=[]), "0 product bits; 1..256"),
+    "too many bits": (with_changes(bits=[0] * 257, weights=[1] * 257), "257 product bits; 1..256"),
+    "M mismatch": (with_changes(weights=[1, 2]), "8 product bits but 2 position weights; M must agree"),
+    "bit of no wire": (with_changes(bits=[0, 1, 2, 3, 4, 5, 6, 27]), "product bit 7 is wire 27; wires are 0..26"),
+    "weight overflow": (with_changes(weights=[32768, 1, 1, 1, 1, 1, 1, 1]), "weight 0 is 32768; .*below 32768"),
+    "weight zero": (with_changes(weights=[1, 0, 1, 1, 1, 1, 1, 1]), "position weight 1 is 0; "),
+    "weight a fraction": (with_changes(weights=[1, 1.5, 1, 1, 1, 1, 1, 1]), "position weight 1 is 1.5; .*integer"),
+    "weight a truth": (with_changes(weights=[1, True, 1, 1, 1, 1, 1, 1]), "position weight 1 is True"),
+    "offset overflow": (with_changes(offset=-32768), "offset -32768 must be"),
+    "products overflow": (with_changes(weights=[20000] * 8), "products reach .* fit 16 bits"),
+    "overflow by offset": (with_changes(bits=[0], weights=[20000], offset=20000), "products reach 20000..40000"),
+    "description of two lines": (with_changes(description="a\nendpackage"), "description must be one line"),
+    "description a number": (with_changes(description=1), "description must be one line"),
+    "figures a list": (with_changes(figures=[1]), "'figures' is .*table of names"),
+}  # fmt: skip
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("case", WRONG)
+    def test_names_the_cause(self, case: str) -> None:
+        text, cause = WRONG[case]
+        with pytest.raises(UserError, match=cause) as error:
+            from_json(text, "my.json")
+        assert "\n" not in str(error.value)
+
+    def test_the_unchanged_text_is_right(self) -> None:
+        assert from_json(with_changes(), "my.json") == SMALL
+
+    def test_unknown_encoding(self) -> None:
+        with pytest.raises(UserError, match="unknown encoding 'best': no file .*the library has: .*exact64"):
+            load_encoding("best")
+
+    def test_other_name_inside(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.json").write_text(with_changes())
+        with pytest.raises(UserError, match=r"mine\.json: the name inside is 'small'; rename one"):
+            load_encoding(tmp_path / "mine.json")
+
+    def test_not_text(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.json").write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(UserError, match="cannot read .*mine.json"):
+            load_encoding(tmp_path / "mine.json")
