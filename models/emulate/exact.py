@@ -1,0 +1,41 @@
+"""Exact integer convolutions on floating-point units, for the int8 baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+LARGEST_PRODUCT = 1 << 14  # |a * w| <= 128 * 128
+FLOAT32_INTEGERS = 1 << 24  # float32 holds every integer up to here
+
+
+class ExactEngine:
+    """Engine (see models.quant.graph) of exact products.
+
+    Sums of K products stay integers below 2**24 in float32 if K * 2**14 < 2**24, otherwise float64
+    is used: the result is exact whatever the order of summation.
+    """
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        weights: np.ndarray,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+        groups: int = 1,
+        pad_value: int = 0,
+    ) -> np.ndarray:
+        """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
+        products = int(np.prod(weights.shape[1:]))
+        kind = torch.float32 if products * LARGEST_PRODUCT < FLOAT32_INTEGERS else torch.float64
+        top, bottom, left, right = padding
+        operand = torch.from_numpy(np.ascontiguousarray(x)).to(kind)
+        if any(padding):
+            operand = F.pad(operand, (left, right, top, bottom), value=float(pad_value))
+        # NNPACK would use Winograd's algorithm, whose intermediate values are no integers.
+        with torch.inference_mode(), torch.backends.nnpack.flags(enabled=False):
+            acc = F.conv2d(
+                operand, torch.from_numpy(np.ascontiguousarray(weights)).to(kind), stride=stride, groups=groups
+            )
+        return acc.to(torch.int32).numpy()

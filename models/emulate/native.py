@@ -1,0 +1,61 @@
+"""C++ kernels, compiled on first use into `build/native/<hash>.so` and kept.
+
+The hash covers source, options and machine type, so an edited kernel is compiled again and an old
+library is never loaded. The file appears by rename: parallel first uses do no harm.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from models.errors import UserError
+
+BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "native"
+OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Wno-unused-parameter")
+COMPILERS = ("g++", "c++", "clang++")
+
+
+def compiler() -> str:
+    """Path of the C++ compiler: `$CXX`, or the first of g++, c++, clang++."""
+    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else COMPILERS
+    for name in wanted:
+        if found := shutil.which(name):
+            return found
+    raise UserError(f"no C++ compiler ({', '.join(wanted)}); install one, e.g. apt install g++, or set CXX")
+
+
+@cache
+def load_library(source: Path) -> ctypes.CDLL:
+    """The compiled form of the C++ file `source`, compiled if need be."""
+    text = source.read_bytes()
+    key = hashlib.sha256(b"\0".join([text, *map(str.encode, OPTIONS), platform.machine().encode()])).hexdigest()[:16]
+    library = BUILD / f"{source.stem}_{key}.so"
+    if not library.exists():
+        _compile(source, library)
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise UserError(f"{library} cannot be loaded ({error}); delete it and run again") from error
+
+
+def _compile(source: Path, library: Path) -> None:
+    temporary = library.with_name(f".{library.stem}.{os.getpid()}.tmp.so")
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        command = [compiler(), *OPTIONS, "-o", str(temporary), str(source)]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            lines = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]
+            raise UserError(f"{command[0]} cannot compile {source.name}: {lines[0]}")
+        temporary.replace(library)
+    except OSError as error:
+        raise UserError(f"cannot write {library} ({error.strerror}); make the folder writable") from error
+    finally:
+        temporary.unlink(missing_ok=True)

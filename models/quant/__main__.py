@@ -1,0 +1,110 @@
+"""Quantise a float network: `python -m models.quant --net NAME --float FLOAT.pt --out models/zoo/NAME.npz`.
+
+The checkpoint written holds int8 weights and, in its header, how the float weights were trained and
+what float and int8 score on the whole test set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.datasets import load_cifar
+from models.emulate.exact import ExactEngine
+from models.errors import UserError, run_cli
+from models.networks import NetworkSpec, network_spec
+from models.quant.checkpoint import ZOO, save_network
+from models.quant.convert import RULES, convert, load_weights
+from models.quant.histogram import training_sample
+
+
+def load_float(path: str | Path) -> tuple[dict[str, Tensor], dict, str]:
+    """Weights, training record and SHA-256 of a file written by models.train."""
+    path = Path(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        weights, record = state["weights"], state["record"]
+    except FileNotFoundError as error:
+        raise UserError(f"no float weights at {path}; train them with: python -m models.train --net <name>") from error
+    except (RuntimeError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"{path} is damaged or no float checkpoint ({str(error).splitlines()[0]}); train again"
+        ) from error
+    return weights, record, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@torch.inference_mode()
+def float_top1(
+    model: torch.nn.Module, images: np.ndarray, labels: np.ndarray, spec: NetworkSpec, batch: int = 250
+) -> float:
+    """Fraction of uint8 `images` [N, C, H, W] that the float model puts in class `labels` [N]."""
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
+    hits = 0
+    for i in range(0, len(images), batch):
+        scores = model((torch.from_numpy(images[i : i + batch]).float() / 255 - mean) / std)
+        hits += int((scores.argmax(1).numpy() == labels[i : i + batch]).sum())
+    return hits / len(images)
+
+
+def training_command(record: dict) -> str:
+    """The command that trained a network, from its training record."""
+    options = ("epochs", "batch", "lr", "weight_decay", "smoothing", "seed")
+    words = [f"--{o.replace('_', '-')} {record[o]}" for o in options if o in record]
+    return " ".join(
+        ["python -m models.train --net", str(record.get("net")), *words, *["--bf16"] * bool(record.get("bf16"))]
+    )
+
+
+def main() -> None:
+    """Command line of the quantiser."""
+    parser = argparse.ArgumentParser(prog="models.quant", description=__doc__.splitlines()[0])
+    parser.add_argument("--net", required=True)
+    parser.add_argument("--float", help="float checkpoint (default: build/train/<net>/float.pt)")
+    parser.add_argument("--out", help="checkpoint to write (default: models/zoo/<net>.npz)")
+    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
+    parser.add_argument("--rule", choices=RULES, default="mse", help="calibration of activation scales")
+    parser.add_argument("--per-tensor", action="store_true", help="one weight scale for each layer")
+    parser.add_argument("--images", type=int, default=1000, help="training images to calibrate on")
+    parser.add_argument("--seed", type=int, default=1, help="which training images")
+    parser.add_argument("--quiet", action="store_true")
+    args = parser.parse_args()
+
+    spec = network_spec(args.net)
+    weights, record, float_sha256 = load_float(args.float or f"build/train/{args.net}/float.pt")
+    model = spec.build()
+    load_weights(model, weights, str(args.float))
+    sample = training_sample(spec.dataset, args.images, args.seed, args.data)
+    network = convert(model, spec, args.net, sample, args.rule, not args.per_tensor, args.quiet)
+
+    test = load_cifar(spec.dataset, "test", args.data)
+    label = "" if args.quiet else "int8"
+    figures = {
+        "float_top1": float_top1(model, test.images, test.labels, spec),
+        "int8_top1": network.top1(test.images, test.labels, ExactEngine(), label),
+        "images": len(test.labels),
+    }
+    network = replace(
+        network,
+        provenance={
+            "training": {k: v for k, v in record.items() if k != "log"} | {"command": training_command(record)},
+            "float_sha256": float_sha256,
+            "calibration": {"rule": args.rule, "images": args.images, "seed": args.seed, "per_tensor": args.per_tensor},
+            "figures": figures,
+        },
+    )
+    out = Path(args.out or ZOO / f"{args.net}.npz")
+    sha256 = save_network(network, out)
+    scores = f"float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}"
+    print(f"{args.net}: top-1 {scores} on {figures['images']} test images")
+    print(f"{out}: sha256 {sha256[:16]}")
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,90 @@
+"""The one place where numbers are rounded: float to integer, and int32 sums back to int8.
+
+Requantisation is the *single rounding* definition of TensorFlow Lite
+(`TFLITE_SINGLE_ROUNDING`, `MultiplyByQuantizedMultiplier`): the real factor is a 32-bit integer
+times a power of two, and
+
+    y = clamp(((acc * multiplier + (1 << (shift - 1))) >> shift) + zero_point, lo, hi)
+
+in 64-bit two's complement with an arithmetic shift: rounded to nearest, ties towards plus infinity.
+Hardware does exactly this, so nothing here may use floating point after `quantise_multiplier`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+INT8_MIN, INT8_MAX = -128, 127
+MULTIPLIER_BITS = 31  # multipliers are below 2**31: positive int32
+MIN_SHIFT, MAX_SHIFT = 1, 62
+
+
+def round_half_even(values: np.ndarray | float) -> np.ndarray:
+    """Nearest integers of float `values`, ties to even: int64, same shape. NaN and infinity are refused."""
+    values = np.asarray(values, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("cannot round NaN or infinity to an integer")
+    return np.rint(values).astype(np.int64)
+
+
+def quantise(values: np.ndarray, scale: np.ndarray | float, lo: int = INT8_MIN, hi: int = INT8_MAX) -> np.ndarray:
+    """int8 codes of real `values`: round(values / scale), ties to even, clamped to lo..hi."""
+    return np.clip(round_half_even(np.asarray(values, np.float64) / scale), lo, hi).astype(np.int8)
+
+
+def quantise_multiplier(real: float) -> tuple[int, int]:
+    """(multiplier, shift) with real = multiplier * 2**-shift, the most precise 31-bit multiplier.
+
+    `real` must lie in about [2**-32, 2**29]; a smaller factor needs a shift beyond 62 bits.
+    """
+    if not (math.isfinite(real) and real > 0):
+        raise ValueError(f"requantisation factor {real} is not a positive number")
+    mantissa, exponent = math.frexp(real)  # real = mantissa * 2**exponent, mantissa in [0.5, 1)
+    multiplier = int(np.rint(mantissa * 2.0**MULTIPLIER_BITS))
+    shift = MULTIPLIER_BITS - exponent
+    if multiplier == 1 << MULTIPLIER_BITS:
+        multiplier, shift = multiplier >> 1, shift - 1
+    if not MIN_SHIFT <= shift <= MAX_SHIFT:
+        raise ValueError(f"requantisation factor {real} needs a shift of {shift}, outside {MIN_SHIFT}..{MAX_SHIFT}")
+    return multiplier, shift
+
+
+def quantise_multipliers(reals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`quantise_multiplier` of each element of float [O]: multipliers int32 [O], shifts int32 [O]."""
+    pairs = [quantise_multiplier(float(r)) for r in np.asarray(reals).ravel()]
+    return np.array([p[0] for p in pairs], np.int32), np.array([p[1] for p in pairs], np.int32)
+
+
+def quantise_multiplier_pair(first: float, second: float) -> tuple[int, int, int]:
+    """Two multipliers with one shift, as an addition of two scales needs: (m1, m2, shift).
+
+    One bit less than `quantise_multiplier`, so that the sum of two int8 products and the rounding
+    constant stays far inside 64 bits; the smaller factor keeps the larger one's shift.
+    """
+    _, shift = quantise_multiplier(max(first, second))
+    scaled = [int(np.rint(f * 2.0 ** (shift - 1))) for f in (first, second)]
+    return scaled[0], scaled[1], shift - 1
+
+
+def shift_round(value: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
+    """(value + (1 << (shift - 1))) >> shift for int64 `value`: nearest, ties towards plus infinity."""
+    shift = np.asarray(shift, np.int64)
+    return (value + np.left_shift(np.int64(1), shift - 1)) >> shift
+
+
+def requantise(
+    acc: np.ndarray,
+    multiplier: np.ndarray | int,
+    shift: np.ndarray | int,
+    lo: int = INT8_MIN,
+    hi: int = INT8_MAX,
+    zero_point: int = 0,
+) -> np.ndarray:
+    """int8 of integer sums `acc` (|acc| < 2**31), bit-exact as in the module's text.
+
+    `multiplier` and `shift` are integers or arrays that broadcast against `acc`.
+    """
+    product = acc.astype(np.int64) * np.asarray(multiplier, np.int64)
+    return np.clip(shift_round(product, shift) + zero_point, lo, hi).astype(np.int8)

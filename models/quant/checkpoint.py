@@ -1,0 +1,221 @@
+"""Checkpoints of integer networks: one compressed npz, arrays plus a JSON header.
+
+Array `header` holds UTF-8 JSON: format, name, dataset, mean, std, input_scale, nodes (all scalar
+fields, in order), provenance, and `arrays_sha256`, a digest of all other arrays. Arrays are named
+`<node>/<field>`. Everything is checked on reading; a file that fails is named in a UserError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import zipfile
+import zlib
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import UserError
+from models.quant.arith import MAX_SHIFT, MIN_SHIFT
+from models.quant.graph import INPUT, Add, Conv, GlobalAveragePool, Linear, Node, QuantNetwork, Requant, SubsamplePad
+
+FORMAT = "encmac-network/1"
+ZOO = Path(__file__).parent.parent / "zoo"
+_KINDS = {"conv": Conv, "linear": Linear, "add": Add, "subsample_pad": SubsamplePad, "average_pool": GlobalAveragePool}
+_DTYPES = {
+    "weights": np.int8,
+    "bias": np.int32,
+    "multiplier": np.int32,
+    "shift": np.int32,
+    "weight_scale": np.float64,
+}
+
+
+def write_npz(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write a compressed npz whole or not at all (temporary file, then rename); same arrays, same bytes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    temporary.replace(path)
+
+
+def read_npz(path: str | Path, what: str) -> tuple[dict[str, np.ndarray], str]:
+    """All arrays of an npz file and the file's SHA-256; `what` it should be is named in errors."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise ValueError("a bare array")
+            arrays = {key: archive[key] for key in archive.files}
+    except FileNotFoundError as error:
+        raise UserError(f"no {what} at {path}") from error
+    except OSError as error:
+        raise UserError(f"cannot read {what} {path} ({error.strerror or error})") from error
+    except (ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is damaged or no {what} ({error}); make it again") from error
+    return arrays, hashlib.sha256(content).hexdigest()
+
+
+def read_header(arrays: dict[str, np.ndarray], expected: str, path: str | Path) -> dict:
+    """Take the JSON header out of `arrays` and check its `format` and the digest of the other arrays."""
+    try:
+        header = json.loads(bytes(arrays.pop("header")).decode())
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: no JSON header; it is no '{expected}' file") from error
+    if not isinstance(header, dict) or header.get("format") != expected:
+        found = header.get("format") if isinstance(header, dict) else None
+        raise UserError(f"{path}: format is {found!r}, expected '{expected}'; make it again with this version")
+    if header.get("arrays_sha256") != digest(arrays):
+        raise UserError(f"{path}: contents do not match the checksum inside; the file is damaged, make it again")
+    return header
+
+
+def pack_header(header: dict, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """The JSON header with the digest of `arrays`, as uint8 array."""
+    text = json.dumps(header | {"arrays_sha256": digest(arrays)}, indent=1)
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and contents of `arrays`."""
+    total = hashlib.sha256()
+    for key in sorted(arrays):
+        value = np.ascontiguousarray(arrays[key])
+        total.update(f"{key} {value.dtype.str} {value.shape}".encode())
+        total.update(value.tobytes())
+    return total.hexdigest()
+
+
+def save_network(network: QuantNetwork, path: str | Path) -> str:
+    """Write the checkpoint; returns the SHA-256 of the file."""
+    arrays: dict[str, np.ndarray] = {}
+    nodes = []
+    for node in network.nodes:
+        kind = next(k for k, v in _KINDS.items() if isinstance(node, v))
+        nodes.append({"kind": kind} | _node_fields(node, node.name, arrays))
+    header = {
+        "format": FORMAT,
+        "name": network.name,
+        "dataset": network.dataset,
+        "mean": list(network.mean),
+        "std": list(network.std),
+        "input_scale": network.input_scale,
+        "nodes": nodes,
+        "provenance": network.provenance,
+    }
+    write_npz(path, {"header": pack_header(header, arrays)} | arrays)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def load_network(name: str | Path) -> QuantNetwork:
+    """A network of the zoo by name, or any checkpoint by the path of its npz file."""
+    path = Path(name) if str(name).endswith(".npz") else ZOO / f"{name}.npz"
+    if path.parent == ZOO and not path.exists():
+        known = sorted(p.stem for p in ZOO.glob("*.npz") if not p.stem.startswith("tiles_"))
+        raise UserError(f"unknown network '{name}'; the zoo has: {', '.join(known) or 'none'}")
+    arrays, sha256 = read_npz(path, "network checkpoint")
+    header = read_header(arrays, FORMAT, path)
+    try:
+        nodes = tuple(_build_node(dict(entry), arrays) for entry in header["nodes"])
+        network = QuantNetwork(
+            name=header["name"],
+            dataset=header["dataset"],
+            mean=tuple(header["mean"]),
+            std=tuple(header["std"]),
+            input_scale=header["input_scale"],
+            nodes=nodes,
+            provenance=header["provenance"],
+            sha256=sha256,
+        )
+        validate(network)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: malformed network ({error}); make it again") from error
+    return network
+
+
+def validate(network: QuantNetwork) -> None:
+    """Raise ValueError if a number is not finite, a shape disagrees, or a node reads an unknown tensor."""
+    scales = [network.input_scale, *network.mean, *network.std]
+    if not all(math.isfinite(s) for s in scales) or min(network.input_scale, *network.std) <= 0:
+        raise ValueError("input scale, mean and std must be finite, scale and std positive")
+    if len(network.mean) != len(network.std) or not network.nodes:
+        raise ValueError("mean and std differ in length, or there are no nodes")
+    known = {INPUT}
+    for node in network.nodes:
+        if missing := [s for s in node.sources if s not in known]:
+            raise ValueError(f"node {node.name} reads '{missing[0]}', which no earlier node makes")
+        if node.name in known:
+            raise ValueError(f"two nodes are called '{node.name}'")
+        known.add(node.name)
+        if not math.isfinite(node.output_scale) or node.output_scale <= 0:
+            raise ValueError(f"node {node.name}: output scale {node.output_scale}")
+        if isinstance(node, Conv | Linear):
+            _validate_mac(node)
+        if isinstance(node, Add) and not (MIN_SHIFT <= node.shift <= MAX_SHIFT and min(node.multipliers) >= 0):
+            raise ValueError(f"node {node.name}: shift {node.shift}, multipliers {node.multipliers}")
+        requant = getattr(node, "requant", None)
+        if requant is not None:
+            _validate_requant(node.name, requant, len(node.bias) if hasattr(node, "bias") else 1)
+
+
+def _validate_mac(node: Conv | Linear) -> None:
+    outputs = node.weights.shape[0]
+    if node.weights.ndim != (4 if isinstance(node, Conv) else 2) or 0 in node.weights.shape:
+        raise ValueError(f"layer {node.name}: weights have shape {node.weights.shape}")
+    if node.bias.shape != (outputs,) or node.weight_scale.shape != (outputs,):
+        raise ValueError(f"layer {node.name}: {outputs} outputs, bias {node.bias.shape}")
+    if not np.isfinite(node.weight_scale).all() or node.weight_scale.min() <= 0:
+        raise ValueError(f"layer {node.name}: weight scales must be finite and positive")
+    if isinstance(node, Conv):
+        if len(node.padding) != 4 or len(node.stride) != 2 or min(node.padding) < 0 or min(node.stride) < 1:
+            raise ValueError(f"layer {node.name}: stride {node.stride}, padding {node.padding}")
+        if node.requant is None or node.groups < 1 or outputs % node.groups:
+            raise ValueError(f"layer {node.name}: {outputs} outputs in {node.groups} groups, or no requantisation")
+
+
+def _validate_requant(name: str, requant: Requant, outputs: int) -> None:
+    if requant.multiplier.shape != requant.shift.shape or requant.multiplier.shape not in ((1,), (outputs,)):
+        raise ValueError(f"node {name}: {requant.multiplier.shape} multipliers, {requant.shift.shape} shifts")
+    if requant.multiplier.min() < 0 or requant.shift.min() < MIN_SHIFT or requant.shift.max() > MAX_SHIFT:
+        raise ValueError(f"node {name}: negative multiplier, or shift outside {MIN_SHIFT}..{MAX_SHIFT}")
+    if not -128 <= requant.lo <= requant.hi <= 127:
+        raise ValueError(f"node {name}: clamp {requant.lo}..{requant.hi}")
+
+
+def _node_fields(node: Node | Requant, prefix: str, arrays: dict[str, np.ndarray]) -> dict:
+    """JSON fields of a node; arrays go to `arrays` under `<prefix>/<field>`."""
+    out: dict = {}
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, np.ndarray):
+            arrays[f"{prefix}/{f.name}"] = value.astype(_DTYPES[f.name], casting="same_kind", copy=False)
+        elif isinstance(value, Requant):
+            out[f.name] = _node_fields(value, prefix, arrays)
+        else:
+            out[f.name] = value
+    return out
+
+
+def _build_node(entry: dict, arrays: dict[str, np.ndarray]) -> Node:
+    kind = _KINDS[entry.pop("kind")]
+    name = entry["name"]
+
+    def array(key: str) -> np.ndarray:
+        value = arrays[f"{name}/{key}"]
+        if value.dtype != _DTYPES[key]:
+            raise ValueError(f"{name}/{key} is {value.dtype}, expected {np.dtype(_DTYPES[key])}")
+        return value
+
+    if isinstance(entry.get("requant"), dict):
+        entry["requant"] = Requant(multiplier=array("multiplier"), shift=array("shift"), **entry["requant"])
+    for key in ("weights", "bias", "weight_scale"):
+        if key in kind.__dataclass_fields__:
+            entry[key] = array(key)
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})

@@ -1,0 +1,276 @@
+"""Integer networks: a list of typed nodes, each an exact function of int8 tensors.
+
+Tensors are int8 [N, C, H, W] (or [N, C] after pooling), real value = scale * (q - zero_point), all
+zero points 0 today. A node reads the tensors that earlier nodes made, named after them; "input" is
+the quantised image. Only convolutions and linear layers multiply activations by weights: they go
+through an engine, exact (`models.emulate.ExactEngine`) or with the products of an encoding
+(`models.emulate.TableEngine`), and nothing else in the network changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from models.errors import UserError
+from models.quant.arith import INT8_MAX, INT8_MIN, quantise, requantise, shift_round
+
+INPUT = "input"
+
+
+class Engine(Protocol):
+    """Sum of products over a window, the only operation with multiplications.
+
+    `x` int8 [N, C, H, W], `weights` int8 [O, C / groups, kh, kw], `padding` (top, bottom, left,
+    right) pixels of value `pad_value`. Returns int32 [N, O, H', W'], no bias added.
+    """
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        weights: np.ndarray,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+        groups: int = 1,
+        pad_value: int = 0,
+    ) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Requant:
+    """int32 sums to int8: `multiplier`, `shift` int32 [O] or [1] (see models.quant.arith), clamp lo..hi."""
+
+    multiplier: np.ndarray
+    shift: np.ndarray
+    lo: int = INT8_MIN
+    hi: int = INT8_MAX
+    zero_point: int = 0
+
+    def __call__(self, acc: np.ndarray) -> np.ndarray:
+        """int8 of `acc` int32 [N, O, ...]."""
+        shape = (1, -1) + (1,) * (acc.ndim - 2)
+        multiplier, shift = self.multiplier.reshape(shape), self.shift.reshape(shape)
+        return requantise(acc, multiplier, shift, self.lo, self.hi, self.zero_point)
+
+
+@dataclass(frozen=True)
+class Conv:
+    """Convolution, bias, requantisation; ReLU is the clamp at lo = zero point.
+
+    `weights` int8 [O, I / groups, kh, kw], `bias` int32 [O] in units of one product,
+    `weight_scale` float64 [O], `padding` (top, bottom, left, right).
+    """
+
+    name: str
+    source: str
+    weights: np.ndarray
+    bias: np.ndarray
+    requant: Requant
+    weight_scale: np.ndarray
+    output_scale: float
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    groups: int = 1
+    input_zero_point: int = 0
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.source,)
+
+    def accumulate(self, x: np.ndarray, engine: Engine) -> np.ndarray:
+        """int32 [N, O, H', W']: sums of products plus bias."""
+        acc = engine(x, self.weights, self.stride, self.padding, self.groups, self.input_zero_point)
+        acc += self.bias[:, None, None]
+        return acc
+
+    def __call__(self, x: np.ndarray, engine: Engine) -> np.ndarray:
+        """int8 [N, O, H', W'] of int8 [N, I, H, W]."""
+        return self.requant(self.accumulate(x, engine))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Fully connected layer. `weights` int8 [O, I], `bias` int32 [O].
+
+    Without `requant` the result is the int32 sums; real value = `output_scale` * sum, one scale for
+    all outputs, so that the largest sum is the class.
+    """
+
+    name: str
+    source: str
+    weights: np.ndarray
+    bias: np.ndarray
+    requant: Requant | None
+    weight_scale: np.ndarray
+    output_scale: float
+    input_zero_point: int = 0
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.source,)
+
+    def accumulate(self, x: np.ndarray, engine: Engine) -> np.ndarray:
+        """int32 [N, O]: sums of products plus bias."""
+        return engine(x[:, :, None, None], self.weights[:, :, None, None])[:, :, 0, 0] + self.bias
+
+    def __call__(self, x: np.ndarray, engine: Engine) -> np.ndarray:
+        """int32 [N, O] of int8 [N, I], or int8 if the layer is requantised."""
+        acc = self.accumulate(x, engine)
+        return self.requant(acc) if self.requant else acc
+
+
+@dataclass(frozen=True)
+class Add:
+    """Sum of two int8 tensors: clamp((a * m1 + b * m2 + (1 << (shift - 1))) >> shift)."""
+
+    name: str
+    sources: tuple[str, str]
+    multipliers: tuple[int, int]
+    shift: int
+    output_scale: float
+    lo: int = INT8_MIN
+    hi: int = INT8_MAX
+    zero_point: int = 0
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """int8 of int8 `a`, `b` (same shape)."""
+        total = a * np.int64(self.multipliers[0]) + b * np.int64(self.multipliers[1])
+        return np.clip(shift_round(total, self.shift) + self.zero_point, self.lo, self.hi).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class SubsamplePad:
+    """Parameter-free shortcut ("option A"): every `stride`-th pixel, zero channels around."""
+
+    name: str
+    source: str
+    stride: int
+    before: int
+    after: int
+    output_scale: float
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.source,)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """int8 [N, before + C + after, H', W'] of int8 [N, C, H, W]."""
+        x = x[:, :, :: self.stride, :: self.stride]
+        return np.pad(x, ((0, 0), (self.before, self.after), (0, 0), (0, 0)))
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool:
+    """Mean over all pixels: the integer sum, requantised (the 1/pixels is in the multiplier)."""
+
+    name: str
+    source: str
+    requant: Requant
+    output_scale: float
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.source,)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """int8 [N, C] of int8 [N, C, H, W]."""
+        return self.requant(x.sum(axis=(2, 3), dtype=np.int32))
+
+
+MacNode = Conv | Linear
+Node = Conv | Linear | Add | SubsamplePad | GlobalAveragePool
+Observer = Callable[[MacNode, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class QuantNetwork:
+    """An int8 network: nodes in order of execution, the last one gives the result.
+
+    `mean`, `std` normalise an image scaled to 0..1; `provenance` says where the weights come from
+    and what they scored. `sha256` is that of the checkpoint file it was read from ("" if none).
+    """
+
+    name: str
+    dataset: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    input_scale: float
+    nodes: tuple[Node, ...]
+    provenance: dict = field(default_factory=dict)
+    sha256: str = ""
+
+    @property
+    def mac_nodes(self) -> tuple[MacNode, ...]:
+        """Convolutions and linear layers, in order."""
+        return tuple(n for n in self.nodes if isinstance(n, Conv | Linear))
+
+    def node(self, name: str) -> MacNode:
+        """The convolution or linear layer called `name`."""
+        for node in self.mac_nodes:
+            if node.name == name:
+                return node
+        raise UserError(
+            f"network {self.name} has no layer '{name}'; it has: {', '.join(n.name for n in self.mac_nodes)}"
+        )
+
+    def with_nodes(self, changed: dict[str, Node]) -> QuantNetwork:
+        """A copy in which the nodes named in `changed` are replaced."""
+        return replace(self, nodes=tuple(changed.get(n.name, n) for n in self.nodes), sha256="")
+
+    def quantise_input(self, images: np.ndarray) -> np.ndarray:
+        """int8 [N, C, H, W] of uint8 images [N, C, H, W] (a table of 256 codes for each channel)."""
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != len(self.mean):
+            raise UserError(
+                f"network {self.name} takes uint8 images [N, {len(self.mean)}, H, W], not {images.dtype} {images.shape}"
+            )
+        levels = (np.arange(256)[None] / 255 - np.array(self.mean)[:, None]) / np.array(self.std)[:, None]
+        codes = quantise(levels, self.input_scale)
+        return np.stack([codes[c][images[:, c]] for c in range(len(codes))], axis=1)
+
+    def run(self, images: np.ndarray, engine: Engine, observe: Observer | None = None) -> np.ndarray:
+        """Result of the last node (int32 logits [N, classes]) for uint8 `images` [N, C, H, W].
+
+        `observe(node, x)` sees the int8 input of each convolution and linear layer.
+        """
+        return self.run_codes(self.quantise_input(images), engine, observe)
+
+    def run_codes(self, codes: np.ndarray, engine: Engine, observe: Observer | None = None) -> np.ndarray:
+        """`run` on an input that is quantised already, int8 [N, C, H, W]."""
+        last_use = {s: i for i, node in enumerate(self.nodes) for s in node.sources}
+        tensors, result = {INPUT: codes}, codes
+        for i, node in enumerate(self.nodes):
+            operands = [tensors[s] for s in node.sources]
+            if isinstance(node, Conv | Linear):
+                if observe:
+                    observe(node, operands[0])
+                result = node(operands[0], engine)
+            else:
+                result = node(*operands)
+            tensors[node.name] = result
+            for name in node.sources:
+                if last_use[name] == i:
+                    tensors.pop(name, None)
+        return result
+
+    def run_batches(
+        self, images: np.ndarray, engine: Engine, observe: Observer | None = None, batch: int = 250, label: str = ""
+    ) -> Iterator[np.ndarray]:
+        """`run` in batches, with a progress bar on a terminal if `label` is given."""
+        starts = range(0, len(images), batch)
+        for i in tqdm(starts, desc=label or self.name, disable=None if label else True, leave=False):
+            yield self.run(images[i : i + batch], engine, observe)
+
+    def top1(self, images: np.ndarray, labels: np.ndarray, engine: Engine, label: str = "") -> float:
+        """Fraction of uint8 `images` [N, C, H, W] whose largest logit is at `labels` int [N]."""
+        if not len(images) or len(images) != len(labels):
+            raise UserError(f"{len(images)} images and {len(labels)} labels; give as many labels as images, at least 1")
+        classes = np.concatenate([r.argmax(axis=1) for r in self.run_batches(images, engine, label=label)])
+        return float((classes == labels).mean())

@@ -1,0 +1,147 @@
+"""The emulator equals plain int64 arithmetic for any table, shape, stride and grouping."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.emulate import ExactEngine, TableEngine, exact_table, has_vbmi, native
+from models.errors import UserError
+
+RNG = np.random.default_rng(7)
+PATHS = [
+    "portable",
+    pytest.param("vbmi", marks=pytest.mark.skipif(not has_vbmi(), reason="no AVX-512 VBMI on this processor")),
+]
+# images, channels, height, width, outputs, (kh, kw), stride, padding, groups
+SHAPES = [
+    (1, 1, 1, 1, 1, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    (3, 3, 9, 7, 4, (3, 3), (1, 1), (1, 1, 1, 1), 1),
+    (2, 16, 32, 32, 5, (3, 3), (1, 1), (1, 1, 1, 1), 1),
+    (2, 16, 16, 16, 8, (3, 3), (2, 2), (1, 1, 1, 1), 1),
+    (5, 64, 8, 8, 3, (3, 3), (1, 1), (1, 1, 1, 1), 1),
+    (700, 64, 1, 1, 10, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    (2, 24, 14, 14, 40, (1, 1), (1, 1), (0, 0, 0, 0), 1),
+    (2, 12, 11, 13, 12, (3, 3), (2, 2), (0, 1, 0, 1), 12),
+    (2, 12, 10, 10, 24, (5, 3), (2, 3), (2, 1, 0, 2), 4),
+    (1, 4, 5, 6, 2, (5, 6), (1, 1), (0, 0, 0, 0), 1),
+    (2, 6, 4, 4, 4, (3, 3), (3, 1), (2, 2, 2, 2), 2),
+]
+
+
+def reference(x, weights, table, stride, padding, groups, pad_value):
+    """int64 convolution, one window at a time."""
+    top, bottom, left, right = padding
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=pad_value).astype(np.int64) + 128
+    (outputs, depth, kh, kw), wide = weights.shape, weights.astype(np.int64) + 128
+    rows, columns = (x.shape[2] - kh) // stride[0] + 1, (x.shape[3] - kw) // stride[1] + 1
+    out = np.empty((len(x), outputs, rows, columns), np.int64)
+    table = table.astype(np.int64)
+    for o in range(outputs):
+        first = o // (outputs // groups) * depth
+        for i in range(rows):
+            for j in range(columns):
+                y, z = i * stride[0], j * stride[1]
+                window = x[:, first : first + depth, y : y + kh, z : z + kw]
+                out[:, o, i, j] = table[window, wide[o]].sum(axis=(1, 2, 3))
+    return out
+
+
+def operands(shape, lowest=-128):
+    images, channels, height, width, outputs, kernel, stride, padding, groups = shape
+    x = RNG.integers(lowest, 128, (images, channels, height, width)).astype(np.int8)
+    weights = RNG.integers(-128, 128, (outputs, channels // groups, *kernel)).astype(np.int8)
+    return x, weights, stride, padding, groups
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("lowest", [-128, 0], ids=["signed", "non_negative"])
+def test_random_tables_equal_int64(path, shape, lowest):
+    table = RNG.integers(-(1 << 15), 1 << 15, (256, 256))
+    x, weights, stride, padding, groups = operands(shape, lowest)
+    for threads, pad_value in ((1, 0), (3, -5)):
+        found = TableEngine(table, threads, path)(x, weights, stride, padding, groups, pad_value)
+        assert found.dtype == np.int32
+        assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, pad_value))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("extreme", [-(1 << 15), (1 << 15) - 1])
+def test_extreme_tables_do_not_overflow(path, extreme):
+    x = np.full((1, 100, 4, 5), -128, np.int8)
+    weights = np.full((2, 100, 3, 3), 127, np.int8)
+    found = TableEngine(np.full((256, 256), extreme), path=path)(x, weights)
+    assert (found == 900 * extreme).all()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_mixed_signs_cannot_cancel_an_overflow(path):
+    table = exact_table()
+    x = np.full((1, 64, 1, 1), 127, np.int8)
+    x[0, 32:] = -127
+    weights = np.full((1, 64, 1, 1), 127, np.int8)
+    assert TableEngine(table, path=path)(x, weights).item() == 0
+    assert TableEngine(table, path=path)(x[:, :32], weights[:, :32]).item() == 32 * 127 * 127
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_exact_engine_equals_exact_table(shape):
+    x, weights, stride, padding, groups = operands(shape)
+    found = ExactEngine()(x, weights, stride, padding, groups)
+    assert found.dtype == np.int32
+    assert np.array_equal(found, TableEngine(exact_table())(x, weights, stride, padding, groups))
+
+
+def test_exact_engine_beyond_float32():
+    x = np.full((1, 1200, 1, 1), -128, np.int8)
+    weights = np.full((1, 1200, 1, 1), -128, np.int8)
+    weights[0, -1] = 127
+    assert ExactEngine()(x, weights).item() == 1199 * 16384 - 128 * 127
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (np.zeros((255, 256), int), "expected integers"),
+        (np.zeros((256, 256)), "expected integers"),
+        (np.full((256, 256), 1 << 15), "16 bits"),
+    ],
+)
+def test_bad_tables_are_refused(table, message):
+    with pytest.raises(UserError, match=message):
+        TableEngine(table)
+
+
+@pytest.mark.parametrize(
+    ("x", "weights", "options", "message"),
+    [
+        (np.zeros((1, 3, 4, 4), np.uint8), np.zeros((2, 3, 3, 3), np.int8), {}, "activations are uint8"),
+        (np.zeros((1, 3, 4, 4), np.int8), np.zeros((2, 4, 3, 3), np.int8), {}, "do not fit weights"),
+        (np.zeros((1, 3, 2, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {}, "does not fit an input"),
+        (np.zeros((1, 3, 4, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {"stride": (0, 1)}, "impossible"),
+        (np.zeros((0, 3, 4, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {}, "none empty"),
+    ],
+)
+def test_bad_operands_are_refused(x, weights, options, message):
+    with pytest.raises(UserError, match=message):
+        TableEngine(exact_table())(x, weights, **options)
+
+
+def test_sums_beyond_int32_are_refused():
+    x = np.zeros((1, 1 << 16, 1, 1), np.int8)
+    with pytest.raises(UserError, match="do not fit int32"):
+        TableEngine(np.full((256, 256), -(1 << 15)))(x, x)
+
+
+def test_no_compiler_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match="no C\\+\\+ compiler"):
+        native.compiler()
+    monkeypatch.setenv("CXX", "g++")
+    monkeypatch.setattr(native, "BUILD", tmp_path)
+    broken = tmp_path / "broken.cpp"
+    broken.write_text("int f() { return nonsense; }")
+    with pytest.raises(UserError, match="cannot compile broken.cpp"):
+        native.load_library(broken)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.cpp"]
