@@ -1,0 +1,188 @@
+"""AXI4-Stream agent: sequencer, driver, monitor, config.
+
+As a source it sends packets beat by beat; as a sink it only decides when to be ready. Driver and
+monitor touch ports and nothing else. Both live through a reset at any time: a packet that is cut
+off by a reset is dropped and marked, not resumed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import RisingEdge
+from cocotb_bus.bus import Bus
+from pyuvm import ConfigDB, uvm_agent, uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item, uvm_sequencer
+
+Stall = Callable[[], int]
+
+
+def no_stall() -> int:
+    """Never wait."""
+    return 0
+
+
+def random_stall(rng: random.Random, probability: float = 0.3, longest: int = 8) -> Stall:
+    """Wait 1..longest cycles with the given probability, otherwise not at all."""
+    return lambda: rng.randint(1, longest) if rng.random() < probability else 0
+
+
+@dataclass
+class AxisConfig:
+    """What an agent needs to know: where its pins are and how it behaves."""
+
+    dut: HierarchyObject
+    prefix: str
+    source: bool
+    stall: Stall = no_stall
+    rng: random.Random = field(default_factory=random.Random)
+
+
+class Packet(uvm_sequence_item):
+    """Beats (integers as wide as tdata) of which the last carries tlast."""
+
+    def __init__(self, name: str, beats: list[int]) -> None:
+        super().__init__(name)
+        self.beats = beats
+        self.aborted = False
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One accepted transfer; `data` is None if a bit of tdata was not 0 or 1."""
+
+    data: int | None
+    last: bool
+
+
+class ProtocolError(AssertionError):
+    """The design broke a rule of the stream protocol."""
+
+
+class _Pins:
+    """The bus of one interface, with its clock and reset."""
+
+    def __init__(self, config: AxisConfig) -> None:
+        self.clock = config.dut.clk_i
+        self.reset_n = config.dut.rst_ni
+        self.bus = Bus(config.dut, config.prefix, ["tdata", "tvalid", "tready", "tlast"])
+
+
+class AxisSource(uvm_driver):
+    """Drives tdata, tvalid and tlast."""
+
+    def start_of_simulation_phase(self) -> None:
+        self.config: AxisConfig = ConfigDB().get(self, "", "config")
+        self.pins = _Pins(self.config)
+        self._idle()
+
+    def _idle(self) -> None:
+        """tvalid low, random data: a design that looks at it is found out."""
+        bus = self.pins.bus
+        bus.tvalid.value = 0
+        bus.tlast.value = self.config.rng.getrandbits(1)
+        bus.tdata.value = self.config.rng.getrandbits(len(bus.tdata))
+
+    async def run_phase(self) -> None:
+        while True:
+            packet = await self.seq_item_port.get_next_item()
+            packet.aborted = not await self._send(packet)
+            self._idle()
+            self.seq_item_port.item_done()
+
+    async def _send(self, packet: Packet) -> bool:
+        """True once every beat is taken, False if a reset came in between."""
+        pins, final = self.pins, len(packet.beats) - 1
+        for index, data in enumerate(packet.beats):
+            for _ in range(self.config.stall()):
+                pins.bus.tvalid.value = 0
+                await RisingEdge(pins.clock)
+                if not pins.reset_n.value:
+                    return False
+            pins.bus.tdata.value = data
+            pins.bus.tlast.value = int(index == final)
+            pins.bus.tvalid.value = 1
+            while True:
+                await RisingEdge(pins.clock)
+                if not pins.reset_n.value:
+                    return False
+                if pins.bus.tready.value == 1:
+                    break
+        return True
+
+
+class AxisSink(uvm_driver):
+    """Drives tready."""
+
+    def start_of_simulation_phase(self) -> None:
+        self.config: AxisConfig = ConfigDB().get(self, "", "config")
+        self.pins = _Pins(self.config)
+        self.pins.bus.tready.value = 0
+
+    async def run_phase(self) -> None:
+        ready = self.pins.bus.tready
+        while True:
+            if wait := self.config.stall():
+                ready.value = 0
+                for _ in range(wait):
+                    await RisingEdge(self.pins.clock)
+            ready.value = 1
+            await RisingEdge(self.pins.clock)
+
+
+class AxisMonitor(uvm_monitor):
+    """Reports accepted beats; holds the sender to the protocol (known, stable until taken)."""
+
+    def build_phase(self) -> None:
+        self.ap = uvm_analysis_port("ap", self)
+        self.beats = 0
+
+    def start_of_simulation_phase(self) -> None:
+        self.config: AxisConfig = ConfigDB().get(self, "", "config")
+        self.pins = _Pins(self.config)
+
+    async def run_phase(self) -> None:
+        bus, prefix = self.pins.bus, self.config.prefix
+        waiting: tuple[object, object] | None = None
+        while True:
+            await RisingEdge(self.pins.clock)
+            if self.pins.reset_n.value != 1:
+                waiting = None
+                continue
+            valid, ready = bus.tvalid.value, bus.tready.value
+            if not (valid.is_resolvable and ready.is_resolvable):
+                raise ProtocolError(f"{prefix}: tvalid={valid} tready={ready} outside reset")
+            if not valid:
+                if waiting is not None:
+                    raise ProtocolError(f"{prefix}: tvalid fell before the beat was taken")
+                continue
+            data, last = bus.tdata.value, bus.tlast.value
+            if waiting is not None and waiting != (data, last):
+                raise ProtocolError(f"{prefix}: tdata or tlast changed while tready was low")
+            if not ready:
+                waiting = (data, last)
+                continue
+            waiting = None
+            self.beats += 1
+            known = data.is_resolvable and last.is_resolvable
+            self.ap.write(Beat(int(data) if known else None, bool(last) if known else False))
+
+
+class AxisAgent(uvm_agent):
+    """Sequencer and driver of one side of a stream, and its monitor."""
+
+    def build_phase(self) -> None:
+        self.config: AxisConfig = ConfigDB().get(self, "", "config")
+        ConfigDB().set(self, "*", "config", self.config)
+        self.monitor = AxisMonitor("monitor", self)
+        if self.config.source:
+            self.sequencer = uvm_sequencer("sequencer", self)
+            self.driver = AxisSource("driver", self)
+        else:
+            self.driver = AxisSink("driver", self)
+
+    def connect_phase(self) -> None:
+        if self.config.source:
+            self.driver.seq_item_port.connect(self.sequencer.seq_item_export)

@@ -1,0 +1,5 @@
+"""Stimulus."""
+
+from tb.sequences.tile import TileSequence
+
+__all__ = ["TileSequence"]

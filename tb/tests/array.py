@@ -1,0 +1,183 @@
+"""Tests of an array through its ports: corners, random with stalls, resets, real network tiles.
+
+Each test is thin; stimulus is in `tb.sequences`, checking in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import cocotb
+import numpy as np
+import pyuvm
+from cocotb.triggers import ClockCycles, RisingEdge
+from models.hardware import TileModel
+from models.replay import load_capture, tiles
+from pyuvm import uvm_test
+
+from tb.agents.axis import no_stall, random_stall
+from tb.env import ArrayEnv
+from tb.sequences import TileSequence
+
+LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # 2 million clock cycles
+
+
+class ArrayTest(uvm_test):
+    """Starts the environment, runs `stimulus`, waits for the last result, writes the record."""
+
+    def build_phase(self) -> None:
+        self.env = ArrayEnv("env", self)
+
+    async def run_phase(self) -> None:
+        self.raise_objection()
+        await self.env.start()
+        await self.stimulus()
+        await self.env.drain()
+        self.drop_objection()
+
+    async def stimulus(self) -> None:
+        """What the test does."""
+        raise AssertionError(f"{type(self).__name__} has no stimulus")
+
+    def check_phase(self) -> None:
+        board = self.env.scoreboard
+        errors = board.close()
+        record = {"test": type(self).__name__, "matches": board.matches, "mismatches": board.mismatches}
+        record |= {"discarded": board.discarded, "errors": errors[:5]}
+        with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
+            stream.write(json.dumps(record) + "\n")
+        if errors:
+            raise AssertionError(f"{len(errors)} errors, first: {errors[0]}")
+
+    async def tile(self, weights: np.ndarray, activations: np.ndarray) -> bool:
+        """Run one tile; True unless a reset cut it off."""
+        sequence = TileSequence(self.env, weights, activations)
+        await sequence.start()
+        return sequence.completed
+
+    def operands(self, *shape: int) -> np.ndarray:
+        """Random int8, uniform."""
+        return self.env.numpy_rng.integers(-128, 128, shape, dtype=np.int8)
+
+    def stall_all(self) -> None:
+        """Random stalls on every stream."""
+        for stream in self.env.streams.values():
+            stream.stall = random_stall(self.env.rng)
+
+
+@pyuvm.test(**LIMIT)
+class array_smoke_corners(ArrayTest):
+    """Extreme operands in every pairing, whole columns of one value (counter extremes)."""
+
+    async def stimulus(self) -> None:
+        config = self.env.config
+        corners = np.array([-128, -127, -1, 0, 1, 126, 127, 85, -86], np.int8)
+        rows = np.arange(config.rows)
+        for w in corners:
+            activations = [np.full(config.rows, a, np.int8) for a in corners]
+            activations += [corners[(rows + shift) % len(corners)] for shift in range(len(corners))]
+            await self.tile(np.full((config.rows, config.columns), w, np.int8), np.stack(activations))
+        mixed = corners[np.add.outer(rows, np.arange(config.columns)) % len(corners)]
+        await self.tile(mixed, np.stack([corners[(rows * 2 + s) % len(corners)] for s in range(len(corners))]))
+
+
+@pyuvm.test(**LIMIT)
+class array_all_products(ArrayTest):
+    """All 65,536 operand pairs: row 0 sees every pair, the other rows hold zeros."""
+
+    async def stimulus(self) -> None:
+        config = self.env.config
+        values = np.arange(-128, 128, dtype=np.int16).astype(np.int8)
+        activations = np.zeros((256, config.rows), np.int8)
+        for first in range(0, 256, config.columns):
+            weights = np.zeros((config.rows, config.columns), np.int8)
+            row = (first // config.columns) % config.rows
+            batch = values[first : first + config.columns]
+            weights[row, : len(batch)] = batch
+            activations[:] = 0
+            activations[:, row] = values
+            await self.tile(weights, activations)
+
+
+@pyuvm.test(**LIMIT)
+class array_random_back_pressure(ArrayTest):
+    """Random tiles of random length, stalls on all three streams."""
+
+    async def stimulus(self) -> None:
+        config = self.env.config
+        self.stall_all()
+        for _ in range(12):
+            length = self.env.rng.choice([1, 2, self.env.rng.randint(3, 60)])
+            await self.tile(self.operands(config.rows, config.columns), self.operands(length, config.rows))
+
+
+@pyuvm.test(**LIMIT)
+class array_random_reset(ArrayTest):
+    """Resets while loading, computing and draining; every following tile must be right."""
+
+    async def stimulus(self) -> None:
+        config, rng = self.env.config, self.env.rng
+        cut = 0
+        for attempt in range(16):
+            if attempt % 2:
+                self.stall_all()
+            else:
+                for stream in self.env.streams.values():
+                    stream.stall = no_stall
+            weights, activations = self.operands(config.rows, config.columns), self.operands(30, config.rows)
+            tile = cocotb.start_soon(self.tile(weights, activations))
+            await ClockCycles(self.env.dut.clk_i, rng.randint(1, 3 * (config.rows + 30)))
+            await self.env.reset(rng.randint(1, 4))
+            cut += not await tile
+            await self.tile(self.operands(config.rows, config.columns), self.operands(8, config.rows))
+            await self.env.drain()
+        if not cut:
+            raise AssertionError("no reset fell into a running tile: the test tested nothing")
+
+
+class RealTilesTest(ArrayTest):
+    """Streams a layer's own tiles; what they add up to over K must be the layer's own sums."""
+
+    layer = ""
+    images = 1
+
+    async def stimulus(self) -> None:
+        config, layer = self.env.config, load_capture().layer(self.layer)
+        limit = int(os.environ["ENCMAC_VECTORS"]) or None
+        vectors = layer.vectors(self.images)[:limit]
+        matrix = layer.weights.reshape(len(layer.bias), layer.depth).T
+        sums = np.zeros((len(vectors), len(layer.bias)), np.int64)
+        for tile in tiles(layer, config.rows, config.columns, self.images):
+            if not await self.tile(tile.weights, tile.activations[:limit]):
+                raise AssertionError("a tile was cut off without a reset")
+            while self.env.scoreboard.outstanding:
+                await RisingEdge(self.env.dut.clk_i)
+            results = self.env.scoreboard.take_results()
+            unused = (config.rows - tile.rows_used) * int(config.table[128, 128])
+            sums[:, tile.n0 : tile.n0 + tile.cols_used] += results[:, : tile.cols_used] - unused
+        model = TileModel(config.table, matrix)
+        if not all(np.array_equal(model.column_sums(v), s) for v, s in zip(vectors, sums, strict=True)):
+            raise AssertionError(f"layer {self.layer}: sums over its tiles are not the layer's sums")
+
+
+@pyuvm.test(**LIMIT)
+class array_tiles_first_convolution(RealTilesTest):
+    """ResNet-20: the first convolution."""
+
+    layer = "conv1"
+
+
+@pyuvm.test(**LIMIT)
+class array_tiles_strided_convolution(RealTilesTest):
+    """ResNet-20: a strided convolution."""
+
+    layer = "layer2.0.conv1"
+
+
+@pyuvm.test(**LIMIT)
+class array_tiles_classifier(RealTilesTest):
+    """ResNet-20: the classifier."""
+
+    layer = "linear"
+    images = 256
