@@ -55,7 +55,11 @@ find_python() {
   local candidate fault first_fault= candidates=(python3 /usr/bin/python3)
   [[ -n ${PYTHON:-} ]] && candidates=("$PYTHON")
   for candidate in "${candidates[@]}"; do
-    if fault=$("$candidate" tools/doctor.py --interpreter 2>&1); then
+    if ! command -v "$candidate" >/dev/null; then
+      fault="there is no $candidate"
+    elif ! "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 7))' 2>/dev/null; then
+      fault="$candidate is not Python 3.11 or newer"
+    elif fault=$("$candidate" tools/doctor.py --interpreter 2>&1); then
       echo "$candidate"
       return
     fi
