@@ -12,10 +12,10 @@ import cocotb
 import numpy as np
 import pyuvm
 from cocotb.triggers import ClockCycles, RisingEdge
-from models.hardware import TileModel
-from models.replay import load_capture, tiles
 from pyuvm import uvm_test
 
+from models.hardware import TileModel
+from models.replay import load_capture, tiles
 from tb.agents.axis import no_stall, random_stall
 from tb.env import ArrayEnv
 from tb.sequences import TileSequence

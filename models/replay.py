@@ -1,0 +1,249 @@
+"""Real layers for the array: `python -m models.replay --net NAME` captures, `tiles()` cuts tiles.
+
+A capture keeps, for a few layers of a network, the int8 input feature maps of some images, weights,
+bias and requantisation. From it tiles for an array of any size are cut at run time. The K direction
+(rows) is the window position k = (channel, ky, kx) in that order, the N direction (columns) the
+output channel, a stream is one activation vector for each output pixel, images in order, row-major.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from models.datasets import load_cifar
+from models.emulate import ExactEngine
+from models.emulate.table import output_size
+from models.errors import UserError, run_cli
+from models.quant.arith import INT8_MAX, INT8_MIN
+from models.quant.checkpoint import ZOO, load_network, pack_header, read_header, read_npz, write_npz
+from models.quant.graph import Linear, MacNode, QuantNetwork, Requant
+
+FORMAT = "encmac-tiles/1"
+RESNET20_LAYERS = {"conv1": 4, "layer2.0.conv1": 4, "linear": 256}  # layer -> images kept
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A captured layer; a linear layer is a 1x1 convolution on 1x1 maps.
+
+    `inputs` int8 [images, I, H, W], `weights` int8 [O, I / groups, kh, kw], `bias` int32 [O];
+    `requant` is None where the int32 sums are the result.
+    """
+
+    name: str
+    inputs: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+    requant: Requant | None
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    groups: int = 1
+
+    @property
+    def depth(self) -> int:
+        """K: window positions of one group, what is summed for one output."""
+        return int(np.prod(self.weights.shape[1:]))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H', W') of the output."""
+        return output_size(self.inputs, self.weights, self.stride, self.padding, self.groups)
+
+    def vectors(self, images: int | None = None) -> np.ndarray:
+        """Activation vectors int8 [images * H' * W', groups * K] (im2col), of the first `images` images."""
+        x = self.inputs[:images]
+        top, bottom, left, right = self.padding
+        x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        kernel = self.weights.shape[2:]
+        windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
+        windows = windows[:, :, :: self.stride[0], :: self.stride[1]]  # [images, I, H', W', kh, kw]
+        return np.ascontiguousarray(windows.transpose(0, 2, 3, 1, 4, 5)).reshape(-1, self.groups * self.depth)
+
+    def sums(self, images: int | None = None) -> np.ndarray:
+        """Exact sums with bias, int32 [images * H' * W', O]: what all tiles of the layer add up to."""
+        acc = ExactEngine()(self.inputs[:images], self.weights, self.stride, self.padding, self.groups)
+        return acc.transpose(0, 2, 3, 1).reshape(-1, len(self.bias)) + self.bias
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One load of the array: weights int8 [R, C], activations int8 [vectors, R], unused rows and columns zero.
+
+    Row r is window position `k0 + r` of the layer (of group `group`), column c is output channel
+    `n0 + c`; `rows_used` and `cols_used` count those that are real.
+    """
+
+    layer: str
+    group: int
+    k0: int
+    n0: int
+    rows_used: int
+    cols_used: int
+    weights: np.ndarray
+    activations: np.ndarray
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Layers of one network and where they come from."""
+
+    network: str
+    network_sha256: str
+    layers: dict[str, Layer]
+    provenance: dict = field(default_factory=dict)
+
+    def layer(self, name: str) -> Layer:
+        """The captured layer called `name`."""
+        if name not in self.layers:
+            raise UserError(f"no layer '{name}' in this capture; it has: {', '.join(self.layers)}")
+        return self.layers[name]
+
+
+def tile_count(layer: Layer, rows: int, columns: int) -> int:
+    """Number of tiles `tiles` makes: ceil(K / R) * ceil(outputs of a group / C), for every group."""
+    group_outputs = len(layer.bias) // layer.groups
+    return layer.groups * -(-layer.depth // rows) * -(-group_outputs // columns)
+
+
+def tiles(layer: Layer, rows: int, columns: int, images: int | None = None) -> Iterator[Tile]:
+    """Tiles for an array of `rows` x `columns`, all K of one set of columns one after the other.
+
+    Sums over all tiles with the same columns give the layer's result (without bias).
+    """
+    if rows < 1 or columns < 1:
+        raise UserError(f"an array of {rows} x {columns} holds nothing; rows and columns must be at least 1")
+    vectors = layer.vectors(images)
+    depth, group_outputs = layer.depth, len(layer.bias) // layer.groups
+    matrix = layer.weights.reshape(len(layer.bias), depth).T  # [K, O]
+    made = 0
+    for group in range(layer.groups):
+        first, end = group * group_outputs, (group + 1) * group_outputs
+        for n0 in range(first, end, columns):
+            for k0 in range(0, depth, rows):
+                part = matrix[k0 : k0 + rows, n0 : min(n0 + columns, end)]
+                weights = np.zeros((rows, columns), np.int8)
+                weights[: part.shape[0], : part.shape[1]] = part
+                activations = np.zeros((len(vectors), rows), np.int8)
+                at = group * depth + k0
+                activations[:, : part.shape[0]] = vectors[:, at : at + part.shape[0]]
+                made += 1
+                yield Tile(layer.name, group, k0, n0, *part.shape, weights, activations)
+    if made != tile_count(layer, rows, columns):
+        raise UserError(f"layer {layer.name}: {made} tiles cut, {tile_count(layer, rows, columns)} expected")
+
+
+def capture(network: QuantNetwork, images: np.ndarray, layers: dict[str, int]) -> Capture:
+    """Run `network` on uint8 `images` [N, C, H, W]; keep each layer's input for the number of images named."""
+    for name, count in layers.items():
+        network.node(name)
+        if not 1 <= count <= len(images):
+            raise UserError(f"layer {name}: {count} images to keep, but {len(images)} are given")
+    kept: dict[str, Layer] = {}
+
+    def observe(node: MacNode, x: np.ndarray) -> None:
+        if node.name in layers:
+            x = x[: layers[node.name]].copy()
+            if isinstance(node, Linear):
+                maps, weights = x[:, :, None, None], node.weights[:, :, None, None]
+                kept[node.name] = Layer(node.name, maps, weights, node.bias, node.requant)
+            else:
+                where = (node.stride, node.padding, node.groups)
+                kept[node.name] = Layer(node.name, x, node.weights, node.bias, node.requant, *where)
+
+    network.run(images, ExactEngine(), observe)
+    return Capture(network.name, network.sha256, kept)
+
+
+def save_capture(found: Capture, path: str | Path) -> None:
+    """Write the tile archive (compressed npz, JSON header)."""
+    arrays: dict[str, np.ndarray] = {}
+    entries = {}
+    for name, layer in found.layers.items():
+        arrays |= {f"{name}/{k}": getattr(layer, k) for k in ("inputs", "weights", "bias")}
+        entry = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups, "requant": None}
+        if layer.requant:
+            arrays |= {f"{name}/{k}": getattr(layer.requant, k) for k in ("multiplier", "shift")}
+            entry["requant"] = {k: getattr(layer.requant, k) for k in ("lo", "hi", "zero_point")}
+        entry["output"] = [len(layer.inputs), len(layer.bias), *layer.size]
+        entries[name] = entry
+    header = {
+        "format": FORMAT,
+        "network": found.network,
+        "network_sha256": found.network_sha256,
+        "layers": entries,
+        "provenance": found.provenance,
+    }
+    write_npz(path, {"header": pack_header(header, arrays)} | arrays)
+
+
+def load_capture(path: str | Path = ZOO / "tiles_resnet20_cifar10.npz") -> Capture:
+    """Read and check a tile archive."""
+    arrays, _ = read_npz(path, "tile archive")
+    header = read_header(arrays, FORMAT, path)
+    try:
+        layers = {name: _layer(name, entry, arrays) for name, entry in header["layers"].items()}
+        if not layers:
+            raise ValueError("no layers")
+        return Capture(header["network"], header["network_sha256"], layers, header["provenance"])
+    except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
+        raise UserError(f"{path}: malformed tile archive ({error}); capture it again") from error
+
+
+def _layer(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
+    """A layer of an archive; ValueError or UserError if its parts do not fit each other."""
+    requant = None
+    if entry["requant"] is not None:
+        requant = Requant(arrays[f"{name}/multiplier"], arrays[f"{name}/shift"], **entry["requant"])
+        if not INT8_MIN <= requant.lo <= requant.hi <= INT8_MAX:
+            raise ValueError(f"layer {name}: clamp {requant.lo}..{requant.hi}")
+    inputs, weights, bias = (arrays[f"{name}/{k}"] for k in ("inputs", "weights", "bias"))
+    where = (tuple(entry["stride"]), tuple(entry["padding"]), entry["groups"])
+    layer = Layer(name, inputs, weights, bias, requant, *where)
+    if bias.dtype != np.int32 or bias.shape != weights.shape[:1]:
+        raise ValueError(f"layer {name}: bias is {bias.dtype} {bias.shape} for {len(weights)} outputs")
+    found = [len(inputs), len(bias), *layer.size]
+    if found != entry["output"]:
+        raise ValueError(f"layer {name}: output would be {found}, the header says {entry['output']}")
+    return layer
+
+
+def main() -> None:
+    """Command line: capture layers of a network on test images."""
+    parser = argparse.ArgumentParser(prog="models.replay", description=__doc__.splitlines()[0])
+    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
+    parser.add_argument(
+        "--layer", action="append", metavar="NAME=IMAGES", help="layer to keep, and for how many images"
+    )
+    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
+    parser.add_argument("--out", help="archive to write (default: models/zoo/tiles_<net>.npz)")
+    args = parser.parse_args()
+    network = load_network(args.net)
+    wanted = dict(_parse_layer(word) for word in args.layer) if args.layer else RESNET20_LAYERS
+    images = load_cifar(network.dataset, "test", args.data).images[: max(wanted.values())]
+    found = capture(network, images, wanted)
+    options = "".join(f" --layer {k}={v}" for k, v in wanted.items()) if args.layer else ""
+    found.provenance.update(
+        command=f"python -m models.replay --net {network.name}{options}", split="test", first_image=0
+    )
+    out = Path(args.out or ZOO / f"tiles_{network.name}.npz")
+    save_capture(found, out)
+    for layer in found.layers.values():
+        vectors, outputs = len(layer.inputs) * layer.size[0] * layer.size[1], len(layer.bias)
+        print(f"{layer.name}: {vectors} vectors, K = {layer.depth}, {outputs} outputs, {len(layer.inputs)} images")
+    print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
+
+
+def _parse_layer(word: str) -> tuple[str, int]:
+    name, _, count = word.partition("=")
+    if not name or not count.isdigit() or int(count) < 1:
+        raise UserError(f"--layer {word}: write NAME=IMAGES, e.g. conv1=4")
+    return name, int(count)
+
+
+if __name__ == "__main__":
+    run_cli(main)
