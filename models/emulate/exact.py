@@ -17,6 +17,10 @@ class ExactEngine:
     is used: the result is exact whatever the order of summation.
     """
 
+    def __init__(self) -> None:
+        # NNPACK would use Winograd's algorithm, whose intermediate values are no integers.
+        torch.backends.nnpack.set_flags(False)
+
     def __call__(
         self,
         x: np.ndarray,
@@ -33,9 +37,7 @@ class ExactEngine:
         operand = torch.from_numpy(np.ascontiguousarray(x)).to(kind)
         if any(padding):
             operand = F.pad(operand, (left, right, top, bottom), value=float(pad_value))
-        # NNPACK would use Winograd's algorithm, whose intermediate values are no integers.
-        with torch.inference_mode(), torch.backends.nnpack.flags(enabled=False):
-            acc = F.conv2d(
-                operand, torch.from_numpy(np.ascontiguousarray(weights)).to(kind), stride=stride, groups=groups
-            )
+        kernel = torch.from_numpy(np.ascontiguousarray(weights)).to(kind)
+        with torch.inference_mode():
+            acc = F.conv2d(operand, kernel, stride=stride, groups=groups)
         return acc.to(torch.int32).numpy()

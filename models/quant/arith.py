@@ -68,12 +68,6 @@ def quantise_multiplier_pair(first: float, second: float) -> tuple[int, int, int
     return scaled[0], scaled[1], shift - 1
 
 
-def shift_round(value: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
-    """(value + (1 << (shift - 1))) >> shift for int64 `value`: nearest, ties towards plus infinity."""
-    shift = np.asarray(shift, np.int64)
-    return (value + np.left_shift(np.int64(1), shift - 1)) >> shift
-
-
 def requantise(
     acc: np.ndarray,
     multiplier: np.ndarray | int,
@@ -86,5 +80,10 @@ def requantise(
 
     `multiplier` and `shift` are integers or arrays that broadcast against `acc`.
     """
-    product = acc.astype(np.int64) * np.asarray(multiplier, np.int64)
-    return np.clip(shift_round(product, shift) + zero_point, lo, hi).astype(np.int8)
+    value = np.multiply(acc, np.asarray(multiplier, np.int64), dtype=np.int64)
+    shift = np.asarray(shift, np.int64)
+    value += np.left_shift(np.int64(1), shift - 1)
+    value >>= shift
+    if zero_point:
+        value += zero_point
+    return np.clip(value, lo, hi, out=value).astype(np.int8)

@@ -9,7 +9,9 @@ through an engine, exact (`models.emulate.ExactEngine`) or with the products of 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.errors import UserError
-from models.quant.arith import INT8_MAX, INT8_MIN, quantise, requantise, shift_round
+from models.quant.arith import INT8_MAX, INT8_MIN, quantise, requantise
 
 INPUT = "input"
 
@@ -141,7 +143,7 @@ class Add:
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """int8 of int8 `a`, `b` (same shape)."""
         total = a * np.int64(self.multipliers[0]) + b * np.int64(self.multipliers[1])
-        return np.clip(shift_round(total, self.shift) + self.zero_point, self.lo, self.hi).astype(np.int8)
+        return requantise(total, 1, self.shift, self.lo, self.hi, self.zero_point)
 
 
 @dataclass(frozen=True)
@@ -261,12 +263,17 @@ class QuantNetwork:
         return result
 
     def run_batches(
-        self, images: np.ndarray, engine: Engine, observe: Observer | None = None, batch: int = 250, label: str = ""
+        self, images: np.ndarray, engine: Engine, observe: Observer | None = None, batch: int = 40, label: str = ""
     ) -> Iterator[np.ndarray]:
-        """`run` in batches, with a progress bar on a terminal if `label` is given."""
-        starts = range(0, len(images), batch)
-        for i in tqdm(starts, desc=label or self.name, disable=None if label else True, leave=False):
-            yield self.run(images[i : i + batch], engine, observe)
+        """`run` in batches, in order, on all processors; a progress bar on a terminal if `label` is given.
+
+        Small batches stay in the caches. With `observe` one batch runs after the other.
+        """
+        parts = [images[i : i + batch] for i in range(0, len(images), batch)]
+        workers = 1 if observe else len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(workers) as pool:
+            results = pool.map(lambda part: self.run(part, engine, observe), parts)
+            yield from tqdm(results, desc=label, total=len(parts), disable=None if label else True, leave=False)
 
     def top1(self, images: np.ndarray, labels: np.ndarray, engine: Engine, label: str = "") -> float:
         """Fraction of uint8 `images` [N, C, H, W] whose largest logit is at `labels` int [N]."""

@@ -1,0 +1,143 @@
+"""Top-1 of a network: float, int8, and with the products of an encoding.
+
+`python -m models.accuracy --net resnet20_cifar10 --encoding exact64` runs the whole test set and
+writes or replaces one row of build/reports/accuracy.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.datasets import Cifar, load_cifar
+from models.emulate import TableEngine, exact_table
+from models.encoding import Encoding, load_encoding, write_text
+from models.errors import UserError, run_cli
+from models.networks import network_spec
+from models.quant.__main__ import float_top1, load_float
+from models.quant.checkpoint import load_network
+from models.quant.convert import load_weights
+from models.quant.correct import SCOPES, corrected_network, encoded_network, encoding_engine
+from models.quant.graph import QuantNetwork
+from models.quant.histogram import training_sample
+
+FORMAT = "encmac-accuracy/1"
+REPORT = Path("build/reports/accuracy.json")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def float_figure(network: QuantNetwork, test: Cifar, path: Path) -> tuple[float | None, str]:
+    """(top-1 of the float weights, where it comes from): run again if the weights are at hand."""
+    if path.is_file():
+        weights, _, sha256 = load_float(path)
+        if sha256 == network.provenance.get("float_sha256"):
+            spec = network_spec(network.name)
+            model = spec.build()
+            load_weights(model, weights, str(path))
+            return float_top1(model, test.images, test.labels, spec), "measured"
+    figures = network.provenance.get("figures", {})
+    return figures.get("float_top1"), f"stored in the checkpoint, {figures.get('images', 'unknown number of')} images"
+
+
+def measure_row(args: argparse.Namespace, network: QuantNetwork, encoding: Encoding) -> dict:
+    """One row of the report: figures and everything that they depend on."""
+    test = load_cifar(network.dataset, "test", args.data)
+    count = len(test.labels) if args.images is None else args.images
+    if not 1 <= count <= len(test.labels):
+        raise UserError(f"--images {count}: the test set of {network.dataset} has 1..{len(test.labels)} images")
+    part = Cifar(test.images[:count], test.labels[:count], test.classes)
+    fp32, fp32_source = float_figure(network, part, Path(args.float or f"build/train/{network.name}/float.pt"))
+
+    def top1(candidate: QuantNetwork, engine: TableEngine, label: str) -> float:
+        return candidate.top1(part.images, part.labels, engine, "" if args.quiet else label)
+
+    int8 = top1(network, TableEngine(exact_table(), threads=1), "int8")
+    if args.correction == "none":
+        encoded = encoded_network(network, encoding, scope="none")
+    else:
+        sample = training_sample(network.dataset, args.samples, args.seed, args.data)
+        label = "" if args.quiet else "bias correction"
+        encoded = corrected_network(network, encoding, sample, args.rounds, args.correction, label)
+    started = time.perf_counter()
+    found = top1(encoded, encoding_engine(encoding, threads=1), encoding.name)
+    return {
+        "network": network.name,
+        "dataset": network.dataset,
+        "encoding": encoding.name,
+        "product_bits": encoding.m,
+        "images": count,
+        "top1": {"fp32": fp32, "int8": int8, "encoded": found, "encoded_finetuned": None},
+        "fp32_source": fp32_source,
+        "correction": {"scope": args.correction, "rounds": args.rounds, "training_images": args.samples},
+        "seed": args.seed,
+        "seconds": round(time.perf_counter() - started, 1),
+        "checkpoint_sha256": network.sha256,
+        "encoding_sha256": hashlib.sha256(encoding.to_json().encode()).hexdigest(),
+        "git_commit": git_commit(),
+        "tools": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
+    }
+
+
+def git_commit() -> str | None:
+    """Commit of the sources, "-dirty" if tracked files differ; None outside a git checkout."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def update_report(path: Path, row: dict) -> None:
+    """Write `row` to the report, in the place of one for the same network, data set, encoding and images."""
+    rows = []
+    if path.exists():
+        try:
+            report = json.loads(path.read_text())
+            if report["format"] != FORMAT:
+                raise ValueError(f"format {report['format']}")
+            rows = report["rows"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged or of another version ({error}); delete it") from error
+    key = ("network", "dataset", "encoding", "images")
+    rows = [r for r in rows if any(r.get(k) != row[k] for k in key)] + [row]
+    write_text(path, json.dumps({"format": FORMAT, "rows": rows}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Command line of the accuracy measurement."""
+    parser = argparse.ArgumentParser(prog="models.accuracy", description=__doc__.splitlines()[0])
+    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
+    parser.add_argument("--encoding", required=True, help="encoding of the library, or a JSON file")
+    parser.add_argument("--images", type=int, help="only the first N test images (default: all)")
+    parser.add_argument("--correction", choices=SCOPES, default="tap", help="bias correction (models/quant/correct.py)")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of bias correction")
+    parser.add_argument("--samples", type=int, default=500, help="training images for the bias correction")
+    parser.add_argument("--seed", type=int, default=1, help="which training images")
+    parser.add_argument("--float", help="float weights to run again (default: build/train/<net>/float.pt)")
+    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
+    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--quiet", action="store_true")
+    args = parser.parse_args()
+    if args.rounds < 1:
+        raise UserError(f"--rounds {args.rounds}: give at least 1, or --correction none")
+    row = measure_row(args, load_network(args.net), load_encoding(args.encoding))
+    update_report(args.out, row)
+    top1 = row["top1"]
+    fp32 = f"{top1['fp32']:.4f}" if top1["fp32"] is not None else "unknown"
+    print(f"{row['network']} on {row['dataset']}, {row['images']} test images, top-1:")
+    print(f"  float     {fp32} ({row['fp32_source']})")
+    print(f"  int8      {top1['int8']:.4f}")
+    print(f"  {row['encoding']:9s} {top1['encoded']:.4f} (M = {row['product_bits']}, {row['seconds']} s)")
+    print(f"written to {args.out}")
+
+
+if __name__ == "__main__":
+    run_cli(main)
