@@ -1,0 +1,1 @@
+"""Search for encodings: exact statistics of product bits, selection, position weights."""

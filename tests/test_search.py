@@ -1,0 +1,154 @@
+"""Exact statistics and selection of product bits against brute force over all operand pairs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from models.encoding import GATES, load_encoding
+from models.errors import UserError
+from models.search.figures import table_errors
+from models.search.histogram import check_histogram, joint_distribution, load_histogram
+from models.search.moments import basis_masks, walsh_moments
+from models.search.pool import build_pool, first_level, pool_of
+from models.search.positions import nearest_power, power_of_two_weights, round_weights
+from models.search.presets import GreedyOptions, greedy
+from models.search.select import Selector
+
+OPERANDS = np.arange(-128, 128)
+
+
+def quiet(_stage: str, _error: float) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def joint() -> np.ndarray:
+    """A distribution like that of a network: many zeros, few negative activations, correlated with w."""
+    rng = np.random.default_rng(7)
+    a = np.exp(-np.abs(OPERANDS) / 12.0) * np.where(OPERANDS < 0, 0.05, 1.0)
+    w = np.exp(-np.abs(OPERANDS) / 30.0)
+    a[128] *= 20
+    return joint_distribution(np.outer(a, w) * rng.uniform(0.5, 1.5, (256, 256)))
+
+
+@pytest.fixture(scope="module")
+def moments(joint):
+    return walsh_moments(joint)
+
+
+def evaluate(circuit, a, w):
+    if isinstance(circuit, int):
+        return ((a if circuit < 8 else w) >> (circuit & 7)) & 1
+    op, x, y = circuit
+    return GATES[op](evaluate(x, a, w), evaluate(y, a, w))
+
+
+def run(command):
+    """A command of the project; returns the finished process."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+
+def centred(values, joint):
+    return values - (joint * values).sum(0) / joint.sum(0)
+
+
+def test_moments_equal_brute_force(joint, moments):
+    pool = build_pool(moments, 400, np.random.default_rng(1))
+    some = np.random.default_rng(2).choice(len(pool), 25, replace=False).tolist()
+    a, w = OPERANDS[:, None], OPERANDS[None, :]
+    tables = [centred(evaluate(pool.circuits[n], a, w).astype(float) + np.zeros((256, 256)), joint) for n in some]
+    target = centred(np.multiply.outer(OPERANDS, OPERANDS).astype(float), joint)
+    rows = pool.rows(some, len(moments.masks))
+    expected = np.array([[(joint * x * y).sum() for y in tables] for x in tables])
+    np.testing.assert_allclose(rows @ moments.gram @ rows.T, expected, atol=1e-12)
+    np.testing.assert_allclose(moments.power, (joint * target**2).sum(), rtol=1e-12)
+    wanted = [(joint * x * target).sum() for x in tables]
+    np.testing.assert_allclose(rows @ moments.gram @ moments.target, wanted, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(pool.norms(moments.gram)[some], np.diag(expected), atol=1e-12)
+
+
+def test_candidates_are_zero_at_zero():
+    pool = build_pool(walsh_moments(joint_distribution(None)), 300, np.random.default_rng(3))
+    assert all(evaluate(c, 0, 0) == 0 for c in pool.circuits)
+
+
+def test_refit_error_equals_error_of_the_table(joint, moments):
+    selector = Selector(pool_of(first_level(), moments), moments)
+    choice = selector.swap(selector.greedy(20, quiet), quiet)
+    a, w = OPERANDS[:, None], OPERANDS[None, :]
+    table = sum(
+        s * evaluate(selector.pool.circuits[n], a, w) for n, s in zip(choice.chosen, choice.weights, strict=True)
+    )
+    assert table_errors(table, joint)["centred_rmse"] == pytest.approx(choice.error**0.5, rel=1e-6)
+
+
+def test_swap_never_hurts_and_powers_beat_plain_rounding(moments):
+    selector = Selector(build_pool(moments, 500, np.random.default_rng(4)), moments)
+    start = selector.greedy(16, quiet)
+    choice = selector.swap(start, quiet)
+    assert choice.error <= start.error
+    rounded = selector.fit(choice.chosen, dict(enumerate(nearest_power(choice.weights))))
+    powers = power_of_two_weights(selector, choice, np.random.default_rng(0), quiet, kicks=2)
+    assert powers.error <= rounded.error
+    assert all(np.log2(abs(s)).is_integer() for s in powers.weights)
+    integers = round_weights(selector, choice)
+    assert choice.error <= integers.error < choice.error * 1.001
+
+
+def test_nearest_power():
+    values = np.array([0.0, 0.3, -1.4, 2.9, 3.1, -6.1, 20000, -1e6])
+    assert nearest_power(values).tolist() == [1, 1, -1, 2, 4, -8, 16384, -16384]
+
+
+def test_same_seed_same_encoding(joint):
+    options = GreedyOptions(12, "pow2", pairs=100, kicks=2, seed=5)
+    first, second = (greedy("twin", joint, options, quiet) for _ in range(2))
+    assert first == second
+    assert first.is_power_of_two and first.m == 12
+    assert first.figures["array_at_zero"] == 0
+
+
+def test_bad_histograms_are_refused(tmp_path):
+    for bad, word in [
+        (np.zeros((256, 256)), "mass"),
+        (np.ones((16, 16)), "shape"),
+        (np.full((256, 256), -1.0), "negative"),
+        (np.full((256, 256), np.nan), "non-finite"),
+        (np.full((256, 256), "x"), "type"),
+    ]:
+        with pytest.raises(UserError, match=word):
+            check_histogram(bad, "hist")
+    (tmp_path / "broken.npz").write_bytes(b"PK no archive")
+    with pytest.raises(UserError, match="cannot read"):
+        load_histogram(tmp_path / "broken.npz")
+
+
+def test_impossible_requests_are_refused(moments):
+    for m in (0, 257):
+        with pytest.raises(UserError, match="M ="):
+            GreedyOptions(m)
+    with pytest.raises(UserError, match="widen"):
+        Selector(pool_of(first_level(), moments), moments).greedy(250, quiet)
+
+
+def test_command_line(tmp_path, joint):
+    np.savez(tmp_path / "hist.npz", joint=joint)
+    command = [sys.executable, "-m", "models.search", "-M", "8", "--name", "tiny", "--out", str(tmp_path)]
+    result = run([*command, "--hist", str(tmp_path / "hist.npz")])
+    assert result.returncode == 0, result.stderr
+    encoding = load_encoding(tmp_path / "tiny.json")
+    assert encoding.m == 8
+    assert str(tmp_path) not in json.dumps(encoding.provenance)
+    result = run([*command, "--hist", "nowhere.npz"])
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
+
+
+def test_basis_has_all_masks_of_four_bits():
+    assert len(basis_masks()) == 2517
