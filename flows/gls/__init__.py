@@ -1,0 +1,105 @@
+"""Gate-level simulation: a mapped netlist runs the column test on Icarus with the library's cell models."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.platform import Platform
+from models.errors import UserError
+
+if TYPE_CHECKING:
+    from flows.synth.netlist import Design
+
+WRAPPER = """
+`timescale 1ns/1ps
+module column_gates (
+  input clk_i, w_shift_i, input [7:0] w_i, input [{a_high}:0] a_i,
+  output [{a_high}:0] a_o, output [{y_high}:0] y_o
+);
+  column_top dut (
+    .clk_i(clk_i), .w_shift_i(w_shift_i),
+{connections}
+  );
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What the gate-level run showed: "passed", "failed" or "not_run"; elements compared."""
+
+    status: str
+    matches: int
+    mismatches: int
+
+
+def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform) -> Simulated:
+    """Run `tb.tests.column` on a netlist, zero delay, real operands of a network layer and corners."""
+    from cocotb_tools.runner import Icarus
+
+    folder = netlist.parent / "gate"
+    folder.mkdir(exist_ok=True)
+    ports = re.findall(r"^\s*(?:input|output) (\w+);", netlist.read_text(), re.MULTILINE)
+    buses = {
+        bus: sum(bool(re.fullmatch(rf"{bus}_\d+", port)) for port in ports) for bus in ("w_i", "a_i", "a_o", "y_o")
+    }
+    if buses["a_i"] != 8 * rows or not buses["y_o"]:
+        raise UserError(f"{netlist}: ports are not those of a column of {rows} rows; run make synth again")
+    connections = [f"    .{bus}_{i}({bus}[{i}])" for bus, width in buses.items() for i in range(width)]
+    wrapper = folder / "column_gates.v"
+    text = WRAPPER.format(a_high=8 * rows - 1, y_high=buses["y_o"] - 1, connections=",\n".join(connections))
+    wrapper.write_text(text)
+    records = folder / "records.jsonl"
+    records.unlink(missing_ok=True)
+    parameters = dict(design.parameters)
+    config = {
+        "encoding": design.encoding,
+        "rows": rows,
+        "latency": 2 + parameters.get("SumRegister", 0) if design.encoding else rows + 1 + (parameters["Form"] == 2),
+        "skew": design.encoding is None,
+    }
+    tool = Icarus()
+    log = folder / "gate.log"
+    try:
+        tool.build(
+            sources=[platform.cell_models, netlist, wrapper],
+            hdl_toplevel="column_gates",
+            build_dir=folder,
+            build_args=["-g2012"],
+            timescale=("1ns", "1ps"),
+            log_file=log,
+            always=True,
+        )
+        xml = tool.test(
+            test_module="tb.tests.column",
+            hdl_toplevel="column_gates",
+            hdl_toplevel_lang="verilog",
+            build_dir=folder,
+            test_dir=folder,
+            seed=1,
+            results_xml=str(folder / "results.xml"),
+            log_file=folder / "sim.log",
+            extra_env={
+                "ENCMAC_COLUMN": json.dumps(config),
+                "ENCMAC_RECORDS": str(records),
+                "OPENBLAS_NUM_THREADS": "1",
+                "COCOTB_ANSI_OUTPUT": "0",
+                "PYTHONPATH": os.pathsep.join(["."]),
+            },
+        )
+        cases = list(ElementTree.parse(xml).iter("testcase"))
+    except (subprocess.CalledProcessError, RuntimeError, SystemExit, OSError, ElementTree.ParseError) as error:
+        print(f"gate-level run of {design.label} ended badly ({error}); see {folder}")
+        return Simulated("failed", 0, 0)
+    found = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
+    matches, mismatches = (sum(r[key] for r in found) for key in ("matches", "mismatches"))
+    failed = [c for case in cases for c in case if c.tag in ("failure", "error", "skipped")]
+    good = cases and not failed and len(found) == len(cases) and matches and not mismatches
+    return Simulated("passed" if good else "failed", matches, mismatches)

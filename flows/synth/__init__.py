@@ -1,0 +1,1 @@
+"""Area and timing of columns from open tools."""

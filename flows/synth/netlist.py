@@ -1,0 +1,181 @@
+"""From RTL to a netlist of library cells with Yosys (pyosys).
+
+Every design goes through the same passes. Two things are choices, tried where they can help and
+reported: Booth recoding of a written multiplication, and carry-propagate adders as a ripple of full
+adder cells or with lookahead. Full adders become the library's full adder cell in all designs,
+whether they were written as modules or come out of an expression.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.platform import FullAdder, Platform
+from models.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TOP = "column_top"
+RTL = ("encmac_pkg.sv", "encodings", "mult", "accum/full_adder.sv", "accum/compressor_tree.sv")
+RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
+RTL += tuple(f"array/{name}.sv" for name in ("enc_group", "enc_column", "conv_pe", "conv_column"))
+
+
+@dataclass(frozen=True)
+class Design:
+    """One form of a column: what it is called, its parameters, its encoding (None: conventional)."""
+
+    name: str
+    parameters: tuple[tuple[str, int], ...]
+    encoding: str | None = None
+    booth: bool = False
+    adders: str = "ripple"  # or "lookahead"
+
+    @property
+    def label(self) -> str:
+        """Unique name for files."""
+        words = [self.name, self.adders] + [f"{k}{v}" for k, v in self.parameters]
+        return "-".join(words).lower().replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A mapped design: its Verilog, cell counts and areas (um2)."""
+
+    path: Path
+    sha256: str
+    cells: int
+    area_um2: float
+    sequential_um2: float
+
+
+def adder_maps(cell: FullAdder, adders: str) -> str:
+    """Techmap rules (Verilog): `$fa` to the library cell, and `$alu` to a ripple of `$fa`."""
+    rules = f"""
+(* techmap_celltype = "$fa" *)
+module map_fa #(parameter WIDTH = 1) (input [WIDTH-1:0] A, B, C, output [WIDTH-1:0] X, Y);
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_B_ = 0;
+  parameter _TECHMAP_CONSTMSK_C_ = 0;
+  genvar i;
+  for (i = 0; i < WIDTH; i = i + 1) begin : lane
+    if (_TECHMAP_CONSTMSK_A_[i] || _TECHMAP_CONSTMSK_B_[i] || _TECHMAP_CONSTMSK_C_[i]) begin
+      assign Y[i] = A[i] ^ B[i] ^ C[i];
+      assign X[i] = (A[i] & B[i]) | (C[i] & (A[i] ^ B[i]));
+    end else begin
+      {cell.cell} adder (.{cell.x}(A[i]), .{cell.y}(B[i]), .{cell.z}(C[i]), .{cell.sum}(Y[i]), .{cell.carry}(X[i]));
+    end
+  end
+endmodule
+"""
+    if adders == "ripple":
+        rules += """
+(* techmap_celltype = "$alu" *)
+module map_alu (A, B, CI, BI, X, Y, CO);
+  parameter A_SIGNED = 0;
+  parameter B_SIGNED = 0;
+  parameter A_WIDTH = 1;
+  parameter B_WIDTH = 1;
+  parameter Y_WIDTH = 1;
+  input [A_WIDTH-1:0] A;
+  input [B_WIDTH-1:0] B;
+  input CI, BI;
+  output [Y_WIDTH-1:0] X, Y, CO;
+  wire [Y_WIDTH-1:0] a, b;
+  wire [Y_WIDTH:0] carry;
+  \\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_a (.A(A), .Y(a));
+  \\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend_b (.A(B), .Y(b));
+  wire [Y_WIDTH-1:0] addend = b ^ {Y_WIDTH{BI}};
+  assign carry[0] = CI;
+  assign CO = carry[Y_WIDTH:1];
+  assign X = a ^ addend;
+  genvar i;
+  for (i = 0; i < Y_WIDTH; i = i + 1) begin : bit_slice
+    \\$fa #(.WIDTH(1)) fa (.A(a[i]), .B(addend[i]), .C(carry[i]), .X(carry[i+1]), .Y(Y[i]));
+  end
+endmodule
+"""
+    return rules
+
+
+def script(design: Design, packages: list[Path], platform: Platform, clock_ns: float, folder: Path) -> list[str]:
+    """The Yosys commands for one design; outputs go to `folder`."""
+    rtl = ROOT / "rtl"
+    files: list[Path] = []
+    for entry in RTL:
+        path = rtl / entry
+        files += packages if entry == "encodings" else sorted(path.glob("*.sv")) if path.is_dir() else [path]
+    files.append(Path(__file__).with_name("column_top.sv"))
+    define = f"-D ENCODING_PKG={Path(design.encoding).stem}_pkg" if design.encoding else "-D COLUMN_CONV=1"
+    values = " ".join(f"-G {key}={value}" for key, value in design.parameters)
+    maps, liberty = folder / "adders.v", platform.liberty
+    return [
+        f"read_slang -I {rtl} -D SYNTHESIS=1 {define} {values} --max-constexpr-steps 1000000000 --top {TOP} "
+        + " ".join(map(str, files)),
+        f"hierarchy -check -top {TOP}",
+        "proc",
+        "flatten -separator _",
+        f"synth -top {TOP} -run coarse:fine{' -booth' if design.booth else ''}",
+        "maccmap -unmap",
+        f"techmap -map {maps}",
+        "opt -fast",
+        "techmap",
+        "simplemap",
+        "opt -fast -full",
+        "extract_fa -fa",
+        "opt_clean",
+        f"techmap -map {maps}",
+        f"read_liberty -lib {liberty}",
+        "techmap",
+        "opt -fast -full",
+        f"dfflibmap -liberty {liberty}",
+        "opt -fast",
+        f"abc -liberty {liberty} -D {clock_ns * 1000:.0f}",
+        "splitnets -ports -format _",
+        "opt_clean -purge",
+        "check -assert -mapped",
+        f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
+        f"tee -q -o {folder / 'stat.json'} stat -json -liberty {liberty}",
+    ]
+
+
+def synthesise(design: Design, packages: list[Path], platform: Platform, clock_ns: float, folder: Path) -> Netlist:
+    """Map one design; raises UserError with Yosys' own first error. Meant for a process of its own."""
+    from pyosys import libyosys
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "adders.v").write_text(adder_maps(platform.full_adder, design.adders))
+    log = folder / "yosys.log"
+    # Yosys prints from C++ and ends the process on an error: the log is the file descriptor.
+    with log.open("wb") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    session = libyosys.Design()
+    for command in script(design, packages, platform, clock_ns, folder):
+        libyosys.run_pass(command, session)
+    return read_netlist(folder, platform)
+
+
+def read_netlist(folder: Path, platform: Platform) -> Netlist:
+    """Figures of a finished mapping; raises UserError if it holds cells that are not the library's."""
+    path, log = folder / "netlist.v", folder / "yosys.log"
+    try:
+        stat = json.loads((folder / "stat.json").read_text())["design"]
+        text = path.read_bytes()
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        reason = next((line for line in lines if "ERROR" in line), str(error))
+        raise UserError(f"synthesis of {folder.name} failed: {reason}; see {log}") from error
+    foreign = [name for name in stat["num_cells_by_type"] if name.startswith(("$", "\\$"))]
+    if foreign:
+        raise UserError(f"synthesis of {folder.name} left cells that {platform.name} has not: {', '.join(foreign)}")
+    return Netlist(
+        path=path,
+        sha256=hashlib.sha256(text).hexdigest(),
+        cells=stat["num_cells"],
+        area_um2=float(stat["area"]),
+        sequential_um2=float(stat["sequential_area"]),
+    )

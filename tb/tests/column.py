@@ -1,0 +1,79 @@
+"""Test of one column through its ports: on RTL or on a mapped netlist.
+
+Weights are shifted in, activation vectors follow one a cycle, skewed by row where the design wants
+it; every result must come after exactly the stated latency and equal the golden model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import FallingEdge
+
+from models.encoding import load_encoding
+from models.hardware import TileModel
+from models.hardware.array import exact_table
+from tb.scoreboard import pack
+
+VECTORS = 96
+
+
+def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights int8 [R] and activations int8 [N, R]: corners, sparse small values as in networks, uniform."""
+    corners = np.array([-128, -127, -1, 0, 1, 127], np.int8)
+    weights = rng.integers(-128, 128, rows).astype(np.int8)
+    weights[: len(corners)] = corners[:rows]
+    sparse = np.clip(rng.exponential(8, (VECTORS // 3, rows)) * (rng.random((VECTORS // 3, rows)) < 0.5), 0, 127)
+    uniform = rng.integers(-128, 128, (VECTORS // 3, rows))
+    extreme = corners[rng.integers(0, len(corners), (VECTORS // 3, rows))]
+    return weights, np.concatenate([sparse, uniform, extreme]).astype(np.int8)
+
+
+def bit_slice(vector: np.ndarray) -> np.ndarray:
+    """int8 [R] as the encoded column takes it: bit i of all rows side by side, packed bytes."""
+    bits = np.unpackbits(vector.view(np.uint8)[:, None], axis=1, bitorder="little")  # [R, 8]
+    return np.packbits(bits.T.reshape(-1), bitorder="little")
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def column_results(dut: HierarchyObject) -> None:
+    """Two loads of weights, every result of every vector."""
+    config = json.loads(os.environ["ENCMAC_COLUMN"])
+    rows, latency, skew = config["rows"], config["latency"], config["skew"]
+    table = load_encoding(config["encoding"]).array_table if config["encoding"] else exact_table()
+    rng = np.random.default_rng(cocotb.RANDOM_SEED)
+    cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
+    dut.w_shift_i.value, dut.a_i.value = 0, 0
+    matches = mismatches = 0
+    for _ in range(2):
+        weights, activations = operands(rng, rows)
+        for weight in weights:
+            await FallingEdge(dut.clk_i)
+            dut.w_i.value, dut.w_shift_i.value = int(weight) & 0xFF, 1
+        await FallingEdge(dut.clk_i)
+        dut.w_shift_i.value = 0
+        # row r of vector n enters at cycle n + r (skewed) or n; its result leaves at n + latency
+        delay = np.arange(rows) if skew else np.zeros(rows, int)
+        padded = np.zeros((VECTORS + latency + rows, rows), np.int8)
+        for row in range(rows):
+            padded[delay[row] : delay[row] + VECTORS, row] = activations[:, row]
+        model = TileModel(table, weights[:, None])
+        for cycle in range(VECTORS + latency):
+            dut.a_i.value = pack(padded[cycle] if skew else bit_slice(padded[cycle]))
+            await FallingEdge(dut.clk_i)
+            vector = cycle + 1 - latency
+            if vector < 0:
+                continue
+            if vector >= VECTORS:
+                break
+            assert dut.y_o.value.is_resolvable, f"y_o is {dut.y_o.value} for vector {vector}"
+            good = dut.y_o.value.to_signed() == int(model.column_sums(activations[vector])[0])
+            matches, mismatches = matches + good, mismatches + (not good)
+    with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
+        stream.write(json.dumps({"test": "column_results", "matches": matches, "mismatches": mismatches}) + "\n")
+    assert matches and not mismatches, f"{mismatches} of {matches + mismatches} results are wrong"
