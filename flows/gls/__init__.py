@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -91,7 +90,6 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
                 "ENCMAC_RECORDS": str(records),
                 "OPENBLAS_NUM_THREADS": "1",
                 "COCOTB_ANSI_OUTPUT": "0",
-                "PYTHONPATH": os.pathsep.join(["."]),
             },
         )
         cases = list(ElementTree.parse(xml).iter("testcase"))

@@ -24,6 +24,14 @@ RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
 RTL += tuple(f"array/{name}.sv" for name in ("enc_group", "enc_column", "conv_pe", "conv_column"))
 
 
+# Yosys' own script for a library with constraints, and `-p`: buffer inputs as well, because the
+# weight-load enable of a column drives every row.
+ABC_SCRIPT = (
+    "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;strash;&get,-n;&dch,-f;&nf,{D};&put;"
+    "buffer,-p,-N,16;upsize,{D};dnsize,{D};stime,-p"
+)
+
+
 @dataclass(frozen=True)
 class Design:
     """One form of a column: what it is called, its parameters, its encoding (None: conventional)."""
@@ -133,7 +141,7 @@ def script(design: Design, packages: list[Path], platform: Platform, clock_ns: f
         "opt -fast -full",
         f"dfflibmap -liberty {liberty}",
         "opt -fast",
-        f"abc -liberty {liberty} -D {clock_ns * 1000:.0f}",
+        f"abc -liberty {liberty} -D {clock_ns * 1000:.0f} -constr {folder / 'abc.constr'} -script {ABC_SCRIPT}",
         "splitnets -ports -format _",
         "opt_clean -purge",
         "check -assert -mapped",
@@ -148,6 +156,8 @@ def synthesise(design: Design, packages: list[Path], platform: Platform, clock_n
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adders.v").write_text(adder_maps(platform.full_adder, design.adders))
+    constraint = f"set_driving_cell {platform.driver}\nset_load {platform.output_load_pf * 1000:.0f} [all_outputs]\n"
+    (folder / "abc.constr").write_text(constraint)
     log = folder / "yosys.log"
     # Yosys prints from C++ and ends the process on an error: the log is the file descriptor.
     with log.open("wb") as stream:
