@@ -9,6 +9,7 @@ output channel, a stream is one activation vector for each output pixel, images 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,7 +236,7 @@ def main() -> None:
     for layer in found.layers.values():
         vectors, outputs = len(layer.inputs) * layer.size[0] * layer.size[1], len(layer.bias)
         print(f"{layer.name}: {vectors} vectors, K = {layer.depth}, {outputs} outputs, {len(layer.inputs)} images")
-    print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
+    print(f"{os.path.relpath(out)}: {out.stat().st_size / 1000:.0f} kB")
 
 
 def _parse_layer(word: str) -> tuple[str, int]:

@@ -1,0 +1,1 @@
+"""Integer networks: arithmetic, graph, checkpoints, conversion from float, histograms, bias correction."""

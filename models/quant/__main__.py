@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -77,9 +78,10 @@ def main() -> None:
     args = parser.parse_args()
 
     spec = network_spec(args.net)
-    weights, record, float_sha256 = load_float(args.float or f"build/train/{args.net}/float.pt")
+    path = args.float or f"build/train/{args.net}/float.pt"
+    weights, record, float_sha256 = load_float(path)
     model = spec.build()
-    load_weights(model, weights, str(args.float))
+    load_weights(model, weights, path)
     sample = training_sample(spec.dataset, args.images, args.seed, args.data)
     network = convert(model, spec, args.net, sample, args.rule, not args.per_tensor, args.quiet)
 
@@ -103,7 +105,7 @@ def main() -> None:
     sha256 = save_network(network, out)
     scores = f"float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}"
     print(f"{args.net}: top-1 {scores} on {figures['images']} test images")
-    print(f"{out}: sha256 {sha256[:16]}")
+    print(f"{os.path.relpath(out)}: sha256 {sha256[:16]}")
 
 
 if __name__ == "__main__":

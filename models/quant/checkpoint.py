@@ -25,6 +25,7 @@ from models.quant.graph import INPUT, Add, Conv, GlobalAveragePool, Linear, Node
 
 FORMAT = "encmac-network/1"
 ZOO = Path(__file__).parent.parent / "zoo"
+BIAS_LIMIT = 1 << 30  # leaves the other half of int32 to the products
 _KINDS = {"conv": Conv, "linear": Linear, "add": Add, "subsample_pad": SubsamplePad, "average_pool": GlobalAveragePool}
 _DTYPES = {
     "weights": np.int8,
@@ -171,6 +172,8 @@ def _validate_mac(node: Conv | Linear) -> None:
         raise ValueError(f"layer {node.name}: weights have shape {node.weights.shape}")
     if node.bias.shape != (outputs,) or node.weight_scale.shape != (outputs,):
         raise ValueError(f"layer {node.name}: {outputs} outputs, bias {node.bias.shape}")
+    if np.abs(node.bias.astype(np.int64)).max() >= BIAS_LIMIT:
+        raise ValueError(f"layer {node.name}: bias beyond {BIAS_LIMIT}; sums would not fit int32")
     if not np.isfinite(node.weight_scale).all() or node.weight_scale.min() <= 0:
         raise ValueError(f"layer {node.name}: weight scales must be finite and positive")
     if isinstance(node, Conv):

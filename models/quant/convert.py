@@ -32,6 +32,7 @@ from models.quant.arith import (
     quantise_multipliers,
     round_half_even,
 )
+from models.quant.checkpoint import BIAS_LIMIT
 from models.quant.graph import INPUT, Add, Conv, GlobalAveragePool, Linear, Node, QuantNetwork, Requant, SubsamplePad
 
 WEIGHT_MAX = 127
@@ -228,7 +229,7 @@ def _integer_node(
         return GlobalAveragePool(node.name, source, requant, out)
     weights, weight_scale = quantise_weights(node.weights.numpy(), per_channel and not last)
     bias = round_half_even(node.bias.double().numpy() / (scales[source] * weight_scale))
-    if np.abs(bias).max() >= 1 << 30:
+    if np.abs(bias).max() >= BIAS_LIMIT:
         raise UserError(
             f"layer {node.name}: bias of {np.abs(bias).max()} units does not fit; are the weights all zero?"
         )

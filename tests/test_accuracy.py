@@ -1,0 +1,114 @@
+"""The commands from float weights to accuracy report, end to end on a small made-up data set."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import models.accuracy
+import models.quant.__main__
+import models.quant.histogram
+import models.replay
+from models.errors import UserError
+from models.networks import network_spec
+from models.quant.checkpoint import load_network
+from models.quant.histogram import load_histogram
+from models.replay import load_capture
+
+torch.set_num_threads(1)
+NET = "resnet20_cifar10"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, command, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
+    command.main()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory):
+    """A folder with CIFAR-10 in the official binary form (8 images a file) and random float weights."""
+    place = tmp_path_factory.mktemp("accuracy")
+    folder = place / "data" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for name in ("test_batch", *(f"data_batch_{i}" for i in range(1, 6))):
+        records = rng.integers(0, 256, (8, 3073)).astype(np.uint8)
+        records[:, 0] %= 10
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+    torch.manual_seed(1)
+    record = {"net": NET, "epochs": 1, "seed": 1, "bf16": True, "log": [1], "top1": 0.1}
+    float_path = place / "build" / "train" / NET / "float.pt"
+    float_path.parent.mkdir(parents=True)
+    torch.save({"weights": network_spec(NET).build().state_dict(), "record": record}, float_path)
+    return place
+
+
+@pytest.fixture
+def checkpoint(place, monkeypatch):
+    """The network of `place`, quantised by the command; the current directory is `place`."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("ENCMAC_DATA", str(place / "data"))
+    path = place / f"{NET}.npz"
+    if not path.exists():
+        run(monkeypatch, models.quant.__main__, "--net", NET, "--out", path, "--images", 16, "--quiet")
+    return path
+
+
+def test_quantised_checkpoint_knows_its_origin(checkpoint):
+    network = load_network(checkpoint)
+    training = network.provenance["training"]
+    assert training["command"] == f"python -m models.train --net {NET} --epochs 1 --seed 1 --bf16"
+    assert "log" not in training
+    assert network.provenance["figures"]["images"] == 8
+    assert len(network.mac_nodes) == 20
+
+
+def test_report_row(checkpoint, monkeypatch, capsys, place):
+    words = ("--net", checkpoint, "--encoding", "exact64", "--samples", 4, "--quiet")
+    run(monkeypatch, models.accuracy, *words)
+    run(monkeypatch, models.accuracy, *words)
+    run(monkeypatch, models.accuracy, *words, "--images", 3, "--correction", "none", "--float", "absent.pt")
+    report = json.loads((place / "build/reports/accuracy.json").read_text())
+    assert report["format"] == "encmac-accuracy/1"
+    whole, part = report["rows"]
+    assert (whole["images"], part["images"]) == (8, 3)
+    assert whole["top1"]["int8"] == whole["top1"]["encoded"] and whole["top1"]["encoded_finetuned"] is None
+    assert whole["fp32_source"] == "measured" and part["fp32_source"].startswith("stored")
+    assert whole["checkpoint_sha256"] == load_network(checkpoint).sha256
+    assert "exact64" in capsys.readouterr().out
+
+
+def test_bad_requests(checkpoint, monkeypatch, place):
+    words = ("--net", checkpoint, "--encoding", "exact64", "--quiet")
+    for option, message in (
+        ("--images=0", "has 1..8 images"),
+        ("--images=9", "has 1..8"),
+        ("--rounds=0", "--rounds 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run(monkeypatch, models.accuracy, *words, option)
+    damaged = place / "damaged.json"
+    damaged.write_text("{}")
+    with pytest.raises(UserError, match="damaged"):
+        models.accuracy.update_report(damaged, {})
+
+
+def test_histogram_command(checkpoint, monkeypatch, place):
+    run(monkeypatch, models.quant.histogram, "--net", checkpoint, "--images", 2, "--quiet")
+    found = load_histogram(place / "build/histograms" / f"{NET}.npz")
+    assert found.joint.sum() == 2 * 40_551_040 and found.network_sha256 == load_network(checkpoint).sha256
+
+
+def test_replay_command(checkpoint, monkeypatch, place):
+    out = place / "tiles.npz"
+    run(monkeypatch, models.replay, "--net", checkpoint, "--layer", "conv1=1", "--layer", "linear=8", "--out", out)
+    layer = load_capture(out).layer("linear")
+    assert layer.sums().shape == (8, 10)
+    with pytest.raises(UserError, match="write NAME=IMAGES"):
+        run(monkeypatch, models.replay, "--net", checkpoint, "--layer", "conv1")
+    with pytest.raises(UserError, match="has no layer 'conv9'"):
+        run(monkeypatch, models.replay, "--net", checkpoint, "--layer", "conv9=1")
