@@ -2,7 +2,7 @@
 // 32 product bits, power-of-two position weights, selected greedily for a network's operands
 package m32p_pkg;
   /// gates
-  localparam int unsigned NUM_GATES = 32;
+  localparam int NUM_GATES = 32;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
   localparam logic [32*32-1:0] GATES = {
     32'h2000c00b, 32'h2000800c, 32'h2001400a, 32'h2001000b, 32'h2000c00c, 32'h2000800d,
@@ -13,7 +13,7 @@ package m32p_pkg;
     32'h2001800f, 32'h2001c00f
   };
   /// product bits
-  localparam int unsigned M = 32;
+  localparam int M = 32;
   /// wire of product bit m at [m*16 +: 16]
   localparam logic [32*16-1:0] BITS = {
     16'h002f, 16'h002e, 16'h002d, 16'h002c, 16'h002b, 16'h002a,
@@ -24,7 +24,7 @@ package m32p_pkg;
     16'h0011, 16'h0010
   };
   /// signed digits of the position weights
-  localparam int unsigned NUM_DIGITS = 32;
+  localparam int NUM_DIGITS = 32;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
   localparam logic [32*32-1:0] DIGITS = {
     32'h0000800d, 32'h0002000c, 32'h0001000c, 32'h0005000b, 32'h0004800b, 32'h0003000b,
