@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array")
 TEST_MODULE = "tb.tests.array"
 TOP = "array_top"
+CONTROL = ROOT / "tb" / "hdl" / "verilator.vlt"
 SIMULATORS = ("verilator", "icarus")
 ARRAYS = ("enc", "conv")
 
@@ -90,6 +91,9 @@ SUITES: dict[str, tuple[Config, ...]] = {
         Config("icarus", "conv", **ON_ICARUS),
     ),
 }
+SUITES["tiny"] = tuple(
+    Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged, tests="corners|back_pressure") for merged in (True, False)
+)
 SUITES["full"] = SUITES["smoke"] + (
     Config("verilator", "enc", "exact64", rows_per_group=4, merged=False),
     Config("verilator", "enc", APPROXIMATE, rows_per_group=4),
@@ -135,6 +139,11 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
     return [*files, ROOT / "tb" / "hdl" / "array_top.sv"]
 
 
+def defines(config: Config) -> dict[str, object]:
+    """Macros that choose the array in the simulation top."""
+    return {"ARRAY_CONV": 1} if config.array == "conv" else {"ENCODING_PKG": f"{Path(config.encoding).stem}_pkg"}
+
+
 def package_of(encoding: Encoding, name: str, build_dir: Path, folder: Path) -> Path:
     """The package of an encoding: the library's committed file, or a fresh export of a user's."""
     if name.endswith(".json"):
@@ -152,9 +161,8 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     scratch = folder / f".export-{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
     files = sources(config, scratch, rtl)
-    control = ROOT / "tb" / "hdl" / "verilator.vlt"
     digest = hashlib.sha256(json.dumps([config.sim, config.parameters, tool_versions()]).encode())
-    for path in [*files, control, *sorted(rtl.glob("*.svh"))]:
+    for path in [*files, CONTROL, *sorted(rtl.glob("*.svh"))]:
         digest.update(path.name.encode() + path.read_bytes())
     directory = folder / f"{re.sub('[^a-z0-9]+', '-', f'{config.sim} {config.design}')}-{digest.hexdigest()[:10]}"
     if (directory / "built").exists():
@@ -162,14 +170,12 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
         return directory
     if not shutil.which("iverilog" if config.sim == "icarus" else "verilator"):
         raise UserError(f"simulator '{config.sim}' is not installed; run: make setup")
-    encoding = load_encoding(config.encoding)
-    defines = {"ARRAY_CONV": 1} if config.array == "conv" else {"ENCODING_PKG": f"{encoding.name}_pkg"}
     verilator_args = ["--assert", "-Wall", "--x-assign", "unique", "--x-initial", "unique", "-O3"]
-    target, directory = directory, folder / f".building-{os.getpid()}"  # renamed when it is whole
+    target, directory = directory, folder / f".building-{os.getpid()}-{time.time_ns()}"  # renamed when it is whole
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     if config.sim == "verilator":
-        tool, args, files = LeanVerilator(), verilator_args, [control, *files]
+        tool, args, files = LeanVerilator(), verilator_args, [CONTROL, *files]
     else:
         tool, args = cocotb_runner.Icarus(), ["-g2012"]
     log = directory / "build.log"
@@ -177,7 +183,7 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
         tool.build(
             sources=files,
             includes=[rtl],
-            defines=defines,
+            defines=defines(config),
             parameters=config.parameters,
             build_args=args,
             hdl_toplevel=TOP,
@@ -372,8 +378,6 @@ def prepare_environment() -> None:
     if wheel and wheel.origin:
         os.environ["PATH"] = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
     os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1"
-    if shutil.which("ccache"):
-        os.environ["OBJCACHE"] = "ccache"
 
 
 def main() -> int:
