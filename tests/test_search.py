@@ -12,13 +12,15 @@ import pytest
 
 from models.encoding import GATES, load_encoding
 from models.errors import UserError
+from models.search.anneal import Task
 from models.search.figures import table_errors
 from models.search.histogram import check_histogram, joint_distribution, load_histogram
 from models.search.moments import basis_masks, walsh_moments
 from models.search.pool import build_pool, first_level, pool_of
 from models.search.positions import nearest_power, power_of_two_weights, round_weights
-from models.search.presets import GreedyOptions, greedy
+from models.search.presets import Options, search
 from models.search.select import Selector
+from models.search.target import Target
 
 OPERANDS = np.arange(-128, 128)
 
@@ -107,9 +109,10 @@ def test_nearest_power():
     assert nearest_power(values).tolist() == [1, 1, -1, 2, 4, -8, 16384, -16384]
 
 
-def test_same_seed_same_encoding(joint):
-    options = GreedyOptions(12, "pow2", pairs=100, kicks=2, seed=5)
-    first, second = (greedy("twin", joint, options, quiet) for _ in range(2))
+@pytest.mark.parametrize("preset", ["greedy", "anneal"])
+def test_same_seed_same_encoding(joint, preset):
+    options = Options(Task(12, "pow2", steps=2000, restarts=2, seed=5), pairs=100, kicks=2)
+    first, second = (search(preset, "twin", Target(joint), options, quiet) for _ in range(2))
     assert first == second
     assert first.is_power_of_two and first.m == 12
     assert first.figures["array_at_zero"] == 0
@@ -133,14 +136,26 @@ def test_bad_histograms_are_refused(tmp_path):
 def test_impossible_requests_are_refused(moments):
     for m in (0, 257):
         with pytest.raises(UserError, match="M ="):
-            GreedyOptions(m)
+            Task(m)
     with pytest.raises(UserError, match="widen"):
         Selector(pool_of(first_level(), moments), moments).greedy(250, quiet)
 
 
 def test_command_line(tmp_path, joint):
     np.savez(tmp_path / "hist.npz", joint=joint)
-    command = [sys.executable, "-m", "models.search", "-M", "8", "--name", "tiny", "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "models.search",
+        "-M",
+        "8",
+        "--preset",
+        "greedy",
+        "--name",
+        "tiny",
+        "--out",
+        str(tmp_path),
+    ]
     result = run([*command, "--hist", str(tmp_path / "hist.npz")])
     assert result.returncode == 0, result.stderr
     encoding = load_encoding(tmp_path / "tiny.json")

@@ -1,4 +1,4 @@
-"""Search an encoding: `python -m models.search --preset greedy --hist FILE -M 32 --weights pow2 --name NAME`."""
+"""Search an encoding: `python -m models.search --hist FILE -M 32 --weights pow2 --name NAME`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from tqdm import tqdm
 
 from models.encoding import LIBRARY, export_package
 from models.errors import UserError, run_cli
-from models.search.histogram import UNIFORM_SHARE, load_histogram
-from models.search.presets import WEIGHTS, GreedyOptions, greedy
+from models.search.anneal import Task
+from models.search.histogram import UNIFORM_SHARE
+from models.search.presets import PRESETS, Options, search
+from models.search.target import load_target
 
 
 def main() -> None:
     """Command line of the search."""
     parser = argparse.ArgumentParser(prog="models.search", description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", choices=("greedy",), default="greedy")
-    parser.add_argument("--hist", help="joint histogram of a network (.npz); without it operands are uniform")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="anneal")
+    parser.add_argument("--hist", help="joint histogram or target of a network (.npz); without it: uniform operands")
     parser.add_argument("-M", dest="m", type=int, required=True, help="number of product bits")
-    parser.add_argument("--weights", choices=WEIGHTS, default="general", help="position weights")
-    parser.add_argument("--pairs", type=int, default=0, help="second-level candidates drawn at random")
-    parser.add_argument("--kicks", type=int, default=20, help="random restarts of the choice of powers of two")
+    parser.add_argument("--weights", default="general", help="position weights: general, pow2, or csd<t>: t digits")
+    parser.add_argument("--price", type=float, default=0.3, help="anneal: log(error) worth the gates of M XORs")
+    parser.add_argument("--steps", type=int, default=1_000_000, help="anneal: proposals of a restart")
+    parser.add_argument("--restarts", type=int, default=6, help="anneal: restarts")
+    parser.add_argument("--pairs", type=int, default=0, help="greedy: second-level candidates drawn at random")
+    parser.add_argument("--kicks", type=int, default=20, help="greedy: random restarts of the choice of powers of two")
     parser.add_argument("--uniform", type=float, default=UNIFORM_SHARE, help="share of uniform mass mixed in")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", required=True, help="name of the encoding, also of its file")
@@ -32,15 +37,17 @@ def main() -> None:
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
 
-    options = GreedyOptions(args.m, args.weights, args.pairs, args.kicks, args.uniform, args.seed)
-    histogram = load_histogram(args.hist) if args.hist else None
+    if not 0 <= args.uniform <= 1:
+        raise UserError(f"share of uniform mass {args.uniform}; it must lie in 0..1")
+    task = Task(args.m, args.weights, args.price, args.steps, args.restarts, args.seed)
+    target = load_target(args.hist, args.uniform)
     with tqdm(desc=args.name, disable=True if args.quiet else None, leave=False) as bar:
 
         def progress(stage: str, error: float) -> None:
             bar.set_postfix_str(f"{stage}, centred rmse {error**0.5:.2f}", refresh=False)
             bar.update()
 
-        found = greedy(args.name, histogram, options, progress)
+        found = search(args.preset, args.name, target, Options(task, args.pairs, args.kicks), progress)
     found = replace(found, provenance={"command": command_line()} | found.provenance)
     path = args.out / f"{found.name}.json"
     try:
@@ -49,15 +56,17 @@ def main() -> None:
             export_package(found)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}); choose another --out") from error
-    errors = found.figures["errors"]
-    shown = ", ".join(f"{k} {v['centred_rmse']:.1f}" for k, v in errors.items())
-    print(f"{path}: M = {found.m}, {len(found.gates)} gates, max relative error {found.max_relative_error():.2%}")
-    print(f"centred rmse: {shown}")
+    noise = found.figures.get("noise")
+    print(
+        f"{path.name}: M = {found.m}, {len(found.gates)} gates, {len(found.digits)} digits, column "
+        f"{found.figures['column_area_um2']:.0f} um2, max relative error {found.max_relative_error():.2%}"
+        + (f", noise of the result {noise:.4f}" if noise is not None else "")
+    )
 
 
 def command_line() -> str:
     """This command as a user would type it, absolute paths cut to the file name."""
-    words = [Path(w).name if w.startswith("/") else w for w in sys.argv[1:]]
+    words = [Path(w).name if Path(w).is_absolute() else w for w in sys.argv[1:]]
     return shlex.join(["python", "-m", "models.search", *words])
 
 

@@ -69,8 +69,22 @@ def product_coefficients(masks: np.ndarray) -> np.ndarray:
     return np.array([operand.get(int(u & 255), 0.0) * operand.get(int(u >> 8), 0.0) for u in masks])
 
 
-def walsh_moments(joint: np.ndarray, masks: np.ndarray | None = None, centred: bool = True) -> Moments:
-    """Moments under p(a, w) `joint` (float64 [256, 256], sum 1), centred on the weight if asked."""
+def mean_over_weights(by_pattern: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """E_w[chi_T(w)] of the weight part T of each mask: float64 [B]; `by_pattern` p [256 w, 256 a]."""
+    return walsh_transform(by_pattern.sum(1))[masks >> 8]
+
+
+def walsh_moments(
+    joint: np.ndarray,
+    masks: np.ndarray | None = None,
+    centred: bool = True,
+    coherent: np.ndarray | None = None,
+) -> Moments:
+    """Moments under p(a, w) `joint` (float64 [256, 256], sum 1), centred on the weight if asked.
+
+    `coherent` float64 [256, 256], index [a + 128, a' + 128], adds `f @ coherent @ f` for the mean over
+    the weights f(a) of a function (see models.search.target).
+    """
     masks = basis_masks() if masks is None else masks
     by_pattern = patterns(joint)
     mean = walsh_transform(by_pattern.reshape(-1))  # E[chi_u] for all 65,536 masks
@@ -85,6 +99,10 @@ def walsh_moments(joint: np.ndarray, masks: np.ndarray | None = None, centred: b
             table = walsh_transform((scaled[:, s : s + 1] * scaled).T)
             rows = np.flatnonzero(row == s)
             gram[rows] -= table[row[None, :], (masks[rows, None] ^ masks[None, :]) >> 8]
+    if coherent is not None:
+        by_bits = walsh_transform(walsh_transform(np.roll(coherent, (-128, -128), (0, 1))).T).T
+        over_w = mean_over_weights(by_pattern, masks)
+        gram += over_w[:, None] * over_w * by_bits[np.ix_(masks & 255, masks & 255)]
     index = np.full(65536, -1, np.int32)
     index[masks] = np.arange(len(masks))
     target = product_coefficients(masks)

@@ -104,14 +104,16 @@ def build_pool(moments: Moments, pairs: int, rng: np.random.Generator) -> Pool:
     return pool_of(first_level() + deeper, moments)
 
 
-def pool_of(circuits: list[Circuit], moments: Moments) -> Pool:
-    """Coefficients of the circuits; those that are equal after centring (or vanish) appear once."""
+def pool_of(circuits: list[Circuit], moments: Moments, unique: bool = True) -> Pool:
+    """Coefficients of the circuits; `unique`: those equal after centring appear once, those that vanish never."""
     index = np.zeros((len(circuits), 16), np.int32)
     values = np.zeros((len(circuits), 16))
     for n, circuit in enumerate(circuits):
         terms = [(u, v) for u, v in walsh_polynomial(circuit).items() if u & 255]
         index[n, : len(terms)] = moments.index[[u for u, _ in terms]]
         values[n, : len(terms)] = [v for _, v in terms]
+    if not unique:
+        return Pool(list(circuits), index, values)
     probe = np.random.default_rng(0).standard_normal(len(moments.masks))
     keys = np.abs(np.einsum("nk,nk->n", values, probe[index])).round(9)
     _, first = np.unique(keys, return_index=True)

@@ -1,69 +1,81 @@
-"""Ready-made searches."""
+"""Ready-made searches: each takes a target and options and returns a finished `Encoding`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.encoding import Encoding
-from models.errors import UserError
+from models.search.anneal import Found, Task, integers, run, start
 from models.search.assemble import build_encoding
-from models.search.figures import figures
-from models.search.histogram import UNIFORM_SHARE, joint_distribution
-from models.search.moments import walsh_moments
+from models.search.cost import column_cost
+from models.search.figures import figures, significant
+from models.search.moments import Moments, walsh_moments
+from models.search.native import Annealed
 from models.search.pool import build_pool, first_level, pool_of
 from models.search.positions import power_of_two_weights, round_weights
 from models.search.select import Progress, Selector
+from models.search.target import Target
 
-WEIGHTS = ("general", "pow2")
+COST_ROWS = 64  # rows of the column whose cost is stored with an encoding
 
 
 @dataclass(frozen=True)
-class GreedyOptions:
-    """M product bits; `weights` "general" or "pow2"; `pairs` second-level candidates; `uniform` mass share."""
+class Options:
+    """A task of the annealer plus what other presets need: second-level candidates and kicks of `greedy`."""
 
-    m: int
-    weights: str = "general"
+    task: Task
     pairs: int = 0
     kicks: int = 20
-    uniform: float = UNIFORM_SHARE
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.m <= 256:
-            raise UserError(f"M = {self.m} product bits; 1..256 are possible")
-        if self.weights not in WEIGHTS:
-            raise UserError(f"unknown position weights '{self.weights}'; known: {', '.join(WEIGHTS)}")
-        if not 0 <= self.uniform <= 1:
-            raise UserError(f"share of uniform mass {self.uniform}; it must lie in 0..1")
 
 
-def greedy(name: str, histogram: np.ndarray | None, options: GreedyOptions, progress: Progress) -> Encoding:
-    """Greedy and swap selection among first-level gates, then among a wider pool, then position weights.
-
-    `histogram` float64 [256, 256] or None for uniform operands.
-    """
-    start = time.monotonic()
-    rng = np.random.default_rng(options.seed)
-    joint = joint_distribution(histogram, options.uniform)
-    moments = walsh_moments(joint)
+def greedy(options: Options, moments: Moments, progress: Progress) -> Found:
+    """Greedy and swap selection among first-level gates, then among a wider pool, then position weights."""
+    task, rng = options.task, np.random.default_rng(options.task.seed)
     selector = Selector(pool_of(first_level(), moments), moments)
-    choice = selector.swap(selector.greedy(options.m, progress), progress)
+    choice = selector.swap(selector.greedy(task.m, progress), progress)
     if options.pairs:
         circuits = [selector.pool.circuits[n] for n in choice.chosen]
         wide = Selector(build_pool(moments, options.pairs, rng), moments)
         at = {circuit: n for n, circuit in enumerate(wide.pool.circuits)}
         selector, choice = wide, wide.swap(wide.fit([at[c] for c in circuits]), progress)
-    if options.weights == "pow2":
+    if task.weights == "pow2":
         choice = power_of_two_weights(selector, choice, rng, progress, options.kicks)
-    else:
+    elif task.weights == "general":
         choice = round_weights(selector, choice)
-    circuits = [selector.pool.circuits[n] for n in choice.chosen]
-    kind = "power-of-two" if options.weights == "pow2" else "general"
-    text = f"{options.m} product bits, {kind} position weights, selected greedily for a network's operands"
-    encoding = build_encoding(name, text, circuits, choice.weights, joint)
-    encoding.figures.update(figures(encoding, {} if histogram is None else {"fitted": joint}))
-    encoding.provenance.update(seed=options.seed, seconds=round(time.monotonic() - start, 1))
+    else:
+        circuits, weights = start(task, moments, progress)
+        return integers(Annealed(circuits, weights, choice.error, 0), moments)
+    return Found([selector.pool.circuits[n] for n in choice.chosen], choice.weights, choice.error)
+
+
+def annealed(options: Options, moments: Moments, progress: Progress) -> Found:
+    """Annealing over gates, bits and position weights (models.search.anneal)."""
+    return run(options.task, moments, progress)
+
+
+PRESETS: dict[str, Callable[[Options, Moments, Progress], Found]] = {"anneal": annealed, "greedy": greedy}
+
+
+def search(preset: str, name: str, target: Target, options: Options, progress: Progress) -> Encoding:
+    """Run a preset and finish its result: offset, figures, provenance."""
+    begin = time.monotonic()
+    moments = walsh_moments(target.joint, coherent=target.coherent)
+    found = PRESETS[preset](options, moments, progress)
+    text = f"{len(found.circuits)} product bits, {options.task.weights} position weights, preset {preset}"
+    encoding = build_encoding(name, text, found.circuits, found.weights, target.joint)
+    encoding.figures.update(all_figures(encoding, None if target.uniform else target))
+    encoding.provenance.update(seed=options.task.seed, seconds=round(time.monotonic() - begin, 1))
     return encoding
+
+
+def all_figures(encoding: Encoding, target: Target | None) -> dict:
+    """Error figures and cost of an encoding; with a target also `noise`, that of the network's result."""
+    joints = {} if target is None else {"fitted": target.joint}
+    out = figures(encoding, joints) | {"column_area_um2": significant(column_cost(encoding, COST_ROWS).total)}
+    if target is not None:
+        out["noise"] = significant(target.noise(encoding.product_table))
+    return out

@@ -1,0 +1,183 @@
+"""What a network asks of an encoding: `python -m models.search.target --net NAME`.
+
+An output of a layer sums K products, y = sum_k a_k w_k. With the error e(a, w) of the encoding, its
+mean corrected in the bias and different weights independent, the variance of the output's error is
+
+    sum_k E[(e - E[e | w])^2]  +  sum_(k != k') cov(f(a_k), f(a_k')),     f(a) = E_w[e(a, w)].
+
+The first sum needs the joint histogram p(a, w). The second is there because activations under one
+window resemble each other: an error that does not depend on the weight's sign adds up. It needs the
+covariance of the *numbers* of each activation value in a window, a matrix [256, 256], less what
+single positions contribute. Both are divided by the layer's signal variance var(y), channels weighted
+by their squared weight scale: the layer's noise-to-signal ratio. The layers are added up with the
+noise that a ratio of 1 in one of them alone causes in the network's result, over the result's own
+variance, measured by injecting a little noise there. So an encoding's error predicts the noise of
+the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.emulate.exact import ExactEngine
+from models.errors import UserError, run_cli
+from models.quant.checkpoint import load_network, write_npz
+from models.quant.graph import Engine, Linear, MacNode, QuantNetwork
+from models.quant.histogram import tap_histograms, training_sample
+from models.search.histogram import UNIFORM_SHARE, joint_distribution, load_histogram
+
+NOISE = 0.02  # noise-to-signal ratio injected to measure sensitivities
+SENSITIVITY_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class Target:
+    """Distribution an encoding is fitted to.
+
+    `joint` float64 [256, 256], index [a + 128, w + 128], sum 1; `coherent` float64 [256, 256], index
+    [a + 128, a' + 128], or None; `scale`: error variance times scale = noise of the result over its variance.
+    """
+
+    joint: np.ndarray
+    coherent: np.ndarray | None = None
+    scale: float = 1.0
+    uniform: bool = False
+
+    def noise(self, table: np.ndarray) -> float:
+        """Predicted noise of the result over its variance, for a product table [256, 256]."""
+        error = table - np.multiply.outer(np.arange(-128.0, 128.0), np.arange(-128.0, 128.0))
+        p_w = self.joint.sum(0)
+        error = error - (self.joint * error).sum(0) / np.where(p_w > 0, p_w, 1)
+        variance = float((self.joint * error**2).sum())
+        if self.coherent is not None:
+            over_w = error @ p_w
+            variance += float(over_w @ self.coherent @ over_w)
+        return variance * self.scale
+
+
+def load_target(path: str | Path | None, uniform: float = UNIFORM_SHARE) -> Target:
+    """Target of a file written by this module, or of a plain joint histogram; None: uniform operands."""
+    if path is None:
+        return Target(joint_distribution(None), uniform=True)
+    histogram = load_histogram(path)
+    coherent = None
+    if str(path).endswith(".npz"):
+        with np.load(path) as stored:
+            coherent = stored["coherent"] if "coherent" in stored.files else None
+    if coherent is not None and (coherent.shape != (256, 256) or not np.isfinite(coherent).all()):
+        raise UserError(f"{path}: array 'coherent' is no finite [256, 256]; measure the network again")
+    mass = histogram.sum()
+    return Target(joint_distribution(histogram, uniform), None if coherent is None else coherent / mass, float(mass))
+
+
+def layer_statistics(node: MacNode, x: np.ndarray, samples: int, rng: np.random.Generator) -> tuple:
+    """(joint [256, 256], coherent [256, 256]) of one layer over its signal variance, for input `x`.
+
+    `x` int8 [N, C, H, W] (or [N, C]); `samples` windows drawn at random estimate the covariances.
+    """
+    groups = 1 if isinstance(node, Linear) else node.groups
+    taps = tap_histograms(node, x)
+    taps = taps / taps.sum(1, keepdims=True)  # [groups * K, 256]
+    weights = node.weights.reshape(groups, node.weights.shape[0] // groups, -1).astype(np.int64)  # [G, O, K]
+    scales = np.broadcast_to(np.asarray(node.weight_scale, np.float64).ravel(), node.weights.shape[:1])
+    scales = (scales**2 / (scales**2).mean()).reshape(groups, -1)
+    joint, coherent, signal = np.zeros((256, 256)), np.zeros((256, 256)), 0.0
+    windows = sample_windows(node, x, samples, rng).reshape(samples, groups, -1)
+    for g, p in enumerate(taps.reshape(groups, -1, 256)):
+        placed = np.zeros((p.shape[0], 256))
+        for o in range(weights.shape[1]):
+            placed[np.arange(p.shape[0]), weights[g, o] + 128] += scales[g, o]
+        joint += p.T @ placed
+        counts = np.zeros((samples, 256))
+        np.add.at(counts, (np.arange(samples)[:, None], windows[:, g] + 128), 1.0)
+        alone = np.diag(p.sum(0)) - p.T @ p
+        coherent += (np.cov(counts.T) - alone) * scales[g].sum()
+        signal += float(((windows[:, g] @ weights[g].T).var(0) * scales[g]).sum())
+    return joint / signal, coherent / signal
+
+
+def sample_windows(node: MacNode, x: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Random windows a layer multiplies: int64 [samples, groups * K], channel-major, then ky, kx."""
+    if isinstance(node, Linear):
+        return x[rng.integers(len(x), size=samples)].astype(np.int64)
+    (kh, kw), (sy, sx) = node.weights.shape[2:], node.stride
+    top, bottom, left, right = node.padding
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=node.input_zero_point)
+    rows, columns = (x.shape[2] - kh) // sy + 1, (x.shape[3] - kw) // sx + 1
+    n, i, j = (rng.integers(size, size=samples) for size in (len(x), rows, columns))
+    y = (i * sy)[:, None] + np.arange(kh)
+    z = (j * sx)[:, None] + np.arange(kw)
+    found = x[n[:, None, None], :, y[:, :, None], z[:, None, :]]  # [samples, kh, kw, C]
+    return found.transpose(0, 3, 1, 2).reshape(samples, -1).astype(np.int64)
+
+
+class NoisyEngine:
+    """Engine that adds normal noise to the sums of its `layer`-th call, `ratio` of their variance."""
+
+    def __init__(self, engine: Engine, layer: int, ratio: float, rng: np.random.Generator) -> None:
+        self.engine, self.layer, self.ratio, self.rng, self.calls = engine, layer, ratio, rng, 0
+
+    def __call__(self, *operands: object, **options: object) -> np.ndarray:
+        """int32 sums of the engine, noisy in one layer."""
+        sums = self.engine(*operands, **options)
+        self.calls += 1
+        if self.calls - 1 != self.layer:
+            return sums
+        deviation = sums.std(axis=(0, *range(2, sums.ndim)), keepdims=True)
+        return sums + np.rint(self.rng.standard_normal(sums.shape) * deviation * self.ratio**0.5).astype(np.int32)
+
+
+def sensitivities(network: QuantNetwork, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise of the result over its variance, per noise-to-signal ratio in each layer: float64 [layers]."""
+    engine, found = ExactEngine(), []
+    logits = network.run(images, engine).astype(np.float64)
+    spread = (logits - logits.mean(1, keepdims=True)).var()
+    for layer in range(len(network.mac_nodes)):
+        noise = network.run(images, NoisyEngine(engine, layer, NOISE, rng)) - logits
+        found.append((noise - noise.mean(1, keepdims=True)).var() / spread / NOISE)
+    return np.array(found)
+
+
+def measure(network: QuantNetwork, images: np.ndarray, samples: int = 2048, seed: int = 1) -> dict[str, np.ndarray]:
+    """Arrays `joint`, `coherent` and `sensitivity` of a network for uint8 `images` [N, C, H, W]."""
+    inputs: dict[str, list[np.ndarray]] = {node.name: [] for node in network.mac_nodes}
+    for _ in network.run_batches(images, ExactEngine(), lambda node, x: inputs[node.name].append(x)):
+        pass
+    rng = np.random.default_rng(seed)
+    sensitivity = sensitivities(network, images[:SENSITIVITY_IMAGES], rng)
+    joint, coherent = np.zeros((256, 256)), np.zeros((256, 256))
+    for node, share in zip(network.mac_nodes, sensitivity, strict=True):
+        found = layer_statistics(node, np.concatenate(inputs.pop(node.name)), samples, rng)
+        joint += found[0] * share
+        coherent += found[1] * share
+    return {"joint": joint, "coherent": coherent, "sensitivity": sensitivity}
+
+
+def main() -> None:
+    """Command line: measure a network on training images."""
+    parser = argparse.ArgumentParser(prog="models.search.target", description=__doc__.splitlines()[0])
+    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
+    parser.add_argument("--images", type=int, default=256, help="training images")
+    parser.add_argument("--seed", type=int, default=1, help="which training images and windows")
+    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
+    parser.add_argument("--out", type=Path, help="file to write (default: build/search/<net>.npz)")
+    args = parser.parse_args()
+    network = load_network(args.net)
+    arrays = measure(network, training_sample(network.dataset, args.images, args.seed, args.data), seed=args.seed)
+    out = args.out or Path("build/search") / f"{network.name}.npz"
+    write_npz(out, arrays)
+    values = np.arange(-128.0, 128.0)
+    joint, coherent = arrays["joint"] / arrays["joint"].sum(), arrays["coherent"] / arrays["joint"].sum()
+    p_a = joint.sum(1)
+    alone = p_a @ values**2 - (p_a @ values) ** 2
+    print(
+        f"{out}: P(a=0) = {p_a[128]:.3f}; an error proportional to a counts {values @ coherent @ values / alone:.1f}x"
+    )
+
+
+if __name__ == "__main__":
+    run_cli(main)
