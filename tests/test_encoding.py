@@ -180,7 +180,7 @@ class TestFiles:
     def test_package_text(self, tmp_path: Path) -> None:
         text = export_package(SMALL, tmp_path).read_text()
         assert "package small_pkg;" in text and text.endswith("endpackage\n")
-        assert "localparam int unsigned M = 8;" in text
+        assert "localparam int M = 8;" in text
         assert f"MIN_SUM = {SMALL.array_table.min()};" in text
         assert f"MAX_SUM = {SMALL.array_table.max()};" in text
         # the last product bit is a wire of the activation; words are listed from the last to the first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,41 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from tb.runner import ROOT, prepare_environment
+from models.encoding import export_package, load_encoding
+from tb.runner import APPROXIMATE, ROOT, prepare_environment
 
+CONTROL = "array/stream_control.sv"
+# what is broken: file, text in it, what it becomes, what must show in the report
 MUTANTS = {
-    # what is broken: file, text in it, what it becomes, what must show in the report
-    "flipped gate": (
-        "mult/enc_mult.sv",
-        "= gen_wire[X].y ^ gen_wire[Y].y;",
-        "= ~(gen_wire[X].y ^ gen_wire[Y].y);",
+    "flipped gate": ("mult/enc_mult.sv", "gen_wire[X].y ^ gen_wire[Y].y", "~gen_wire[X].y ^ gen_wire[Y].y", "expected"),
+    "off-by-one count": (
+        "accum/bit_counter.sv",
+        "count_o = row0 + row1;",
+        "count_o = row0 + row1 + CountWidth'(bits_i[0]);",
         "expected",
     ),
-    "wrong position weight": (
-        "accum/position_decoder.sv",
-        "int Shift = 32'(Digits[d*32+:15]);",
-        "int Shift = 32'(Digits[d*32+:15]) + (d == 3 ? 1 : 0);",
-        "",
-    ),
-    "off-by-one count": ("accum/bit_counter.sv", "count_o = row0 + row1;", "count_o = row0 + row1 + 1'b1;", "expected"),
-    "valid never rises": (
-        "array/stream_control.sv",
-        "m_axis_y_tvalid = valid_q[Latency-1];",
-        "m_axis_y_tvalid = 1'b0;",
-        "no stream moved",
-    ),
-    "lost last beat": (
-        "array/stream_control.sv",
-        "m_axis_y_tlast  = last_q[Latency-1];",
-        "m_axis_y_tlast  = 1'b0;",
-        "tlast",
-    ),
-    "result not held": (
-        "array/stream_control.sv",
-        "assign advance_o       = !m_axis_y_tvalid || m_axis_y_tready;",
-        "assign advance_o       = 1'b1;",
-        "",
-    ),
+    "valid never rises": (CONTROL, "tvalid = valid_q[Latency-1];", "tvalid = 1'b0;", "no stream moved"),
+    "lost last beat": (CONTROL, "tlast  = last_q[Latency-1];", "tlast  = 1'b0;", "tlast"),
+    "result not held": (CONTROL, "= !m_axis_y_tvalid || m_axis_y_tready;", "= 1'b1;", ""),
 }
 
 
@@ -78,7 +60,19 @@ def test_broken_design_fails(name: str, copy_of_rtl: Path, tmp_path: Path) -> No
     text = path.read_text()
     assert text.count(old) >= 1, f"{file} no longer has {old!r}: mend this test"
     path.write_text(text.replace(old, new, 1))
-    code, report, printed = run_suite(copy_of_rtl, tmp_path / "build")
+    must_fail(copy_of_rtl, tmp_path / "build", shown)
+
+
+def test_wrong_position_weight_fails(copy_of_rtl: Path, tmp_path: Path) -> None:
+    encoding = load_encoding(APPROXIMATE)
+    weights = (encoding.weights[0] // 2, *encoding.weights[1:])
+    export_package(dataclasses.replace(encoding, weights=weights), copy_of_rtl / "encodings")
+    must_fail(copy_of_rtl, tmp_path / "build", "expected")
+
+
+def must_fail(rtl: Path, out: Path, shown: str) -> None:
+    """The regression fails on this design, because of what it computed, and says `shown`."""
+    code, report, printed = run_suite(rtl, out)
     assert code != 0, printed
     failed = [test for test in report["tests"] if test["status"] != "passed"]
     assert failed
