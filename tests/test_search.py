@@ -209,7 +209,7 @@ def test_target_noise_is_the_annealers_error(joint):
     root = rng.standard_normal((256, 4))
     root -= root.mean(0)  # numbers of values in a window add up to a constant
     target = Target(joint, root @ root.T / 1000, 0.5)
-    moments = walsh_moments(joint, coherent=target.coherent)
+    moments = target.moments()
     found = run_anneal(Task(10, "pow2", steps=5000, restarts=1), moments, quiet)
     encoding = build_encoding("x", "", found.circuits, found.weights, joint)
     assert target.noise(encoding.product_table) == pytest.approx(found.error * 0.5, rel=1e-6)

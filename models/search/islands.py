@@ -26,7 +26,7 @@ from models.errors import UserError
 from models.search.anneal import HEATS, Task, allowed_weights, energy, integers, start
 from models.search.assemble import build_encoding
 from models.search.cost import gate_areas
-from models.search.moments import Moments, walsh_moments
+from models.search.moments import Moments
 from models.search.native import CODES, Annealed, Schedule, anneal
 from models.search.presets import all_figures
 from models.search.select import Progress
@@ -125,7 +125,7 @@ class Dask:
 @lru_cache(maxsize=2)
 def _moments(key: bytes, joint: bytes, coherent: bytes | None) -> Moments:
     as_array = [np.frombuffer(v).reshape(256, 256) if v else None for v in (joint, coherent)]
-    return walsh_moments(as_array[0], coherent=as_array[1])
+    return Target(as_array[0], as_array[1]).moments()
 
 
 def island_round(target: tuple, plan: dict, number: int, turn: int, own: Island | None, left: Island | None) -> Island:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.encoding import GATES
 from models.errors import UserError
 from models.search.anneal import Found
 from models.search.native import CODES, NAMES, Spectra, max_error, spectra, uniform_fit
@@ -135,27 +136,27 @@ def _circuit(genome: Genome, wire: int) -> Circuit:
     return (NAMES[code], _circuit(genome, x), _circuit(genome, y))
 
 
-def reference_objective(genome: Genome, m: int) -> tuple[float, np.ndarray]:
-    """The same result the slow way, as the public reference computes it: for the benchmark and tests.
+def reference_objective(genome: Genome, m: int, dtype: type = np.float64) -> tuple[float, np.ndarray]:
+    """The same result the dense way, as the public reference computes it: for the benchmark and tests.
 
     All gates over all 65,536 pairs, dense normal equations of 129 columns, then of M + 1, dense
-    prediction; float64. Returns (maximal relative error, weights [M + 1]).
+    prediction, in `dtype` (the reference: float32). Returns (maximal relative error, weights [M + 1]).
     """
-    from models.encoding import GATES
-
-    operands = np.arange(-128, 128, dtype=np.int64)
+    operands = np.arange(-128, 128, dtype=np.int32)
     a, w = np.repeat(operands, 256), np.tile(operands, 256)
     wires = [((v >> i) & 1).astype(np.uint8) for v in (a, w) for i in range(8)]
     for code, x, y in genome.gates.tolist():
-        wires.append((GATES[NAMES[code]](wires[x], wires[y]) & 1).astype(np.uint8))
-    table = np.stack([wires[o] for o in genome.outputs] + [np.ones(65536, np.uint8)], 1).astype(np.float64)
-    product = (a * w).astype(np.float64)
+        wires.append(GATES[NAMES[code]](wires[x], wires[y]))
+    table = np.ones((OUTPUTS + 1, 65536), dtype)
+    for row, wire in enumerate(genome.outputs):
+        table[row] = wires[wire]
+    product = (a * w).astype(dtype)
 
     def ridge(columns: np.ndarray) -> np.ndarray:
-        gram = columns.T @ columns + RIDGE * 65536 * np.eye(columns.shape[1])
-        return np.linalg.solve(gram, columns.T @ product)
+        gram = columns @ columns.T + dtype(RIDGE * 65536) * np.eye(len(columns), dtype=dtype)
+        return np.linalg.lstsq(gram, columns @ product, rcond=None)[0]
 
     kept = np.sort(np.argsort(-np.abs(ridge(table)[:-1]), kind="stable")[:m])
-    chosen = table[:, np.append(kept, OUTPUTS)]
+    chosen = table[np.append(kept, OUTPUTS)]
     weights = ridge(chosen)
-    return float(np.abs(product - chosen @ weights).max() / PRODUCT_MAX), weights
+    return float(np.abs(product - weights @ chosen).max() / PRODUCT_MAX), weights

@@ -14,7 +14,7 @@ from models.search.anneal import Found, Task, integers, run, start
 from models.search.assemble import build_encoding
 from models.search.cost import column_cost
 from models.search.figures import figures, significant
-from models.search.moments import Moments, walsh_moments
+from models.search.moments import Moments
 from models.search.native import Annealed
 from models.search.paper import evolve, to_found
 from models.search.pool import build_pool, first_level, pool_of
@@ -78,7 +78,7 @@ PRESETS: dict[str, Callable[[Options, Moments, Progress], Found]] = {
 def search(preset: str, name: str, target: Target, options: Options, progress: Progress) -> Encoding:
     """Run a preset and finish its result: offset, figures, provenance."""
     begin = time.monotonic()
-    moments = walsh_moments(target.joint, coherent=target.coherent)
+    moments = target.moments()
     found = PRESETS[preset](options, moments, progress)
     text = f"{len(found.circuits)} product bits, {options.task.weights} position weights, preset {preset}"
     encoding = build_encoding(name, text, found.circuits, found.weights, target.joint)
