@@ -10,12 +10,18 @@ import sys
 import numpy as np
 import pytest
 
-from models.encoding import GATES, load_encoding
+from models.encoding import GATES, Encoding, Gate, load_encoding, signed_digits
 from models.errors import UserError
-from models.search.anneal import Task
+from models.search.anneal import Task, allowed_weights
+from models.search.anneal import run as run_anneal
+from models.search.assemble import build_encoding
+from models.search.cost import coefficients, column_cost, fit_areas
 from models.search.figures import table_errors
 from models.search.histogram import check_histogram, joint_distribution, load_histogram
 from models.search.moments import basis_masks, walsh_moments
+from models.search.native import CODES, TooWide, spectra
+from models.search.paper import evaluate as score_genome
+from models.search.paper import evolve, random_genome, reference_objective, to_found
 from models.search.pool import build_pool, first_level, pool_of
 from models.search.positions import nearest_power, power_of_two_weights, round_weights
 from models.search.presets import Options, search
@@ -167,3 +173,64 @@ def test_command_line(tmp_path, joint):
 
 def test_basis_has_all_masks_of_four_bits():
     assert len(basis_masks()) == 2517
+
+
+def test_native_statistics_equal_portable_and_reference_ones():
+    genome = random_genome(np.random.default_rng(1))
+    fast, slow = (score_genome(genome, 40, portable) for portable in (False, True))
+    assert fast.error == pytest.approx(slow.error, rel=1e-6)
+    assert fast.kept.tolist() == slow.kept.tolist()
+    error, weights = reference_objective(genome, 40)
+    assert fast.error == pytest.approx(error, rel=1e-6)
+    np.testing.assert_allclose(fast.weights, weights, rtol=1e-6, atol=1e-3)
+
+
+def test_wide_circuits_are_named():
+    gates = np.array(
+        [[CODES["and"], 0, 8], [CODES["or"], 1, 2], [CODES["xor"], 16, 17], [CODES["and"], 18, 3]], np.int32
+    )
+    for portable in (False, True):
+        assert len(spectra(gates, np.array([18]), portable)) == 1
+        with pytest.raises(TooWide):
+            spectra(gates, np.array([19]), portable)
+
+
+def test_paper_preset_is_reproducible_and_improves():
+    runs = [evolve(36, 200, seed=2, progress=quiet) for _ in range(2)]
+    assert runs[0][1].error == runs[1][1].error
+    assert runs[0][1].error < score_genome(random_genome(np.random.default_rng(2)), 36).error
+    found = to_found(*runs[0])
+    encoding = build_encoding("paper", "", found.circuits, found.weights, joint_distribution(None))
+    assert encoding.max_relative_error() == pytest.approx(runs[0][1].error, abs=0.01)
+
+
+def test_target_noise_is_the_annealers_error(joint):
+    rng = np.random.default_rng(5)
+    root = rng.standard_normal((256, 4))
+    root -= root.mean(0)  # numbers of values in a window add up to a constant
+    target = Target(joint, root @ root.T / 1000, 0.5)
+    moments = target.moments()
+    found = run_anneal(Task(10, "pow2", steps=5000, restarts=1), moments, quiet)
+    encoding = build_encoding("x", "", found.circuits, found.weights, joint)
+    assert target.noise(encoding.product_table) == pytest.approx(found.error * 0.5, rel=1e-6)
+    assert encoding.is_power_of_two
+
+
+def test_csd_digits_are_respected(joint, moments):
+    found = run_anneal(Task(8, "csd2", steps=5000, restarts=1), moments, quiet)
+    assert all(len(signed_digits(int(s))) <= 2 for s in found.weights)
+    for bad in ("csd0", "odd", "csd"):
+        with pytest.raises(UserError, match="unknown position weights"):
+            allowed_weights(bad)
+
+
+def test_cost_counts_shared_gates_once_and_prices_digits():
+    plain = Encoding("x", (Gate("and", 0, 8), Gate("xor", 16, 9)), (16, 17), (4, -8))
+    cost = column_cost(plain, rows=8)
+    area = coefficients()
+    assert cost.gates == pytest.approx(8 * (area["and"] + area["xor"]))
+    assert cost.registers == pytest.approx(8 * 3 * area["flip_flop"])
+    wide = Encoding("x", plain.gates, (16, 17), (5, -8))
+    assert column_cost(wide, 8).decoder > cost.decoder
+    factors, error = fit_areas([plain, wide], [2 * cost.total, 2 * column_cost(wide, 8).total], [8, 8])
+    assert error < 1e-9 and min(factors.values()) >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -10,12 +11,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.encoding import LIBRARY, export_package
+from models.encoding import LIBRARY, Encoding, export_package, from_json
 from models.errors import UserError, run_cli
 from models.search.anneal import Task
 from models.search.histogram import UNIFORM_SHARE
+from models.search.islands import Archipelago, Dask, Processes, run_islands
 from models.search.presets import PRESETS, Options, search
-from models.search.target import load_target
+from models.search.select import Progress
+from models.search.target import Target, load_target
 
 
 def main() -> None:
@@ -30,6 +33,14 @@ def main() -> None:
     parser.add_argument("--restarts", type=int, default=6, help="anneal: restarts")
     parser.add_argument("--pairs", type=int, default=0, help="greedy: second-level candidates drawn at random")
     parser.add_argument("--kicks", type=int, default=20, help="greedy: random restarts of the choice of powers of two")
+    parser.add_argument("--evaluations", type=int, default=20_000, help="paper: genomes evaluated")
+    parser.add_argument("--threshold", type=float, default=0.01, help="paper: maximal relative error allowed")
+    parser.add_argument("--islands", type=int, help="anneal on this many islands; keeps build/search/<name>.json")
+    parser.add_argument("--rounds", type=int, default=8, help="islands: rounds")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="islands: processes")
+    parser.add_argument(
+        "--scheduler", default=os.environ.get("SCHEDULER"), help="islands: Dask scheduler, tcp://host:port"
+    )
     parser.add_argument("--uniform", type=float, default=UNIFORM_SHARE, help="share of uniform mass mixed in")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", required=True, help="name of the encoding, also of its file")
@@ -47,7 +58,11 @@ def main() -> None:
             bar.set_postfix_str(f"{stage}, centred rmse {error**0.5:.2f}", refresh=False)
             bar.update()
 
-        found = search(args.preset, args.name, target, Options(task, args.pairs, args.kicks), progress)
+        if args.islands is None:
+            options = Options(task, args.pairs, args.kicks, args.evaluations, args.threshold)
+            found = search(args.preset, args.name, target, options, progress)
+        else:
+            found = best_of_islands(args, task, target, progress)
     found = replace(found, provenance={"command": command_line()} | found.provenance)
     path = args.out / f"{found.name}.json"
     try:
@@ -62,6 +77,16 @@ def main() -> None:
         f"{found.figures['column_area_um2']:.0f} um2, max relative error {found.max_relative_error():.2%}"
         + (f", noise of the result {noise:.4f}" if noise is not None else "")
     )
+
+
+def best_of_islands(args: argparse.Namespace, task: Task, target: Target, progress: Progress) -> Encoding:
+    """Run or go on with the islands; the member of the front with the least error."""
+    executor = Dask(args.scheduler) if args.scheduler else Processes(args.workers)
+    plan = Archipelago(task, args.islands, args.rounds)
+    archive = run_islands(plan, target, executor, Path("build/search") / f"{args.name}.json", progress, args.name)
+    best = min(archive.front, key=lambda entry: entry["error"])
+    found = replace(from_json(best["encoding"], "archive"), name=args.name)
+    return replace(found, provenance={"seed": task.seed, "islands": args.islands, "rounds": args.rounds})
 
 
 def command_line() -> str:

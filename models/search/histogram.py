@@ -13,7 +13,7 @@ import numpy as np
 
 from models.errors import UserError
 
-UNIFORM_SHARE = 1e-4  # of uniform mass mixed in, so that no operand pair is without consequence
+UNIFORM_SHARE = 1e-3  # of uniform mass mixed in, so that no operand pair is without consequence
 
 
 def load_histogram(path: str | Path) -> np.ndarray:

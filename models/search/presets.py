@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.encoding import Encoding
+from models.errors import UserError
 from models.search.anneal import Found, Task, integers, run, start
 from models.search.assemble import build_encoding
 from models.search.cost import column_cost
 from models.search.figures import figures, significant
-from models.search.moments import Moments, walsh_moments
+from models.search.moments import Moments
 from models.search.native import Annealed
+from models.search.paper import evolve, to_found
 from models.search.pool import build_pool, first_level, pool_of
 from models.search.positions import power_of_two_weights, round_weights
 from models.search.select import Progress, Selector
@@ -25,11 +27,13 @@ COST_ROWS = 64  # rows of the column whose cost is stored with an encoding
 
 @dataclass(frozen=True)
 class Options:
-    """A task of the annealer plus what other presets need: second-level candidates and kicks of `greedy`."""
+    """The annealer's task, candidates and kicks of `greedy`, evaluations and threshold of `paper`."""
 
     task: Task
     pairs: int = 0
     kicks: int = 20
+    evaluations: int = 20_000
+    threshold: float = 0.01
 
 
 def greedy(options: Options, moments: Moments, progress: Progress) -> Found:
@@ -57,13 +61,24 @@ def annealed(options: Options, moments: Moments, progress: Progress) -> Found:
     return run(options.task, moments, progress)
 
 
-PRESETS: dict[str, Callable[[Options, Moments, Progress], Found]] = {"anneal": annealed, "greedy": greedy}
+def from_paper(options: Options, moments: Moments, progress: Progress) -> Found:
+    """The paper's genetic programming (models.search.paper); uniform operands, whatever the target."""
+    if options.task.weights != "general":
+        raise UserError("preset paper has general position weights only; leave out --weights")
+    return to_found(*evolve(options.task.m, options.evaluations, options.task.seed, progress, options.threshold))
+
+
+PRESETS: dict[str, Callable[[Options, Moments, Progress], Found]] = {
+    "anneal": annealed,
+    "greedy": greedy,
+    "paper": from_paper,
+}
 
 
 def search(preset: str, name: str, target: Target, options: Options, progress: Progress) -> Encoding:
     """Run a preset and finish its result: offset, figures, provenance."""
     begin = time.monotonic()
-    moments = walsh_moments(target.joint, coherent=target.coherent)
+    moments = target.moments()
     found = PRESETS[preset](options, moments, progress)
     text = f"{len(found.circuits)} product bits, {options.task.weights} position weights, preset {preset}"
     encoding = build_encoding(name, text, found.circuits, found.weights, target.joint)

@@ -1,0 +1,1 @@
+"""The library of encodings: one JSON file each, exported to rtl/encodings."""

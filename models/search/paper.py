@@ -1,0 +1,162 @@
+"""The paper's search: Cartesian genetic programming (EncodingNet, arXiv 2402.18595, section III).
+
+A grid of 2 columns x 256 rows of gates over the 16 operand bits; 128 outputs plus the constant one are
+fitted to the product by ridge regression over all 65,536 operand pairs, the M largest position weights
+are kept. Fitness: the maximal relative error while it is above the threshold, then the area of the
+active gates. (1 + 4) evolution; the mutation rate grows with success and shrinks without. Departure
+from the paper: the M weights are fitted again after the selection, in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.encoding import GATES
+from models.errors import UserError
+from models.search.anneal import Found
+from models.search.native import CODES, NAMES, Spectra, max_error, spectra, uniform_fit
+from models.search.pool import Circuit
+from models.search.select import Progress
+
+ROWS, OUTPUTS, CHILDREN, INPUTS = 256, 128, 4, 16
+OPS = np.array([CODES[op] for op in ("nand", "nor", "xnor", "and", "or", "xor", "not", "buf")], np.int32)
+AREAS = {"nand": 1, "nor": 1, "and": 4 / 3, "or": 4 / 3, "xor": 2, "xnor": 2, "not": 2 / 3, "buf": 0}
+RIDGE = 1e-3 / 65536  # on means; 1e-3 on the sums over all pairs
+PRODUCT_MAX = 16384
+
+
+@dataclass(frozen=True)
+class Genome:
+    """`gates` int32 [512, 3] (code, x, y), column by column; `outputs` int32 [128] wires."""
+
+    gates: np.ndarray
+    outputs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Score:
+    """Maximal relative error, active area, kept outputs int [M], weights float64 [M + 1], the constant last."""
+
+    error: float
+    area: float
+    kept: np.ndarray
+    weights: np.ndarray
+
+
+def random_genome(rng: np.random.Generator) -> Genome:
+    """Gates and outputs drawn uniformly from what each may be."""
+    first = rng.integers(INPUTS, size=(ROWS, 2))
+    second = rng.integers(INPUTS + ROWS, size=(ROWS, 2))
+    ops = OPS[rng.integers(len(OPS), size=(2 * ROWS, 1))]
+    gates = np.hstack([ops, np.vstack([first, second])]).astype(np.int32)
+    return Genome(gates, rng.integers(INPUTS + 2 * ROWS, size=OUTPUTS).astype(np.int32))
+
+
+def mutate(genome: Genome, rate: float, rng: np.random.Generator) -> Genome:
+    """Each gene is drawn anew with probability `rate`; at least one output or gate field is."""
+    fresh = random_genome(rng)
+    gates = rng.random(genome.gates.shape) < rate
+    outputs = rng.random(OUTPUTS) < rate
+    if not gates.any() and not outputs.any():
+        outputs[rng.integers(OUTPUTS)] = True
+    return Genome(np.where(gates, fresh.gates, genome.gates), np.where(outputs, fresh.outputs, genome.outputs))
+
+
+def with_constant(bits: Spectra) -> Spectra:
+    """The bits and, last, the constant one."""
+    counts = np.append(bits.counts, np.int32(1))
+    masks = np.vstack([bits.masks, np.zeros((1, 16), np.int32)])
+    values = np.vstack([bits.values, np.eye(1, 16)])
+    return Spectra(counts, masks, values)
+
+
+def evaluate(genome: Genome, m: int, portable: bool = False) -> Score:
+    """Ridge fit of all outputs, the M largest weights kept and fitted again, maximal error over all pairs."""
+    bits = with_constant(spectra(genome.gates, genome.outputs, portable))
+    weights, _, _ = uniform_fit(bits, RIDGE, portable)
+    kept = np.sort(np.argsort(-np.abs(weights[:-1]), kind="stable")[:m])
+    rows = np.append(kept, OUTPUTS)
+    chosen = Spectra(bits.counts[rows], bits.masks[rows], bits.values[rows])
+    weights, _, _ = uniform_fit(chosen, RIDGE, portable)
+    error = max_error(chosen, weights, portable) / PRODUCT_MAX
+    return Score(error, active_area(genome, kept), kept, weights)
+
+
+def active_area(genome: Genome, kept: np.ndarray) -> float:
+    """Area of the gates that the kept outputs depend on, in NAND gates (the paper's table)."""
+    needed, area = set(genome.outputs[kept].tolist()), 0.0
+    for g in range(2 * ROWS - 1, -1, -1):
+        if INPUTS + g in needed:
+            code, x, y = genome.gates[g].tolist()
+            area += AREAS[NAMES[code]]
+            needed |= {x} if NAMES[code] in ("not", "buf") else {x, y}
+    return area
+
+
+def fitness(score: Score, threshold: float) -> tuple[float, float]:
+    """What evolution minimises, in lexical order."""
+    return (0.0, score.area) if score.error <= threshold else (score.error, score.area)
+
+
+def evolve(m: int, evaluations: int, seed: int, progress: Progress, threshold: float = 0.01) -> tuple[Genome, Score]:
+    """The best genome after a number of evaluations; reproducible for a seed."""
+    if not 1 <= m <= OUTPUTS:
+        raise UserError(f"preset paper keeps M of {OUTPUTS} outputs; M = {m} is impossible")
+    rng = np.random.default_rng(seed)
+    parent = random_genome(rng)
+    best, rate, spent = evaluate(parent, m), 0.05, 1
+    while spent < evaluations:
+        children = [mutate(parent, rate, rng) for _ in range(min(CHILDREN, evaluations - spent))]
+        scores = [evaluate(child, m) for child in children]
+        spent += len(children)
+        winner = min(range(len(scores)), key=lambda i: fitness(scores[i], threshold))
+        better = fitness(scores[winner], threshold) < fitness(best, threshold)
+        if fitness(scores[winner], threshold) <= fitness(best, threshold):
+            parent, best = children[winner], scores[winner]
+        rate = min(rate * 1.3, 0.2) if better else max(rate * 0.97, 5e-4)
+        progress("paper", (best.error * PRODUCT_MAX) ** 2)
+    return parent, best
+
+
+def to_found(genome: Genome, score: Score) -> Found:
+    """Circuits and rounded weights of the kept outputs; outputs whose weight rounds to 0 are left out."""
+    weights = np.rint(score.weights[:-1])
+    pairs = [(wire, s) for wire, s in zip(genome.outputs[score.kept].tolist(), weights, strict=True) if s]
+    circuits = [_circuit(genome, wire) for wire, _ in pairs]
+    return Found(circuits, np.array([s for _, s in pairs]), (score.error * PRODUCT_MAX) ** 2)
+
+
+def _circuit(genome: Genome, wire: int) -> Circuit:
+    if wire < INPUTS:
+        return wire
+    code, x, y = genome.gates[wire - INPUTS].tolist()
+    y = x if NAMES[code] in ("not", "buf") else y
+    return (NAMES[code], _circuit(genome, x), _circuit(genome, y))
+
+
+def reference_objective(genome: Genome, m: int, dtype: type = np.float64) -> tuple[float, np.ndarray]:
+    """The same result the dense way, as the public reference computes it: for the benchmark and tests.
+
+    All gates over all 65,536 pairs, dense normal equations of 129 columns, then of M + 1, dense
+    prediction, in `dtype` (the reference: float32). Returns (maximal relative error, weights [M + 1]).
+    """
+    operands = np.arange(-128, 128, dtype=np.int32)
+    a, w = np.repeat(operands, 256), np.tile(operands, 256)
+    wires = [((v >> i) & 1).astype(np.uint8) for v in (a, w) for i in range(8)]
+    for code, x, y in genome.gates.tolist():
+        wires.append(GATES[NAMES[code]](wires[x], wires[y]))
+    table = np.ones((OUTPUTS + 1, 65536), dtype)
+    for row, wire in enumerate(genome.outputs):
+        table[row] = wires[wire]
+    product = (a * w).astype(dtype)
+
+    def ridge(columns: np.ndarray) -> np.ndarray:
+        gram = columns @ columns.T + dtype(RIDGE * 65536) * np.eye(len(columns), dtype=dtype)
+        return np.linalg.lstsq(gram, columns @ product, rcond=None)[0]
+
+    kept = np.sort(np.argsort(-np.abs(ridge(table)[:-1]), kind="stable")[:m])
+    chosen = table[np.append(kept, OUTPUTS)]
+    weights = ridge(chosen)
+    return float(np.abs(product - weights @ chosen).max() / PRODUCT_MAX), weights
