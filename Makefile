@@ -15,10 +15,13 @@ SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call optio
 SIM_OPTIONS += $(call option,suite,$(SUITE))$(call option,test,$(TEST))$(call option,seed,$(SEED))
 SIM_OPTIONS += $(call option,jobs,$(JOBS))
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
+SEARCH_OPTIONS = $(call option,hist,$(HIST))$(if $(M), -M '$(M)')$(call option,weights,$(WEIGHTS))
+SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
+SEARCH_OPTIONS += $(call option,islands,$(ISLANDS))$(call option,scheduler,$(SCHEDULER))
 TRAIN_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,seed,$(SEED))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 
-.PHONY: help setup doctor sim synth train accuracy encodings lint test bench clean
+.PHONY: help setup doctor sim synth search train accuracy encodings lint test bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +39,10 @@ sim: ## simulate an array against its model          SIM= ARRAY= ENCODING= SUITE
 synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS=
 	$(DOCTOR) synth
 	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)
+
+search: ## search an encoding       HIST= M= WEIGHTS=general|pow2|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
+	$(DOCTOR) search
+	$(PYTHON_RUN) -m models.search$(SEARCH_OPTIONS)
 
 train: ## train a float network                        NET= DATA= SEED=
 	$(DOCTOR) train

