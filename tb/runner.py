@@ -26,7 +26,7 @@ from pathlib import Path
 
 from cocotb_tools import runner as cocotb_runner
 
-from models.encoding import Encoding, export_package, load_encoding, write_text
+from models.encoding import Encoding, export_package, library_names, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 
@@ -98,6 +98,17 @@ SUITES["full"] = SUITES["smoke"] + (
     Config("verilator", "conv", form=1, **SMALL),
     Config("verilator", "conv", form=2, **SMALL),
 )
+
+
+def library_suite() -> tuple[Config, ...]:
+    """Every encoding of the library, merged where its position weights allow: all operand pairs."""
+    size = {"rows": 2, "columns": 32, "rows_per_group": 2, "tests": "all_products"}
+    return tuple(
+        Config("verilator", "enc", name, merged=load_encoding(name).is_power_of_two, **size) for name in library_names()
+    )
+
+
+SUITE_NAMES = (*SUITES, "library")
 
 
 class LeanVerilator(cocotb_runner.Verilator):
@@ -295,10 +306,10 @@ def judge(xml: Path, records: Path, log: Path, exit_fault: str, outcome, seconds
 def chosen(suite: str, sim: str | None, array: str | None, encoding: str | None) -> list[Config]:
     """Configurations of a suite narrowed to the user's choice; an encoding of their own takes the
     place of the suite's approximate one."""
-    for value, known, what in ((suite, SUITES, "suite"), (sim, SIMULATORS, "simulator"), (array, ARRAYS, "array")):
+    for value, known, what in ((suite, SUITE_NAMES, "suite"), (sim, SIMULATORS, "simulator"), (array, ARRAYS, "array")):
         if value is not None and value not in known:
             raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
-    configs = list(SUITES[suite])
+    configs = list(library_suite() if suite == "library" else SUITES[suite])
     if encoding:
         powers = load_encoding(encoding).is_power_of_two
         if all(c.encoding != encoding for c in configs):
