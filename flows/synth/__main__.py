@@ -155,7 +155,9 @@ def main() -> int:
     """Command line; exit code 0 if every design meets the clock and its netlist computed right."""
     parser = argparse.ArgumentParser(prog="flows.synth", description=__doc__.splitlines()[0])
     parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
-    parser.add_argument("--designs", default="exact64,m32p", help="encodings, names or JSON files, with commas")
+    parser.add_argument(
+        "--designs", default="exact64,m32p,m28p,m20p", help="encodings, names or JSON files, with commas"
+    )
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--clock-ns", type=float, help="default: the platform's")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
