@@ -25,7 +25,7 @@ from models.provenance import git_commit
 from models.quant.__main__ import float_top1, load_float
 from models.quant.checkpoint import load_network
 from models.quant.convert import load_weights
-from models.quant.correct import SCOPES, corrected_network, encoded_network, encoding_engine
+from models.quant.correct import SCOPES, corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import training_sample
 
@@ -61,10 +61,10 @@ def measure_row(args: argparse.Namespace, network: QuantNetwork, encoding: Encod
 
     int8 = top1(network, TableEngine(exact_table(), threads=1), "int8")
     if args.correction == "none":
-        encoded = encoded_network(network, encoding, scope="none")
+        encoded = offset_network(network, encoding)
     else:
         sample = training_sample(network.dataset, args.samples, args.seed, args.data)
-        label = "" if args.quiet else "bias correction"
+        label = "" if args.quiet else "correction"
         encoded = corrected_network(network, encoding, sample, args.rounds, args.correction, label)
     started = time.perf_counter()
     found = top1(encoded, encoding_engine(encoding, threads=1), encoding.name)
@@ -108,9 +108,11 @@ def main() -> None:
     parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
     parser.add_argument("--encoding", required=True, help="encoding of the library, or a JSON file")
     parser.add_argument("--images", type=int, help="only the first N test images (default: all)")
-    parser.add_argument("--correction", choices=SCOPES, default="tap", help="bias correction (models/quant/correct.py)")
-    parser.add_argument("--rounds", type=int, default=2, help="rounds of bias correction")
-    parser.add_argument("--samples", type=int, default=500, help="training images for the bias correction")
+    parser.add_argument(
+        "--correction", choices=SCOPES, default="gain", help="what is corrected per channel (models/quant/correct.py)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of the correction")
+    parser.add_argument("--samples", type=int, default=500, help="training images for the correction")
     parser.add_argument("--seed", type=int, default=1, help="which training images")
     parser.add_argument("--float", help="float weights to run again (default: build/train/<net>/float.pt)")
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")

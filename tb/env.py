@@ -14,8 +14,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from pyuvm import ConfigDB, uvm_env
 
+from models.emulate import exact_table
 from models.encoding import load_encoding
-from models.hardware.array import exact_table
 from tb.agents.axis import AxisAgent, AxisConfig
 from tb.scoreboard import Reference, Scoreboard
 

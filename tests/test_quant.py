@@ -24,7 +24,7 @@ from models.networks.resnet import CifarResNet
 from models.quant.arith import quantise, quantise_multiplier, quantise_multiplier_pair, requantise, round_half_even
 from models.quant.checkpoint import ZOO, load_network, save_network, write_npz
 from models.quant.convert import RULES, convert, float_nodes, load_weights, quantise_weights, run_float
-from models.quant.correct import corrected_network, encoded_network, encoding_engine, expected_error
+from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import Add, Conv, GlobalAveragePool, Linear, QuantNetwork, Requant, SubsamplePad
 from models.quant.histogram import JointHistogram, check_joint, joint_of, load_histogram, measure, tap_histograms
 
@@ -306,14 +306,14 @@ def test_bad_histograms_are_refused(tmp_path):
         load_histogram(path)
 
 
-# ---- bias correction
+# ---- correction of bias and gain
 
 
 class Truncated:
-    """Stands in for an encoding: products with their low bits cut."""
+    """Stands in for an encoding: products with their low bits cut, and too small."""
 
     name, offset = "truncated", 0
-    array_table = (exact_table() >> 7) << 7
+    array_table = ((exact_table() * 3 // 4) >> 7) << 7
 
 
 def test_exact_encoding_changes_nothing(network, images):
@@ -324,14 +324,18 @@ def test_exact_encoding_changes_nothing(network, images):
     assert np.array_equal(result, network.run(images, ExactEngine()))
 
 
-def test_correction_centres_the_first_layer(network, images):
-    """The mean error of a layer over the counted inputs is within rounding of zero in every channel."""
+def test_correction_centres_and_scales_the_first_layer(network, images):
+    """Over the images measured: the mean as the exact sums' in every channel, and a slope of one."""
     node, codes = network.mac_nodes[0], network.quantise_input(images)
-    table = Truncated.array_table
-    shift = expected_error(node, tap_histograms(node, codes), table)
-    exact, encoded = node.accumulate(codes, ExactEngine()), node.accumulate(codes, TableEngine(table))
-    assert np.allclose((exact - encoded).mean(axis=(0, 2, 3)), shift, atol=1e-6)
-    assert np.abs(shift).min() > 10
+    engine = encoding_engine(Truncated)
+    corrected = corrected_network(network, Truncated, images, rounds=1).mac_nodes[0]
+    exact, encoded = node.accumulate(codes, ExactEngine()), corrected.accumulate(codes, engine).astype(np.float64)
+    factors = [n.requant.multiplier * 2.0 ** -n.requant.shift.astype(float) for n in (corrected, node)]
+    encoded *= (factors[0] / factors[1])[None, :, None, None]
+    assert np.allclose(exact.mean(axis=(0, 2, 3)), encoded.mean(axis=(0, 2, 3)), atol=1)
+    for channel in range(exact.shape[1]):
+        slope = np.polyfit(exact[:, channel].ravel(), encoded[:, channel].ravel(), 1)[0]
+        assert slope == pytest.approx(1, abs=1e-3)
 
 
 def test_correction_helps_the_network(network, images):
@@ -341,26 +345,25 @@ def test_correction_helps_the_network(network, images):
     def error(candidate: QuantNetwork) -> float:
         return float(np.abs(candidate.run(images, engine) - expected).mean())
 
-    plain = error(encoded_network(network, Truncated, scope="none"))
-    assert error(corrected_network(network, Truncated, images, rounds=1, scope="layer")) < 0.5 * plain
-    assert error(corrected_network(network, Truncated, images, rounds=2)) < 0.3 * plain
+    plain, bias, gain = (
+        error(corrected_network(network, Truncated, images, scope=scope)) for scope in ("none", "bias", "gain")
+    )
+    assert gain < bias < plain
 
 
 def test_offset_goes_into_the_bias(network):
     class Shifted(Truncated):
         offset = 3
 
-    linear = encoded_network(network, Shifted, scope="none").mac_nodes[-1]
+    linear = offset_network(network, Shifted).mac_nodes[-1]
     assert isinstance(linear, Linear) and np.array_equal(linear.bias, network.mac_nodes[-1].bias + 3 * 64)
 
 
-def test_foreign_histogram_is_refused(network):
-    empty = JointHistogram({}, {}, "other", "", 1)
-    with pytest.raises(UserError, match="has no layer 'conv1'"):
-        encoded_network(network, Truncated, empty)
-    wrong = JointHistogram({}, {n.name: np.ones((5, 256)) for n in network.mac_nodes}, "other", "", 1)
-    with pytest.raises(UserError, match="do not fit"):
-        encoded_network(network, Truncated, wrong)
+def test_bad_correction_is_refused(network, images):
+    with pytest.raises(UserError, match="unknown correction 'tap'"):
+        corrected_network(network, Truncated, images, scope="tap")
+    with pytest.raises(UserError, match="no images"):
+        corrected_network(network, Truncated, images[:0])
 
 
 # ---- the shipped network

@@ -204,7 +204,7 @@ def test_paper_preset_is_reproducible_and_improves():
     assert encoding.max_relative_error() == pytest.approx(runs[0][1].error, abs=0.01)
 
 
-def test_target_noise_is_the_annealers_error(joint):
+def test_target_noise_is_the_annealers_error_less_its_gain(joint):
     rng = np.random.default_rng(5)
     root = rng.standard_normal((256, 4))
     root -= root.mean(0)  # numbers of values in a window add up to a constant
@@ -212,7 +212,13 @@ def test_target_noise_is_the_annealers_error(joint):
     moments = target.moments()
     found = run_anneal(Task(10, "pow2", steps=5000, restarts=1), moments, quiet)
     encoding = build_encoding("x", "", found.circuits, found.weights, joint)
-    assert target.noise(encoding.product_table) == pytest.approx(found.error * 0.5, rel=1e-6)
+    table = encoding.product_table
+    product = np.multiply.outer(np.arange(-128.0, 128.0), np.arange(-128.0, 128.0))
+    error, product = target._centred(table - product), target._centred(product)
+    assert target._inner(error, error) == pytest.approx(found.error, rel=1e-6)
+    noise = target.noise(table)
+    assert 0 < noise < found.error * 0.5 / (1 + target._inner(product, error) / target._inner(product, product)) ** 2
+    assert target.noise(3 * table) == pytest.approx(noise, rel=1e-9)  # a gain is no noise
     assert encoding.is_power_of_two
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 LARGEST_PRODUCT = 1 << 14  # |a * w| <= 128 * 128
 FLOAT32_INTEGERS = 1 << 24  # float32 holds every integer up to here
@@ -14,10 +12,14 @@ class ExactEngine:
     """Engine (see models.quant.graph) of exact products.
 
     Sums of K products stay integers below 2**24 in float32 if K * 2**14 < 2**24, otherwise float64
-    is used: the result is exact whatever the order of summation.
+    is used: the result is exact whatever the order of summation. Torch is imported with the first
+    engine, so that simulations and searches, which need none, start without it.
     """
 
     def __init__(self) -> None:
+        import torch
+
+        self._torch = torch
         # NNPACK would use Winograd's algorithm, whose intermediate values are no integers.
         torch.backends.nnpack.set_flags(False)
 
@@ -31,13 +33,14 @@ class ExactEngine:
         pad_value: int = 0,
     ) -> np.ndarray:
         """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
+        torch = self._torch
         products = int(np.prod(weights.shape[1:]))
         kind = torch.float32 if products * LARGEST_PRODUCT < FLOAT32_INTEGERS else torch.float64
         top, bottom, left, right = padding
         operand = torch.from_numpy(np.ascontiguousarray(x)).to(kind)
         if any(padding):
-            operand = F.pad(operand, (left, right, top, bottom), value=float(pad_value))
+            operand = torch.nn.functional.pad(operand, (left, right, top, bottom), value=float(pad_value))
         kernel = torch.from_numpy(np.ascontiguousarray(weights)).to(kind)
         with torch.inference_mode():
-            acc = F.conv2d(operand, kernel, stride=stride, groups=groups)
+            acc = torch.nn.functional.conv2d(operand, kernel, stride=stride, groups=groups)
         return acc.to(torch.int32).numpy()

@@ -25,9 +25,3 @@ class TileModel:
     def column_sums(self, activations: np.ndarray) -> np.ndarray:
         """Result vector int64 [C] for one activation vector int8 [R]."""
         return self._products[self._row_index, activations.astype(np.int64) + 128].sum(axis=0)
-
-
-def exact_table() -> np.ndarray:
-    """The products themselves, a * w: int32 [256, 256], index [a + 128, w + 128]."""
-    operands = np.arange(-128, 128, dtype=np.int32)
-    return np.multiply.outer(operands, operands)

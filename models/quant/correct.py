@@ -1,13 +1,14 @@
-"""Networks for an encoding: the mean error of its products goes into the biases.
+"""Networks for an encoding: what its products do to a channel on average goes into bias and requantiser.
 
-An encoding's product P(a, w) errs by a*w - P(a, w). Averaged over the activations that meet a weight
-this is a constant of the output channel, and a bias costs no hardware: with p_k(a) the distribution
-of the activation at window position k (training images, zero padding included),
+An encoding's product P(a, w) errs by a*w - P(a, w). For the sums e of one output channel, measured on
+training images beside the exact sums y of the same operands, two things cost no hardware:
 
-    bias[o] += round(sum_k sum_a p_k(a) (a * w[o, k] - P(a, w[o, k])))
+- the mean error, E[y] - E[e], is a constant and goes into the bias;
+- the slope of e over y, cov(e, y) / var(y), is a factor and goes into the requantiser's multiplier.
+  Least squares makes products too small by their own noise-to-signal ratio, and layers multiply that.
 
-What remains is the spread of the error. P is the sum that a row adds to a column, without the
-encoding's offset: the offset is a constant too and is part of the correction.
+What remains is the spread of the error. Nothing is trained: no weight changes. An encoding's offset
+is a constant too; it never enters the array and is part of the bias.
 """
 
 from __future__ import annotations
@@ -15,51 +16,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from tqdm import tqdm
 
 from models.emulate import TableEngine, exact_table
 from models.encoding import Encoding
 from models.errors import UserError
-from models.quant.graph import Conv, MacNode, QuantNetwork
-from models.quant.histogram import JointHistogram, measure
+from models.quant.arith import quantise_multipliers
+from models.quant.graph import MacNode, QuantNetwork, Requant
 
-SCOPES = ("tap", "layer", "none")
-
-
-def expected_error(node: MacNode, taps: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Mean over the inputs of sum_k (a w - table[a, w]), float64 [O], for `taps` [groups * K, 256]."""
-    groups = node.groups if isinstance(node, Conv) else 1
-    weights = node.weights.reshape(groups, node.weights.shape[0] // groups, -1).astype(np.int64) + 128
-    if taps.shape != (groups * weights.shape[2], 256):
-        raise UserError(f"layer {node.name}: activation histograms {taps.shape} do not fit; count them on this network")
-    share = taps / taps.sum(axis=1, keepdims=True)
-    mean = (share @ (exact_table() - table).astype(np.float64)).reshape(groups, -1, 256)
-    positions = np.arange(weights.shape[2])
-    return np.concatenate([m[positions, w].sum(axis=1) for m, w in zip(mean, weights, strict=True)])
-
-
-def encoded_network(
-    network: QuantNetwork, encoding: Encoding, histogram: JointHistogram | None = None, scope: str = "tap"
-) -> QuantNetwork:
-    """`network` with biases for `encoding`; run it with `encoding_engine(encoding)`.
-
-    `scope` "tap" uses the activation distribution of every window position, "layer" one for the
-    layer; "none" (or no histogram) only accounts for the encoding's offset.
-    """
-    if scope not in SCOPES:
-        raise UserError(f"unknown correction '{scope}'; known: {', '.join(SCOPES)}")
-    changed = {}
-    for node in network.mac_nodes:
-        if histogram is None or scope == "none":
-            shift = np.full(len(node.bias), float(encoding.offset * node.weights[0].size))
-        else:
-            if node.name not in histogram.inputs:
-                raise UserError(f"the histogram of {histogram.network} has no layer '{node.name}'; count it again")
-            taps = histogram.inputs[node.name]
-            if scope == "layer":
-                taps = np.broadcast_to(taps.sum(axis=0), taps.shape)
-            shift = expected_error(node, taps, encoding.array_table)
-        changed[node.name] = replace(node, bias=node.bias + np.rint(shift).astype(np.int32))
-    return network.with_nodes(changed)
+SCOPES = ("gain", "bias", "none")
+GAIN_LIMITS = (0.5, 2.0)
+BATCH = 50
 
 
 def encoding_engine(encoding: Encoding, threads: int | None = None, path: str = "auto") -> TableEngine:
@@ -67,17 +34,75 @@ def encoding_engine(encoding: Encoding, threads: int | None = None, path: str = 
     return TableEngine(encoding.array_table, threads, path)
 
 
-def corrected_network(
-    network: QuantNetwork, encoding: Encoding, images: np.ndarray, rounds: int = 2, scope: str = "tap", label: str = ""
-) -> QuantNetwork:
-    """`encoded_network` with histograms counted on uint8 training `images` [N, C, H, W].
+def offset_network(network: QuantNetwork, encoding: Encoding) -> QuantNetwork:
+    """`network` with the encoding's offset in its biases and nothing else corrected."""
+    offsets = {n.name: encoding.offset * n.weights[0].size for n in network.mac_nodes}
+    return network.with_nodes({n.name: replace(n, bias=n.bias + np.int32(offsets[n.name])) for n in network.mac_nodes})
 
-    Round 1 counts on the exact network; every further one on the encoded network of the round
-    before, whose activations are what the correction will really meet.
+
+def corrected_network(
+    network: QuantNetwork, encoding: Encoding, images: np.ndarray, rounds: int = 3, scope: str = "gain", label: str = ""
+) -> QuantNetwork:
+    """`network` corrected for `encoding` on uint8 training `images` [N, C, H, W]; run it with `encoding_engine`.
+
+    `scope` "bias" leaves the multipliers alone, "none" only accounts for the offset. Round 1
+    measures on the operands of the exact network, every further one on those of the round before.
     """
-    result = network
-    engine = TableEngine(exact_table())
-    for _ in range(rounds):
-        result = encoded_network(network, encoding, measure(result, images, engine, label), scope)
-        engine = encoding_engine(encoding)
+    if scope not in SCOPES:
+        raise UserError(f"unknown correction '{scope}'; known: {', '.join(SCOPES)}")
+    if scope == "none":
+        return offset_network(network, encoding)
+    if not len(images):
+        raise UserError("no images to correct with; give at least 1")
+    exact, encoded = TableEngine(exact_table()), encoding_engine(encoding)
+    result, engine = network, exact
+    parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
+    with tqdm(total=rounds * len(parts), desc=label, disable=None if label else True, leave=False) as bar:
+        for _ in range(rounds):
+            moments = ChannelMoments(network, exact, encoded)
+            for part in parts:
+                result.run(part, engine, moments.observe)
+                bar.update()
+            changed = {n.name: corrected_node(n, *moments.fit(n.name), scope == "gain") for n in network.mac_nodes}
+            result, engine = network.with_nodes(changed), encoded
     return result
+
+
+class ChannelMoments:
+    """First and second moments of exact and encoded sums (bias included) of every channel."""
+
+    def __init__(self, network: QuantNetwork, exact: TableEngine, encoded: TableEngine) -> None:
+        self._nodes = {n.name: n for n in network.mac_nodes}
+        self._exact, self._encoded = exact, encoded
+        self._sums: dict[str, np.ndarray] = {}
+        self._counts: dict[str, int] = {}
+
+    def observe(self, node: MacNode, x: np.ndarray) -> None:
+        """Count one batch of a layer's int8 input; the layer's weights and bias are the network's own."""
+        node = self._nodes[node.name]
+        y, e = (node.accumulate(x, engine).astype(np.float64) for engine in (self._exact, self._encoded))
+        axes = tuple(axis for axis in range(y.ndim) if axis != 1)
+        sums = np.stack([v.sum(axes) for v in (y, e, y * y, y * e)])
+        self._sums[node.name] = self._sums.get(node.name, 0) + sums
+        self._counts[node.name] = self._counts.get(node.name, 0) + y.size // y.shape[1]
+
+    def fit(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(mean exact sum, mean encoded sum, gain) of each channel, float64 [O]; gain 1 where nothing varies."""
+        mean_y, mean_e, square, cross = self._sums[name] / self._counts[name]
+        variance, covariance = square - mean_y**2, cross - mean_y * mean_e
+        varies = (variance > 0) & (covariance > 0)
+        gain = np.where(varies, variance / np.where(varies, covariance, 1), 1.0)
+        return mean_y, mean_e, np.clip(gain, *GAIN_LIMITS)
+
+
+def corrected_node(node: MacNode, mean_y: np.ndarray, mean_e: np.ndarray, gain: np.ndarray, with_gain: bool) -> MacNode:
+    """`node` with bias and multiplier such that gain * (e + shift) has the mean of y."""
+    if not with_gain or node.requant is None:
+        gain = np.ones_like(mean_y)
+    bias = (node.bias + np.rint(mean_y / gain - mean_e)).astype(np.int32)
+    if (gain == 1).all():
+        return replace(node, bias=bias)
+    requant: Requant = node.requant
+    factor = requant.multiplier.astype(np.float64) * 2.0 ** -requant.shift.astype(np.float64)
+    multiplier, shift = quantise_multipliers(factor * gain)
+    return replace(node, bias=bias, requant=replace(requant, multiplier=multiplier, shift=shift))

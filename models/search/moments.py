@@ -79,13 +79,11 @@ def walsh_moments(
     masks: np.ndarray | None = None,
     centred: bool = True,
     coherent: np.ndarray | None = None,
-    slope: float = 0.0,
 ) -> Moments:
     """Moments under p(a, w) `joint` (float64 [256, 256], sum 1), centred on the weight if asked.
 
     `coherent` float64 [256, 256], index [a + 128, a' + 128], adds `f @ coherent @ f` for the mean over
-    the weights f(a) of a function; `slope` adds `slope * <e, t>^2 / <t, t>`, the price of an error e
-    that shrinks the product t (see models.search.target).
+    the weights f(a) of a function (see models.search.target).
     """
     masks = basis_masks() if masks is None else masks
     by_pattern = patterns(joint)
@@ -108,7 +106,4 @@ def walsh_moments(
     index = np.full(65536, -1, np.int32)
     index[masks] = np.arange(len(masks))
     target = product_coefficients(masks)
-    if slope:
-        towards = gram @ target
-        gram += (slope / float(target @ towards)) * towards[:, None] * towards
     return Moments(masks, index, gram, target, mean[masks], float(target @ gram @ target))

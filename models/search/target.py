@@ -12,8 +12,8 @@ single positions contribute. Both are divided by the layer's signal variance var
 by their squared weight scale: the layer's noise-to-signal ratio. The layers are added up with the
 noise that a ratio of 1 in one of them alone causes in the network's result, over the result's own
 variance, measured by injecting a little noise there. So an encoding's error predicts the noise of
-the result. Least squares alone shrinks the product by its own noise-to-signal ratio, and the layers of
-a deep network multiply that (16 % after 20 layers at 28 bits), so the slope <e, t> / <t, t> has a price.
+the result. Least squares shrinks the product by its own noise-to-signal ratio; that part of the error is a
+gain, which the requantiser restores (models/quant/correct.py), so it does not count as noise.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from models.search.moments import Moments, walsh_moments
 
 NOISE = 0.02  # noise-to-signal ratio injected to measure sensitivities
 SENSITIVITY_IMAGES = 100
-SLOPE = 100.0  # price of a slope, in error variance: 20 layers add up (20^2), noise of a layer counts about 4
 
 
 @dataclass(frozen=True)
@@ -50,31 +49,30 @@ class Target:
     scale: float = 1.0
     uniform: bool = False
 
-    @property
-    def slope(self) -> float:
-        """Price of a slope: only for measured targets, so that plain histograms mean plain least squares."""
-        return 0.0 if self.coherent is None else SLOPE
-
     def moments(self) -> Moments:
         """The inner products of the search."""
-        return walsh_moments(self.joint, coherent=self.coherent, slope=self.slope)
+        return walsh_moments(self.joint, coherent=self.coherent)
 
     def noise(self, table: np.ndarray) -> float:
-        """Predicted noise of the result over its variance, for a product table [256, 256]."""
-        error = table - np.multiply.outer(np.arange(-128.0, 128.0), np.arange(-128.0, 128.0))
+        """Predicted noise of the result over its variance, for a product table [256, 256], gain corrected."""
+        product = np.multiply.outer(np.arange(-128.0, 128.0), np.arange(-128.0, 128.0))
+        error, product = (self._centred(values) for values in (table - product, product))
+        power, along = self._inner(product, product), self._inner(product, error)
+        spread = self._inner(error, error) - along**2 / power  # what no gain restores
+        return spread / (1 + along / power) ** 2 * self.scale
+
+    def _centred(self, values: np.ndarray) -> np.ndarray:
+        """`values` [256, 256] less their mean for each weight."""
         p_w = self.joint.sum(0)
-        error = error - (self.joint * error).sum(0) / np.where(p_w > 0, p_w, 1)
-        variance = float((self.joint * error**2).sum())
+        return values - (self.joint * values).sum(0) / np.where(p_w > 0, p_w, 1)
+
+    def _inner(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Covariance of two centred functions of the operands, summed over a window."""
+        result = float((self.joint * x * y).sum())
         if self.coherent is not None:
-            over_w = error @ p_w
-            variance += float(over_w @ self.coherent @ over_w)
-            product = np.multiply.outer(np.arange(-128.0, 128.0), np.arange(-128.0, 128.0))
-            product = product - (self.joint * product).sum(0) / np.where(p_w > 0, p_w, 1)
-            share = product @ p_w @ self.coherent
-            power = float((self.joint * product**2).sum()) + float(share @ (product @ p_w))
-            along = float((self.joint * product * error).sum()) + float(share @ over_w)
-            variance += self.slope * along**2 / power
-        return variance * self.scale
+            p_w = self.joint.sum(0)
+            result += float((x @ p_w) @ self.coherent @ (y @ p_w))
+        return result
 
 
 def load_target(path: str | Path | None, uniform: float = UNIFORM_SHARE) -> Target:

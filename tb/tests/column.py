@@ -15,9 +15,9 @@ from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge
 
+from models.emulate import exact_table
 from models.encoding import load_encoding
 from models.hardware import TileModel
-from models.hardware.array import exact_table
 from tb.scoreboard import pack
 
 VECTORS = 96
