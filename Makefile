@@ -69,9 +69,9 @@ test: ## lint, pytest, a short simulation
 	$(PYTHON_RUN) -m pytest tests
 	@$(MAKE) sim SUITE=smoke TEST=
 
-bench: ## speed of our tools
+bench: ## speed of our tools beside a peer            BENCH=search|emulate
 	$(DOCTOR) bench
-	$(PYTHON_RUN) -m bench
+	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))
 
 clean: ## remove what builds wrote; trained networks, data and .venv stay
 	rm -rf .pytest_cache .ruff_cache

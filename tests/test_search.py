@@ -234,9 +234,18 @@ def test_cost_counts_shared_gates_once_and_prices_digits():
     plain = Encoding("x", (Gate("and", 0, 8), Gate("xor", 16, 9)), (16, 17), (4, -8))
     cost = column_cost(plain, rows=8)
     area = coefficients()
-    assert cost.gates == pytest.approx(8 * (area["and"] + area["xor"]))
-    assert cost.registers == pytest.approx(8 * 3 * area["flip_flop"])
+    assert cost.gates == pytest.approx(8 * (area["and"] + area["xor"]) * area["factor_gates"])
+    width = 7  # 8 rows of -8..4: -64..32
+    assert cost.registers == pytest.approx(
+        8 * (3 * area["flip_flop"] + 2 * area["weight_mux"]) + width * area["flip_flop"]
+    )
     wide = Encoding("x", plain.gates, (16, 17), (5, -8))
     assert column_cost(wide, 8).decoder > cost.decoder
-    factors, error = fit_areas([plain, wide], [2 * cost.total, 2 * column_cost(wide, 8).total], [8, 8])
-    assert error < 1e-9 and min(factors.values()) >= 0
+    terms = ("gates", "counting", "decoder")
+    some = [plain, wide, load_encoding("exact64"), load_encoding("m24"), load_encoding("m32p")]
+    costs = [column_cost(e, 8) for e in some]
+    areas = [c.registers + 2 * sum(getattr(c, t) for t in terms) for c in costs]
+    factors, error = fit_areas(some, areas, [8] * 5)
+    assert error < 1e-9
+    assert [factors[t] for t in terms] == pytest.approx([2 * area[f"factor_{t}"] for t in terms])
+    assert factors["registers"] == 1

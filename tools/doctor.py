@@ -66,7 +66,7 @@ NEEDS = {
     "search": "g++ numpy tqdm distributed",
     "train": "numpy torch pillow tqdm",
     "accuracy": "numpy torch pillow tqdm",
-    "bench": "numpy torch tqdm",
+    "bench": "g++ numpy torch",
 }
 NEEDS["test"] = " ".join(["pytest", *NEEDS.values()])
 NEEDS["setup"] = NEEDS["test"]

@@ -10,6 +10,7 @@ conventional form that meets the clock.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
 import multiprocessing
@@ -99,6 +100,11 @@ def best_variant(variants: list[Design], rows: int, platform: Platform, clock_ns
     return max(results, key=lambda r: r.slack_ns)
 
 
+def package_sha256(encoding: str | None) -> str | None:
+    """What was synthesised, whatever its name: the encoding's SystemVerilog package. None for conventional columns."""
+    return hashlib.sha256(load_encoding(encoding).to_systemverilog().encode()).hexdigest() if encoding else None
+
+
 def record(result: Result, baselines: dict[str, Result], platform: Platform, clock_ns: float) -> dict:
     """One entry of ppa.json."""
     netlist, rows = result.netlist, result.rows
@@ -108,6 +114,7 @@ def record(result: Result, baselines: dict[str, Result], platform: Platform, clo
         "platform": platform.name,
         "parameters": dict(result.design.parameters) | {"adders": result.design.adders, "booth": result.design.booth},
         "encoding": Path(result.design.encoding).stem if result.design.encoding else None,
+        "package_sha256": package_sha256(result.design.encoding),
         "clock_ns": clock_ns,
         "wns_ns": round(result.slack_ns, 3),
         "fmax_mhz": round(1000 / (clock_ns - result.slack_ns), 1),

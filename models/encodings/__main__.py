@@ -1,13 +1,15 @@
 """Write, verify and list the library: `python -m models.encodings [--check]`.
 
 Encodings that follow from a formula are written anew. Of every file the figures are computed again
-from its product table and compared, and its SystemVerilog package is exported. `--check` writes
+from its product table and compared, and its SystemVerilog package is exported; the area of a column
+is written anew when the cost model has changed. `--check` writes
 nothing and fails if anything is missing or not current.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from models.encoding import LIBRARY, PACKAGES, Encoding, export_package, library_names, load_encoding
 from models.errors import UserError, run_cli
@@ -65,7 +67,13 @@ def main() -> int:
     print("name         M gates digits  area um2    max %  rmse uni  rmse net     noise")
     library = [load_encoding(name) for name in library_names()]
     for encoding in sorted(library, key=lambda e: (e.m, e.name)):
-        if wrong := differences(encoding):
+        wrong = differences(encoding)
+        if wrong == ["column_area_um2"] and not args.check:  # the cost model has new coefficients
+            area = all_figures(encoding, None)["column_area_um2"]
+            encoding = replace(encoding, figures=encoding.figures | {"column_area_um2": area})
+            encoding.save(LIBRARY / f"{encoding.name}.json")
+            wrong = []
+        if wrong:
             stale.append(f"{encoding.name}.json: figure {wrong[0]} does not follow from the encoding")
             continue
         package = PACKAGES / f"{encoding.name}_pkg.sv"

@@ -1,30 +1,46 @@
 """Area of one column of an encoded array, from the encoding alone: what a search minimises.
 
-    area = R * gates (shared ones once) + R * M full adders (the counting tree of each position)
-         + full adders of the decoder, which adds one count per CSD digit
-         + operand flip-flops: a activation bits and w weight bits that a gate reads, per row
+    area = R * gates (shared ones once) + (R - 1) * M full adders (the counting tree of each position)
+         + full adders of the decoder: one for each bit of the sum (the final addition) and, unless all
+           weights are powers of two, one for each bit of each count that a CSD digit adds
+         + flip-flops of the sum and of the operand bits that a gate reads, weight bits with the
+           multiplexer that loads them
 
-Powers of two merge into one compressor tree: M counts of one digit each cost no decoder beyond the
-final carry-propagate adder. Coefficients are in cost.json; `fit_areas` fits the scale of the terms to
-areas measured by synthesis.
+Powers of two merge into one compressor tree and so have no counts. Cell areas and the factor of each
+term are in cost.json; `python -m models.search.cost --fit <ppa.json> ...` reads the former from the
+Liberty file of the platform and fits the latter to columns measured by `python -m flows.synth`. The
+registers are counted, not fitted.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from models.encoding import Encoding
-from models.errors import UserError
+from models.encoding import Encoding, load_encoding, write_text
+from models.errors import UserError, run_cli
 from models.search.native import NAMES
 
 COEFFICIENTS = Path(__file__).parent / "cost.json"
+FORMAT = "encmac-cost/1"
 TERMS = ("gates", "counting", "decoder", "registers")
+FITTED = TERMS[:3]
+OTHERS = ("full_adder", "flip_flop", "weight_mux")  # cells besides the gates
+
+# Cells that make a gate in the library's usual names (drive strength 1); the full adder is the platform's.
+CELLS = {
+    "and": ("AND2X1",), "or": ("OR2X1",), "xor": ("XOR2X1",), "nand": ("NAND2X1",), "nor": ("NOR2X1",),
+    "xnor": ("XNOR2X1",), "andnot": ("NOR2X1", "INVX1"), "ornot": ("NAND2X1", "INVX1"), "not": ("INVX1",), "buf": (),
+    "flip_flop": ("DFFPOSX1",), "weight_mux": ("MUX2X1",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,17 +60,17 @@ class Cost:
 
 @cache
 def coefficients(path: Path = COEFFICIENTS) -> dict[str, float]:
-    """Area in um2 of each gate type, a full adder, a flip-flop, and the factor of each term (1 if absent)."""
+    """Area in um2 of each gate type and other cell, and the factor of each term (1 if absent)."""
     try:
         data = json.loads(path.read_text())
-        if data["format"] != "encmac-cost/1":
-            raise UserError(f"{path.name}: format is {data['format']!r}, expected 'encmac-cost/1'")
+        if data["format"] != FORMAT:
+            raise UserError(f"{path.name}: format is {data['format']!r}, expected {FORMAT!r}")
         areas = {k: float(v) for k, v in data["area_um2"].items()} | {
             f"factor_{t}": float(data.get("factors", {}).get(t, 1.0)) for t in TERMS
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cost coefficients {path.name} are damaged ({error}); restore the file") from error
-    if missing := [k for k in (*NAMES, "full_adder", "flip_flop") if k not in areas]:
+    if missing := [k for k in (*NAMES, *OTHERS) if k not in areas]:
         raise UserError(f"cost coefficients {path.name} lack '{missing[0]}'")
     return areas
 
@@ -67,34 +83,120 @@ def gate_areas() -> np.ndarray:
 def column_cost(encoding: Encoding, rows: int = 64, path: Path = COEFFICIENTS) -> Cost:
     """Area of a column of `rows` rows."""
     area = coefficients(path)
-    used = _used_gates(encoding)
-    gates = rows * sum(area[encoding.gates[g].op] for g in used)
-    counting = area["full_adder"] * sum(max(rows - 1, 0) for _ in encoding.bits)
-    width = math.ceil(math.log2(rows + 1))
-    digits = len(encoding.digits) - encoding.m  # a first digit of each position is free: its wires are placed
-    span = int(np.abs(encoding.array_table).max() * rows).bit_length() + 1
-    decoder = area["full_adder"] * (digits * width + span)
-    a_mask, w_mask = encoding.reads()
-    registers = rows * area["flip_flop"] * (a_mask.bit_count() + w_mask.bit_count())
-    terms = {"gates": gates, "counting": counting, "decoder": decoder, "registers": registers}
-    return Cost(**{k: v * area[f"factor_{k}"] for k, v in terms.items()})
+    return Cost(**{k: v * area[f"factor_{k}"] for k, v in _terms(encoding, rows, area).items()})
 
 
-def fit_areas(encodings: list[Encoding], areas_um2: list[float], rows: list[int]) -> tuple[dict[str, float], float]:
-    """Factors of the four terms, >= 0, that fit measured column areas; and the rms relative error."""
-    if len(encodings) < 2 or not len(encodings) == len(areas_um2) == len(rows):
-        raise UserError(f"{len(encodings)} encodings, {len(areas_um2)} areas; give at least 2 of equal number")
-    plain = [column_cost(e, r) for e, r in zip(encodings, rows, strict=True)]
-    table = np.array([[getattr(c, t) for t in TERMS] for c in plain]) / np.array(areas_um2)[:, None]
-    active = list(range(len(TERMS)))
+def _terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, float]:
+    """The terms before their factors, um2."""
+    width = _sum_width(encoding, rows)
+    counts = 0 if encoding.is_power_of_two else len(encoding.digits) * math.ceil(math.log2(rows + 1))
+    a_bits, w_bits = (mask.bit_count() for mask in encoding.reads())
+    operands = rows * (area["flip_flop"] * (a_bits + w_bits) + area["weight_mux"] * w_bits)
+    return {
+        "gates": rows * sum(area[encoding.gates[g].op] for g in _used_gates(encoding)),
+        "counting": area["full_adder"] * (rows - 1) * encoding.m,
+        "decoder": area["full_adder"] * (counts + width),
+        "registers": operands + area["flip_flop"] * width,
+    }
+
+
+def _sum_width(encoding: Encoding, rows: int) -> int:
+    """Bits of a column's sum, two's complement."""
+    low, high = (rows * int(f()) for f in (encoding.array_table.min, encoding.array_table.max))
+    return max(value.bit_length() for value in (max(-low - 1, 0), max(high, 0))) + 1
+
+
+def fit_areas(
+    encodings: list[Encoding], areas_um2: list[float], rows: list[int], area: dict[str, float] | None = None
+) -> tuple[dict[str, float], float]:
+    """Factors, >= 0, of the terms that fit measured column areas, registers as they are; and the rms relative error.
+
+    `area` has the cells' areas (default: those of cost.json).
+    """
+    if len(encodings) < len(FITTED) or not len(encodings) == len(areas_um2) == len(rows):
+        raise UserError(f"{len(encodings)} encodings, {len(areas_um2)} areas; give at least {len(FITTED)} of each")
+    plain = [_terms(e, r, area or coefficients()) for e, r in zip(encodings, rows, strict=True)]
+    measured = np.array(areas_um2)
+    table = np.array([[terms[t] for t in FITTED] for terms in plain]) / measured[:, None]
+    left = 1 - np.array([terms["registers"] for terms in plain]) / measured
+    active = list(range(len(FITTED)))
     while True:  # least squares on relative errors; terms that would become negative leave
-        factors = np.zeros(len(TERMS))
-        factors[active] = np.linalg.lstsq(table[:, active], np.ones(len(table)), rcond=None)[0]
+        factors = np.zeros(len(FITTED))
+        factors[active] = np.linalg.lstsq(table[:, active], left, rcond=None)[0]
         if factors.min() >= 0:
             break
         active.remove(int(factors.argmin()))
-    error = float(np.sqrt(np.mean((table @ factors - 1) ** 2)))
-    return dict(zip(TERMS, factors.tolist(), strict=True)), error
+    error = float(np.sqrt(np.mean((table @ factors - left) ** 2)))
+    return dict(zip(FITTED, factors.tolist(), strict=True)) | {"registers": 1.0}, error
+
+
+def cell_areas(liberty: Path, full_adder: str) -> dict[str, float]:
+    """Areas of the gates and other cells, um2, from a Liberty file."""
+    blocks = re.split(r"\bcell\s*\(", liberty.read_text(errors="replace"))[1:]
+    found = {}
+    for block in blocks:
+        name, area = re.match(r'\s*"?(\w+)', block), re.search(r"\barea\s*:\s*([\d.]+)", block)
+        if name and area:
+            found[name[1]] = float(area[1])
+    cells = CELLS | {"full_adder": (full_adder,)}
+    if missing := sorted({c for group in cells.values() for c in group} - set(found)):
+        raise UserError(f"{liberty} has no area of the cell {missing[0]}; fit with --platform osu018")
+    return {name: sum((found[c] for c in group), 0.0) for name, group in cells.items()}
+
+
+def read_measured(paths: list[Path], platform: str) -> list[tuple[Encoding, int, float]]:
+    """(encoding, rows, um2) of every encoded column that met its clock; refuses one that has changed since."""
+    found = []
+    for path in paths:
+        try:
+            designs = [d for d in json.loads(path.read_text())["designs"] if d["encoding"] and d["wns_ns"] >= 0]
+            for d in designs:
+                encoding = load_encoding(d["encoding"])
+                package = hashlib.sha256(encoding.to_systemverilog().encode()).hexdigest()
+                if d["package_sha256"] != package:
+                    raise UserError(f"{path}: {d['encoding']} has changed since; run python -m flows.synth again")
+                if d["platform"] != platform:
+                    raise UserError(f"{path} was measured on {d['platform']}, not on {platform}")
+                found.append((encoding, int(d["parameters"]["Rows"]), float(d["area_um2"]["total"])))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"cannot read areas from {path} ({error!r}); write it with python -m flows.synth"
+            ) from error
+    return found
+
+
+def main() -> None:
+    """Command line of the fit."""
+    from flows.platform import load_platform  # only here: the model itself needs no platform
+
+    parser = argparse.ArgumentParser(prog="models.search.cost", description="fit the cost model to synthesised columns")
+    parser.add_argument("--fit", nargs="+", type=Path, required=True, metavar="PPA", help="reports of flows.synth")
+    parser.add_argument("--platform", default="osu018")
+    parser.add_argument("--out", type=Path, default=COEFFICIENTS)
+    args = parser.parse_args()
+    platform = load_platform(args.platform)
+    area = cell_areas(platform.liberty, platform.full_adder.cell)
+    measured = read_measured(args.fit, platform.name)
+    encodings, rows, um2 = (list(column) for column in zip(*measured, strict=True)) if measured else ([], [], [])
+    factors, error = fit_areas(encodings, um2, rows, area)
+    worst = 0.0
+    for encoding, r, found in measured:
+        model = sum(factors[t] * v for t, v in _terms(encoding, r, area).items())
+        worst = max(worst, abs(model / found - 1))
+        line = f"{encoding.name:10s} {r:3d} rows {found:9,.0f} um2, model {model:9,.0f}"
+        print(f"{line} ({100 * (model / found - 1):+.1f} %)")
+    sizes = ", ".join(map(str, sorted(set(rows))))
+    document = {
+        "format": FORMAT,
+        "source": f"fitted to {platform.title}: {len(measured)} columns of {sizes} rows",
+        "fitted": True,
+        "fit_error_percent": round(100 * error, 2),
+        "largest_error_percent": round(100 * worst, 2),
+        "factors": {k: round(v, 4) for k, v in factors.items()},
+        "area_um2": area,
+    }
+    write_text(args.out, json.dumps(document, indent=2) + "\n")
+    print(f"rms error {100 * error:.2f} %, largest {100 * worst:.2f} %; written to {args.out}")
 
 
 def _used_gates(encoding: Encoding) -> list[int]:
@@ -107,3 +209,7 @@ def _used_gates(encoding: Encoding) -> list[int]:
             used.append(index)
             needed |= {gate.x} if gate.op in ("not", "buf") else {gate.x, gate.y}
     return used
+
+
+if __name__ == "__main__":
+    run_cli(main)

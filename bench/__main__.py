@@ -1,0 +1,94 @@
+"""Speed of our tools beside a peer, side by side in one run, one thread: `python -m bench`.
+
+Rounds are interleaved and the median counts, so that a busy machine slows both sides alike. The
+results are compared first: a wrong one ends the run with exit code 1, whatever its speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from pathlib import Path
+
+from models.errors import UserError, run_cli
+from models.provenance import ROOT, git_commit
+
+FORMAT = "encmac-bench/1"
+SUITES = {"search": 8, "emulate": 8}  # benchmark -> genomes compared, images of a batch
+WHEELS = ("numpy", "torch")
+
+
+def machine() -> str:
+    """Processor and the threads used."""
+    try:
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    name = found.group(1).strip() if found else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} processors, 1 thread used"
+
+
+def print_table(rows: list) -> None:
+    """The figures as text."""
+    table = [("benchmark", "case", "peer", "ours", "peer's", "unit", "ratio", "results")]
+    for r in rows:
+        figures = (f"{r.ours:,.3f}", f"{r.peer:,.3f}", r.unit, f"{r.ratio:.2f}")
+        table.append((r.benchmark, r.case, r.peer_name, *figures, "agree" if r.agrees else "DIFFER"))
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    for row in table:
+        cells = [c.rjust(w) if i in (3, 4, 6) else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        print("  ".join(cells).rstrip())
+    for note in dict.fromkeys(f"{r.benchmark}, {r.peer_name}: {r.note}" for r in rows if r.note):
+        print(note)
+
+
+def main() -> int:
+    """Command line; exit code 1 if a result differs."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--bench", default="all", help="search, emulate or all, with commas (default: all)")
+    parser.add_argument("--rounds", type=int, default=7, help="interleaved repetitions; their median counts")
+    parser.add_argument("--seconds", type=float, default=0.05, help="least time of a candidate in a round")
+    parser.add_argument("--size", type=int, help="genomes compared, or images of a batch (default: 8)")
+    parser.add_argument("--out", type=Path, default=ROOT / "build")
+    args = parser.parse_args()
+    wanted = list(SUITES) if args.bench == "all" else args.bench.split(",")
+    for name in wanted:
+        if name not in SUITES:
+            raise UserError(f"no benchmark '{name}'; known: {', '.join(SUITES)}, all")
+    if args.rounds < 1 or args.seconds < 0 or (args.size is not None and args.size < 1):
+        raise UserError("--rounds and --size must be at least 1, --seconds not negative")
+    for variable in ("OMP", "OPENBLAS", "MKL"):  # numpy reads them once, when it is loaded: hence the late imports
+        os.environ[f"{variable}_NUM_THREADS"] = "1"
+    timing = importlib.import_module("bench.timing")
+    write_text = importlib.import_module("models.encoding").write_text
+    effort = timing.Effort(args.rounds, args.seconds)
+    rows = []
+    for name in wanted:
+        rows += importlib.import_module(f"bench.{name}").run(effort, args.size or SUITES[name])
+    where = machine()
+    document = {
+        "format": FORMAT,
+        "benchmarks": [row.record() | {"machine": where} for row in rows],
+        "rounds": args.rounds,
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+        "tools": {"python": platform.python_version()} | {w: importlib.metadata.version(w) for w in WHEELS},
+        "git_commit": git_commit(),
+    }
+    path = args.out / "reports" / "bench.json"
+    write_text(path, json.dumps(document, indent=1) + "\n")
+    print(f"{where}; median of {args.rounds} interleaved rounds")
+    print_table(rows)
+    print(f"written to {path}")
+    wrong = sorted({f"{row.benchmark}: {row.case}" for row in rows if not row.agrees})
+    if wrong:
+        print(f"WRONG RESULTS in {'; '.join(wrong)}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    run_cli(main)
