@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -257,3 +258,9 @@ class TestRefusals:
         (tmp_path / "mine.json").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(UserError, match="cannot read .*mine.json"):
             load_encoding(tmp_path / "mine.json")
+
+
+def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: export_package(SMALL, tmp_path), range(200)))
+    assert [p.name for p in tmp_path.iterdir()] == ["small_pkg.sv"]
