@@ -2,14 +2,19 @@
 
 An encoding stands for an 8-bit by 8-bit signed product (EncodingNet, arXiv 2402.18595, section III):
 
-    P(a, w) = sum_m s[m] * b[m](a, w) + offset
+    P(a, w) = sum_m s[m] * b[m](a, w) + f(a) + g(w) + offset
 
 A column of R rows counts the bits of each position, `cnt[m] = sum_r b[m](a[r], w[r])`, and applies
-the position weights once: `y = sum_m s[m] * cnt[m]`. The offset is a constant per row; it never
-enters the array, a network adds `rows * offset` with the bias.
+the position weights once: `y = sum_m s[m] * cnt[m]`. The rest costs an array next to nothing: f(a)
+is the same for all columns, so one extra column sums it; g(w) and the offset are constants per
+row and output channel that never enter the array, a network adds them with the bias.
 
 Wires are numbered: 0..7 are the bits of the activation `a` (two's complement, 0 the lowest), 8..15
 those of the weight `w`, 16 + g is the output of gate g. A gate reads wires with smaller numbers.
+
+A row holds its operands in registers. Wires in `stored` that depend on one operand alone are computed
+before the register, once per column (weights) or per row (activations), and held in place of the
+operand bits that only they read: Booth digits of the weight, say.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import json
 import os
 import re
 import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +36,7 @@ FORMAT = "encmac-encoding/1"
 LIBRARY = Path(__file__).parent / "encodings"
 PACKAGES = Path(__file__).parent.parent / "rtl" / "encodings"
 OPERAND_WIRES = 16
+ACTIVATION, WEIGHT = 1, 2  # operands that a wire depends on, as a mask
 MAX_GATES = 4096
 MAX_BITS = 256
 WEIGHT_LIMIT = 1 << 15  # position weights are signed 16-bit integers
@@ -48,6 +55,7 @@ GATES = {
     "not": lambda x, _: 1 - x,
     "buf": lambda x, _: x,
 }
+UNARY = ("not", "buf")  # gates that ignore their second wire
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,9 @@ class Digit:
 class Encoding:
     """Gates, the wire of each product bit, the position weight of each product bit, an offset.
 
-    Raises UserError on construction if a field breaks the rules in the module's text.
+    `stored` are wires held in the operand registers; `shared` are (wire, weight) pairs whose sums
+    are f(a), over wires of the activation, and g(w), over wires of the weight. Raises UserError on
+    construction if a field breaks the rules in the module's text.
     """
 
     name: str
@@ -80,6 +90,8 @@ class Encoding:
     bits: tuple[int, ...]
     weights: tuple[int, ...]
     offset: int = 0
+    stored: tuple[int, ...] = ()
+    shared: tuple[tuple[int, int], ...] = ()
     description: str = ""
     provenance: dict = field(default_factory=dict, compare=False)
     figures: dict = field(default_factory=dict, compare=False)
@@ -110,43 +122,88 @@ class Encoding:
         return self.product_bits(a, w).sum(axis=-2, dtype=np.int64)
 
     @cached_property
+    def column_table(self) -> np.ndarray:
+        """What one row adds to its column, `sum_m s[m] b[m]`: int32 [256, 256], index [a + 128, w + 128]."""
+        return self._weighted(zip(self.bits, self.weights, strict=True))
+
+    @cached_property
     def array_table(self) -> np.ndarray:
-        """What one row adds to a column, `sum_m s[m] b[m]`: int32 [256, 256], index [a + 128, w + 128]."""
-        operands = np.arange(-128, 128)
-        wires = self.wires(operands[:, None], operands[None, :])
-        table = np.zeros((256, 256), np.int32)
-        for wire, weight in zip(self.bits, self.weights, strict=True):
-            table += weight * wires[wire].astype(np.int32)
-        table.flags.writeable = False
-        return table
+        """What one row adds to a result of the array, f(a) included: int32 [256, 256], as above."""
+        return _frozen(self.column_table + self._weighted(self._shared_of(ACTIVATION)))
 
     @cached_property
     def product_table(self) -> np.ndarray:
-        """P(a, w) with the offset: int32 [256, 256], index [a + 128, w + 128]."""
-        table = self.array_table + np.int32(self.offset)
-        table.flags.writeable = False
-        return table
+        """P(a, w), whole: int32 [256, 256], index [a + 128, w + 128]."""
+        return _frozen(self.array_table + self.row_constants)
+
+    @cached_property
+    def row_constants(self) -> np.ndarray:
+        """What a row's weight adds to the bias, `g(w) + offset`: int32 [256], index w + 128."""
+        return _frozen(self._weighted(self._shared_of(WEIGHT))[0] + np.int32(self.offset))
 
     @property
     def digits(self) -> tuple[Digit, ...]:
         """Canonical signed digits of all position weights, lowest power first."""
-        digits = [Digit(m, k, sign) for m, s in enumerate(self.weights) for k, sign in signed_digits(s)]
-        return tuple(sorted(digits, key=lambda d: (d.shift, d.bit)))
+        return position_digits(self.weights)
 
     @property
     def is_power_of_two(self) -> bool:
         """True if every position weight is plus or minus a power of two."""
         return len(self.digits) == self.m
 
-    def reads(self) -> tuple[int, int]:
-        """Masks of the operand bits that some product bit depends on: (activation, weight)."""
-        needed = set(self.bits)
-        for index in range(len(self.gates) - 1, -1, -1):
-            gate = self.gates[index]
-            if OPERAND_WIRES + index in needed:
-                needed |= {gate.x} if gate.op in ("not", "buf") else {gate.x, gate.y}
-        mask = sum(1 << i for i in range(OPERAND_WIRES) if i in needed)
-        return mask & 0xFF, mask >> 8
+    @cached_property
+    def depends(self) -> tuple[int, ...]:
+        """Operands that each wire depends on: 0, ACTIVATION, WEIGHT or both."""
+        masks = [ACTIVATION] * 8 + [WEIGHT] * 8
+        for gate in self.gates:
+            masks.append(masks[gate.x] | (0 if gate.op in UNARY else masks[gate.y]))
+        return tuple(masks)
+
+    def cone(self, outputs: tuple[int, ...], cut: frozenset[int] = frozenset()) -> tuple[list[int], list[int]]:
+        """What `outputs` need: (wires taken as given, wires of gates), ascending; looks no deeper than `cut`."""
+        needed, inputs, gates = set(outputs), [], []
+        for wire in range(OPERAND_WIRES + len(self.gates) - 1, -1, -1):
+            if wire not in needed:
+                continue
+            if wire < OPERAND_WIRES or wire in cut:
+                inputs.append(wire)
+                continue
+            gate = self.gates[wire - OPERAND_WIRES]
+            gates.append(wire)
+            needed |= {gate.x} if gate.op in UNARY else {gate.x, gate.y}
+        return inputs[::-1], gates[::-1]
+
+    @cached_property
+    def operands(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Wires that a row holds in registers: (activation's, weight's), each ascending."""
+        inputs, _ = self.cone(self.bits, frozenset(self.stored))
+        return (
+            tuple(i for i in inputs if self.depends[i] == ACTIVATION),
+            tuple(i for i in inputs if self.depends[i] == WEIGHT),
+        )
+
+    @cached_property
+    def row_gates(self) -> tuple[Gate, ...]:
+        """Gates of every row: between the operand registers and the product bits."""
+        _, gates = self.cone(self.bits, frozenset(self.stored))
+        return tuple(self.gates[i - OPERAND_WIRES] for i in gates)
+
+    def shared_bits(self) -> tuple[tuple[int, int], ...]:
+        """(wire, weight) pairs of f(a), what the extra column counts."""
+        return tuple(self._shared_of(ACTIVATION))
+
+    def _shared_of(self, operand: int) -> list[tuple[int, int]]:
+        return [(wire, weight) for wire, weight in self.shared if self.depends[wire] == operand]
+
+    def _weighted(self, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+        """Weighted sum of wires for all operand pairs: int32 [256, 256]."""
+        table, pairs = np.zeros((256, 256), np.int32), list(pairs)
+        if pairs:
+            operands = np.arange(-128, 128)
+            wires = self.wires(operands[:, None], operands[None, :])
+            for wire, weight in pairs:
+                table += weight * wires[wire].astype(np.int32)
+        return _frozen(table)
 
     def max_relative_error(self) -> float:
         """Largest |P - a w| over all operand pairs, divided by 16384 (the paper's error measure)."""
@@ -160,6 +217,7 @@ class Encoding:
         gates = ",\n".join(f"    {json.dumps([g.op, g.x, g.y])}" for g in self.gates)
         lines.append(f'  "gates": [\n{gates}\n  ]' if gates else '  "gates": []')
         tail = {"bits": self.bits, "weights": self.weights, "offset": self.offset}
+        tail |= {k: getattr(self, k) for k in ("stored", "shared") if getattr(self, k)}
         tail |= {"provenance": self.provenance, "figures": self.figures}
         lines += [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in tail.items()]
         return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -169,39 +227,48 @@ class Encoding:
         write_text(Path(path), self.to_json())
 
     def to_systemverilog(self) -> str:
-        """The encoding as a SystemVerilog package `<name>_pkg` of constants for `enc_column`."""
-        codes = {op: code for code, op in enumerate(GATES)}
-        a_mask, w_mask = self.reads()
-        gates = [(codes[g.op] << 28) | (g.x << 14) | g.y for g in self.gates] or [0]
-        digits = [(d.bit << 16) | ((d.sign < 0) << 15) | d.shift for d in self.digits]
-        parameters = [
-            ("int", "NUM_GATES", str(len(self.gates)), "gates"),
-            (
-                f"logic [{len(gates)}*32-1:0]",
-                "GATES",
-                _words(gates, 32),
-                "gate g at [g*32 +: 32]: type, wire x, wire y",
-            ),
-            ("int", "M", str(self.m), "product bits"),
-            (f"logic [{self.m}*16-1:0]", "BITS", _words(self.bits, 16), "wire of product bit m at [m*16 +: 16]"),
-            ("int", "NUM_DIGITS", str(len(digits)), "signed digits of the position weights"),
-            (
-                f"logic [{len(digits)}*32-1:0]",
-                "DIGITS",
-                _words(digits, 32),
-                "digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first",
-            ),
-            ("int", "MIN_SUM", str(int(self.array_table.min())), "least sum one row adds"),
-            ("int", "MAX_SUM", str(int(self.array_table.max())), "largest sum one row adds"),
-            ("logic [7:0]", "A_READS", f"8'h{a_mask:02x}", "activation bits that a gate reads"),
-            ("logic [7:0]", "W_READS", f"8'h{w_mask:02x}", "weight bits that a gate reads"),
+        """The encoding as a SystemVerilog package `<name>_pkg` of constants for `mac_array`."""
+        a_wires, w_wires = self.operands
+        shared = self.shared_bits()
+        column, alone = self.column_table, self._weighted(shared)
+        lines = [
+            *_count("A_BITS", len(a_wires), "bits of an activation that a row holds"),
+            *self._network("A_", tuple(range(8)), a_wires, "A_WIRES", "of an activation from its 8 operand bits"),
+            *_count("W_BITS", len(w_wires), "bits of a weight that a row holds"),
+            *self._network("W_", tuple(range(8, 16)), w_wires, "W_WIRES", "of a weight from its 8 operand bits"),
+            *_count("M", self.m, "product bits"),
+            *self._network("", a_wires + w_wires, self.bits, "BITS", "product bits from the bits a row holds"),
+            *_digit_lines("", self.digits, "of the position weights"),
+            *_count("MIN_SUM", int(column.min()), "least sum one row adds to its column"),
+            *_count("MAX_SUM", int(column.max()), "largest sum one row adds to its column"),
+            *_count("F_M", len(shared), "bits of the activation that the extra column weighs; 0: no extra column"),
+            *self._network("F_", tuple(range(8)), tuple(i for i, _ in shared), "F_BITS", "bits of the extra column"),
+            *_digit_lines("F_", position_digits([s for _, s in shared]), "of the extra column"),
+            *_count("F_MIN_SUM", int(alone.min()), "least sum one row adds to the extra column"),
+            *_count("F_MAX_SUM", int(alone.max()), "largest sum one row adds to the extra column"),
         ]
-        body = "".join(f"  /// {text}\n  localparam {kind} {key} = {value};\n" for kind, key, value, text in parameters)
         return (
             f"// Exported from models/encodings/{self.name}.json; do not edit.\n"
             f"// {self.description}\n"
-            f"package {self.name}_pkg;\n{body}endpackage\n"
+            f"package {self.name}_pkg;\n" + "\n".join(f"  {line}" for line in lines) + "\nendpackage\n"
         )
+
+    def _network(
+        self, prefix: str, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str, text: str
+    ) -> list[str]:
+        """Gates from `inputs` to `outputs` as lines of a package, wires renumbered: inputs first."""
+        _, wires = self.cone(outputs, frozenset(inputs))
+        number = {wire: n for n, wire in enumerate((*inputs, *wires))}
+        codes = {op: code for code, op in enumerate(GATES)}
+        words = []
+        for gate in (self.gates[wire - OPERAND_WIRES] for wire in wires):
+            y = gate.x if gate.op in UNARY else gate.y
+            words.append((codes[gate.op] << 28) | (number[gate.x] << 14) | number[y])
+        return [
+            *_count(f"{prefix}NUM_GATES", len(wires), f"gates: {text}"),
+            *_vector(f"{prefix}GATES", words, 32, "gate g at [g*32 +: 32]: type, wire x, wire y"),
+            *_vector(name, [number[i] for i in outputs], 16, "wire of output m at [m*16 +: 16]"),
+        ]
 
     def _validate(self) -> None:
         def fail(message: str) -> None:
@@ -232,9 +299,21 @@ class Encoding:
         for m, weight in enumerate(self.weights):
             if not _is_int(weight) or weight == 0 or abs(weight) >= WEIGHT_LIMIT:
                 fail(f"position weight {m} is {weight}; it must be an integer, not 0, below {WEIGHT_LIMIT} in size")
+        for wire in self.stored:
+            if not _is_int(wire) or not 0 <= wire < OPERAND_WIRES + len(self.gates):
+                fail(f"stored wire {wire}; wires are 0..{OPERAND_WIRES + len(self.gates) - 1}")
+            if self.depends[wire] == ACTIVATION | WEIGHT:
+                fail(f"stored wire {wire} depends on both operands; a register before the row can hold only one's")
+        for wire, weight in self.shared:
+            if not _is_int(wire) or not 0 <= wire < OPERAND_WIRES + len(self.gates):
+                fail(f"shared wire {wire}; wires are 0..{OPERAND_WIRES + len(self.gates) - 1}")
+            if self.depends[wire] == ACTIVATION | WEIGHT:
+                fail(f"shared wire {wire} depends on both operands; shared sums are of one operand alone")
+            if not _is_int(weight) or weight == 0 or abs(weight) >= WEIGHT_LIMIT:
+                fail(f"weight {weight} of shared wire {wire}; it must be an integer, not 0, below {WEIGHT_LIMIT}")
         if not _is_int(self.offset) or abs(self.offset) >= WEIGHT_LIMIT:
             fail(f"offset {self.offset} must be an integer below {WEIGHT_LIMIT} in size")
-        for table in (self.array_table, self.product_table):
+        for table in (self.column_table, self.array_table, self.product_table):
             if table.min() < -PRODUCT_LIMIT or table.max() >= PRODUCT_LIMIT:
                 fail(f"products reach {table.min()}..{table.max()}; they must fit 16 bits: reduce the position weights")
 
@@ -266,7 +345,9 @@ def from_json(text: str, source: str) -> Encoding:
     try:
         gates = tuple(Gate(op, x, y) for op, x, y in data.pop("gates"))
         fields = {k: v for k, v in data.items() if k != "format"}
-        return Encoding(**fields | {"gates": gates, "bits": tuple(data["bits"]), "weights": tuple(data["weights"])})
+        fields |= {key: tuple(data[key]) for key in ("bits", "weights", "stored") if key in data}
+        fields |= {"shared": tuple((wire, weight) for wire, weight in data.get("shared", ()))}
+        return Encoding(**fields | {"gates": gates})
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{source}: malformed encoding ({error}); see models/encoding.py for the fields") from error
 
@@ -320,11 +401,38 @@ def exact64() -> Encoding:
     )
 
 
-def _words(values: list[int] | tuple[int, ...], width: int) -> str:
-    """A SystemVerilog concatenation, element 0 in the lowest bits."""
+def position_digits(weights: Sequence[int]) -> tuple[Digit, ...]:
+    """Canonical signed digits of position weights, lowest power first."""
+    digits = [Digit(m, k, sign) for m, s in enumerate(weights) for k, sign in signed_digits(s)]
+    return tuple(sorted(digits, key=lambda d: (d.shift, d.bit)))
+
+
+def _count(name: str, value: int, text: str) -> list[str]:
+    """An integer constant of a package."""
+    return [f"/// {text}", f"localparam int {name} = {value};"]
+
+
+def _vector(name: str, values: Sequence[int], width: int, text: str) -> list[str]:
+    """Constants of `width` bits side by side, element 0 lowest; a single 0 stands for none."""
+    values = list(values) or [0]
     words = [f"{width}'h{v:0{width // 4}x}" for v in reversed(values)]
-    lines = [", ".join(words[i : i + 6]) for i in range(0, len(words), 6)]
-    return "{\n    " + ",\n    ".join(lines) + "\n  }"
+    rows = [", ".join(words[i : i + 6]) for i in range(0, len(words), 6)]
+    body = ",\n".join(f"    {row}" for row in rows)
+    return [f"/// {text}", f"localparam logic [{len(values)}*{width}-1:0] {name} = {{\n{body}\n  }};"]
+
+
+def _digit_lines(prefix: str, digits: tuple[Digit, ...], text: str) -> list[str]:
+    """Signed digits as constants of a package."""
+    words = [(d.bit << 16) | ((d.sign < 0) << 15) | d.shift for d in digits]
+    return [
+        *_count(f"{prefix}NUM_DIGITS", len(digits), f"signed digits {text}"),
+        *_vector(f"{prefix}DIGITS", words, 32, "digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first"),
+    ]
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 def _is_int(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -79,7 +80,8 @@ class TestArithmetic:
         encoding = load_encoding("exact64")
         np.testing.assert_array_equal(encoding.product_table, np.multiply.outer(OPERANDS, OPERANDS))
         assert encoding.max_relative_error() == 0
-        assert (encoding.m, encoding.is_power_of_two, encoding.reads()) == (64, True, (0xFF, 0xFF))
+        assert (encoding.m, encoding.is_power_of_two) == (64, True)
+        assert encoding.operands == (tuple(range(8)), tuple(range(8, 16)))
 
     def test_every_gate_type_is_exercised(self) -> None:
         assert {gate.op for gate in SMALL.gates} == set(GATES)
@@ -136,20 +138,77 @@ class TestDigits:
         assert not SMALL.is_power_of_two
 
 
-class TestReads:
+def recoded() -> Encoding:
+    """A weight's two low bits as a stored digit, an activation's sum and a weight's sum outside the array."""
+    gates = (
+        Gate("xor", 8, 9),  # 16: stored
+        Gate("and", 8, 9),  # 17: stored
+        Gate("and", 0, 16),  # 18
+        Gate("or", 18, 17),  # 19
+        Gate("xor", 1, 2),  # 20: of the activation
+        Gate("nor", 17, 15),  # 21: of the weight
+    )
+    return Encoding(
+        "recoded",
+        gates,
+        bits=(18, 19, 17),
+        weights=(5, -2, 9),
+        offset=3,
+        stored=(16, 17),
+        shared=((20, 7), (3, -4), (21, 6), (8, -1)),
+    )
+
+
+class TestOperands:
     def test_only_what_product_bits_need(self) -> None:
         # gate 10 (a6, w6) is read by nobody; a0 is the ignored input of `not` and `buf`, but bit 16 reads it
-        assert SMALL.reads() == (0b1001_1111, 0b1001_0111)
+        assert SMALL.operands == ((0, 1, 2, 3, 4, 7), (8, 9, 10, 12, 15))
 
     def test_ignored_input(self) -> None:
         gates = (Gate("not", 3, 5), Gate("buf", 9, 10))
-        assert Encoding("tiny", gates, bits=(16, 17), weights=(1, 1)).reads() == (0b1000, 0b10)
+        assert Encoding("tiny", gates, bits=(16, 17), weights=(1, 1)).operands == ((3,), (9,))
 
     def test_against_the_table(self) -> None:
-        """An operand bit outside the masks never changes a product bit."""
-        a_mask, w_mask = SMALL.reads()
+        """An operand bit that no row holds never changes a product bit."""
+        a_wires, w_wires = SMALL.operands
+        a_mask, w_mask = sum(1 << i for i in a_wires), sum(1 << i - 8 for i in w_wires)
         a, w = (OPERANDS & 0xFF)[:, None], (OPERANDS & 0xFF)[None, :]
         np.testing.assert_array_equal(SMALL.product_bits(a, w), SMALL.product_bits(a & a_mask, w & w_mask))
+
+    def test_stored_wires_take_the_place_of_operand_bits(self) -> None:
+        encoding = recoded()
+        assert encoding.operands == ((0,), (16, 17))
+        assert encoding.row_gates == (Gate("and", 0, 16), Gate("or", 18, 17))
+        assert dataclasses.replace(encoding, stored=()).operands == ((0,), (8, 9))
+
+    def test_shared_sums(self) -> None:
+        """f(a) is in what the array adds, g(w) and the offset are in the constants of a row."""
+        encoding = recoded()
+        for a, w in np.random.default_rng(3).integers(-128, 128, (200, 2)):
+            column = sum(s * b for s, b in zip(encoding.weights, reference_bits(encoding, a, w), strict=True))
+            f = 7 * ((a >> 1 ^ a >> 2) & 1) - 4 * (a >> 3 & 1)
+            g = 6 * (not (w & 3 == 3 or w < 0)) - (w & 1) + 3
+            assert encoding.column_table[a + 128, w + 128] == column
+            assert encoding.array_table[a + 128, w + 128] == column + f
+            assert encoding.row_constants[w + 128] == g
+            assert encoding.product_table[a + 128, w + 128] == column + f + g
+
+    def test_package_has_encoders_and_the_extra_column(self) -> None:
+        text = recoded().to_systemverilog()
+        for line in (
+            "A_BITS = 1;",
+            "W_BITS = 2;",
+            "W_NUM_GATES = 2;",
+            "NUM_GATES = 2;",
+            "F_M = 2;",
+            "F_NUM_GATES = 1;",
+        ):
+            assert f"localparam int {line}" in text
+        # rows: wire 0 is a0, 1 and 2 the stored ones; gate 0 of a row: and(a0, xor), gate 1: or(it, and)
+        assert f"{1 << 28 | 3 << 14 | 2:08x}, 32'h{0 << 28 | 0 << 14 | 1:08x}" in text
+
+    def test_round_trip(self) -> None:
+        assert from_json(recoded().to_json(), "recoded.json") == recoded()
 
 
 class TestFiles:
@@ -184,10 +243,10 @@ class TestFiles:
         assert "localparam int M = 8;" in text
         assert f"MIN_SUM = {SMALL.array_table.min()};" in text
         assert f"MAX_SUM = {SMALL.array_table.max()};" in text
-        # the last product bit is a wire of the activation; words are listed from the last to the first
-        assert "localparam logic [8*16-1:0] BITS = {\n    16'h0007, 16'h0019," in text
-        # gate 2: type xor = 2, wires 7 and 15
-        assert f"32'h{2 << 28 | 7 << 14 | 15:08x}" in text
+        # the last product bit is a7, the sixth of the six activation bits that a row holds
+        assert re.search(r"BITS = \{\n    16'h0005, ", text)
+        # gate 2: type xor = 2, of a7 (wire 5) and w7 (the last of five weight bits)
+        assert f"32'h{2 << 28 | 5 << 14 | 10:08x}" in text
 
 
 def with_changes(**changes: object) -> str:
@@ -230,6 +289,11 @@ WRONG = {
     "overflow by offset": (with_changes(bits=[0], weights=[20000], offset=20000), "products reach 20000..40000"),
     "description of two lines": (with_changes(description="a\nendpackage"), "description must be one line"),
     "description a number": (with_changes(description=1), "description must be one line"),
+    "stored of both operands": (with_changes(stored=[18]), "stored wire 18 depends on both"),
+    "stored nowhere": (with_changes(stored=[99]), "stored wire 99; wires are 0..26"),
+    "shared of both operands": (with_changes(shared=[[18, 1]]), "shared wire 18 depends on both"),
+    "shared weight zero": (with_changes(shared=[[0, 0]]), "weight 0 of shared wire 0"),
+    "shared no pair": (with_changes(shared=[3]), "malformed encoding"),
     "figures a list": (with_changes(figures=[1]), "'figures' is .*table of names"),
 }  # fmt: skip
 

@@ -35,9 +35,14 @@ def encoding_engine(encoding: Encoding, threads: int | None = None, path: str = 
 
 
 def offset_network(network: QuantNetwork, encoding: Encoding) -> QuantNetwork:
-    """`network` with the encoding's offset in its biases and nothing else corrected."""
-    offsets = {n.name: encoding.offset * n.weights[0].size for n in network.mac_nodes}
-    return network.with_nodes({n.name: replace(n, bias=n.bias + np.int32(offsets[n.name])) for n in network.mac_nodes})
+    """`network` with the encoding's constants, g(w) and offset, in its biases and nothing else corrected."""
+    added = {n.name: encoding.row_constants[n.weights.astype(int) + 128] for n in network.mac_nodes}
+    return network.with_nodes(
+        {
+            n.name: replace(n, bias=n.bias + added[n.name].reshape(len(n.bias), -1).sum(1, np.int32))
+            for n in network.mac_nodes
+        }
+    )
 
 
 def corrected_network(

@@ -1,9 +1,10 @@
 """Area of one column of an encoded array, from the encoding alone: what a search minimises.
 
-    area = R * gates (shared ones once) + (R - 1) * M full adders (the counting tree of each position)
+    area = R * gates (shared ones once) + gates that encode the weight, once
+         + (R - 1) * M full adders (the counting tree of each position)
          + full adders of the decoder: one for each bit of the sum (the final addition) and, unless all
            weights are powers of two, one for each bit of each count that a CSD digit adds
-         + flip-flops of the sum and of the operand bits that a gate reads, weight bits with the
+         + flip-flops of the sum and of the operand bits that a row holds, weight bits with the
            multiplexer that loads them
 
 Powers of two merge into one compressor tree and so have no counts. Cell areas and the factor of each
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.encoding import Encoding, load_encoding, write_text
+from models.encoding import OPERAND_WIRES, Encoding, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.search.native import NAMES
 
@@ -90,10 +91,12 @@ def _terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, f
     """The terms before their factors, um2."""
     width = _sum_width(encoding, rows)
     counts = 0 if encoding.is_power_of_two else len(encoding.digits) * math.ceil(math.log2(rows + 1))
-    a_bits, w_bits = (mask.bit_count() for mask in encoding.reads())
+    a_bits, w_bits = (len(wires) for wires in encoding.operands)
+    encoder = encoding.cone(encoding.operands[1])[1]
     operands = rows * (area["flip_flop"] * (a_bits + w_bits) + area["weight_mux"] * w_bits)
     return {
-        "gates": rows * sum(area[encoding.gates[g].op] for g in _used_gates(encoding)),
+        "gates": rows * sum(area[gate.op] for gate in encoding.row_gates)
+        + sum(area[encoding.gates[wire - OPERAND_WIRES].op] for wire in encoder),
         "counting": area["full_adder"] * (rows - 1) * encoding.m,
         "decoder": area["full_adder"] * (counts + width),
         "registers": operands + area["flip_flop"] * width,
@@ -102,7 +105,7 @@ def _terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, f
 
 def _sum_width(encoding: Encoding, rows: int) -> int:
     """Bits of a column's sum, two's complement."""
-    low, high = (rows * int(f()) for f in (encoding.array_table.min, encoding.array_table.max))
+    low, high = (rows * int(f()) for f in (encoding.column_table.min, encoding.column_table.max))
     return max(value.bit_length() for value in (max(-low - 1, 0), max(high, 0))) + 1
 
 
@@ -197,18 +200,6 @@ def main() -> None:
     }
     write_text(args.out, json.dumps(document, indent=2) + "\n")
     print(f"rms error {100 * error:.2f} %, largest {100 * worst:.2f} %; written to {args.out}")
-
-
-def _used_gates(encoding: Encoding) -> list[int]:
-    """Gates that some product bit depends on, each once."""
-    needed = set(encoding.bits)
-    used = []
-    for index in range(len(encoding.gates) - 1, -1, -1):
-        gate = encoding.gates[index]
-        if 16 + index in needed:
-            used.append(index)
-            needed |= {gate.x} if gate.op in ("not", "buf") else {gate.x, gate.y}
-    return used
 
 
 if __name__ == "__main__":

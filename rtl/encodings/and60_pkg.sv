@@ -1,7 +1,35 @@
 // Exported from models/encodings/and60.json; do not edit.
 // the 60 largest AND partial products, least-squares position weights
 package and60_pkg;
-  /// gates
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 8;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 8;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// product bits
+  localparam int M = 60;
+  /// gates: product bits from the bits a row holds
   localparam int NUM_GATES = 60;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
   localparam logic [60*32-1:0] GATES = {
@@ -16,9 +44,7 @@ package and60_pkg;
     32'h0001000e, 32'h0000c00f, 32'h0001c00c, 32'h0001800d, 32'h0001400e, 32'h0001000f,
     32'h0001c00d, 32'h0001800e, 32'h0001400f, 32'h0001c00e, 32'h0001800f, 32'h0001c00f
   };
-  /// product bits
-  localparam int M = 60;
-  /// wire of product bit m at [m*16 +: 16]
+  /// wire of output m at [m*16 +: 16]
   localparam logic [60*16-1:0] BITS = {
     16'h004b, 16'h004a, 16'h0049, 16'h0048, 16'h0047, 16'h0046,
     16'h0045, 16'h0044, 16'h0043, 16'h0042, 16'h0041, 16'h0040,
@@ -48,12 +74,30 @@ package and60_pkg;
     32'h003a0000, 32'h00370000, 32'h00360000, 32'h00310000, 32'h002b0000, 32'h00240000,
     32'h00230000
   };
-  /// least sum one row adds
+  /// least sum one row adds to its column
   localparam int MIN_SUM = -16256;
-  /// largest sum one row adds
+  /// largest sum one row adds to its column
   localparam int MAX_SUM = 16384;
-  /// activation bits that a gate reads
-  localparam logic [7:0] A_READS = 8'hff;
-  /// weight bits that a gate reads
-  localparam logic [7:0] W_READS = 8'hff;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 0;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [1*16-1:0] F_BITS = {
+    16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 0;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [1*32-1:0] F_DIGITS = {
+    32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = 0;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 0;
 endpackage

@@ -1,7 +1,35 @@
 // Exported from models/encodings/exact64.json; do not edit.
 // all 64 AND partial products of the two's complement operands: exact
 package exact64_pkg;
-  /// gates
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 8;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 8;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// product bits
+  localparam int M = 64;
+  /// gates: product bits from the bits a row holds
   localparam int NUM_GATES = 64;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
   localparam logic [64*32-1:0] GATES = {
@@ -17,9 +45,7 @@ package exact64_pkg;
     32'h0000c008, 32'h00008009, 32'h0000400a, 32'h0000000b, 32'h00008008, 32'h00004009,
     32'h0000000a, 32'h00004008, 32'h00000009, 32'h00000008
   };
-  /// product bits
-  localparam int M = 64;
-  /// wire of product bit m at [m*16 +: 16]
+  /// wire of output m at [m*16 +: 16]
   localparam logic [64*16-1:0] BITS = {
     16'h004f, 16'h004e, 16'h004d, 16'h004c, 16'h004b, 16'h004a,
     16'h0049, 16'h0048, 16'h0047, 16'h0046, 16'h0045, 16'h0044,
@@ -49,12 +75,30 @@ package exact64_pkg;
     32'h00090003, 32'h00080003, 32'h00070003, 32'h00060003, 32'h00050002, 32'h00040002,
     32'h00030002, 32'h00020001, 32'h00010001, 32'h00000000
   };
-  /// least sum one row adds
+  /// least sum one row adds to its column
   localparam int MIN_SUM = -16256;
-  /// largest sum one row adds
+  /// largest sum one row adds to its column
   localparam int MAX_SUM = 16384;
-  /// activation bits that a gate reads
-  localparam logic [7:0] A_READS = 8'hff;
-  /// weight bits that a gate reads
-  localparam logic [7:0] W_READS = 8'hff;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 0;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [1*16-1:0] F_BITS = {
+    16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 0;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [1*32-1:0] F_DIGITS = {
+    32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = 0;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 0;
 endpackage

@@ -1,21 +1,45 @@
 // Exported from models/encodings/m16.json; do not edit.
 // 16 product bits, general position weights, preset anneal
 package m16_pkg;
-  /// gates
-  localparam int NUM_GATES = 18;
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 5;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
-  localparam logic [18*32-1:0] GATES = {
-    32'h2000c00f, 32'h2001400c, 32'h6007401e, 32'h6001c00b, 32'h2001000d, 32'h2001800c,
-    32'h2001400d, 32'h2001000e, 32'h2001c00c, 32'h2001800d, 32'h2001400e, 32'h2001000f,
-    32'h2001c00d, 32'h2001800e, 32'h2001400f, 32'h2001c00e, 32'h2001800f, 32'h2001c00f
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [5*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 5;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [5*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003
   };
   /// product bits
   localparam int M = 16;
-  /// wire of product bit m at [m*16 +: 16]
+  /// gates: product bits from the bits a row holds
+  localparam int NUM_GATES = 18;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [18*32-1:0] GATES = {
+    32'h20000009, 32'h20008006, 32'h6005c018, 32'h60010005, 32'h20004007, 32'h2000c006,
+    32'h20008007, 32'h20004008, 32'h20010006, 32'h2000c007, 32'h20008008, 32'h20004009,
+    32'h20010007, 32'h2000c008, 32'h20008009, 32'h20010008, 32'h2000c009, 32'h20010009
+  };
+  /// wire of output m at [m*16 +: 16]
   localparam logic [16*16-1:0] BITS = {
-    16'h0021, 16'h0020, 16'h001f, 16'h001c, 16'h001b, 16'h001a,
-    16'h0019, 16'h0018, 16'h0017, 16'h0016, 16'h0015, 16'h0014,
-    16'h0013, 16'h0012, 16'h0011, 16'h0010
+    16'h001b, 16'h001a, 16'h0019, 16'h0016, 16'h0015, 16'h0014,
+    16'h0013, 16'h0012, 16'h0011, 16'h0010, 16'h000f, 16'h000e,
+    16'h000d, 16'h000c, 16'h000b, 16'h000a
   };
   /// signed digits of the position weights
   localparam int NUM_DIGITS = 53;
@@ -31,12 +55,30 @@ package m16_pkg;
     32'h000b8001, 32'h000a8001, 32'h00098001, 32'h00080001, 32'h00078001, 32'h00040001,
     32'h00028001, 32'h000d0000, 32'h00050000, 32'h00010000, 32'h00008000
   };
-  /// least sum one row adds
+  /// least sum one row adds to its column
   localparam int MIN_SUM = -14632;
-  /// largest sum one row adds
+  /// largest sum one row adds to its column
   localparam int MAX_SUM = 14800;
-  /// activation bits that a gate reads
-  localparam logic [7:0] A_READS = 8'hf8;
-  /// weight bits that a gate reads
-  localparam logic [7:0] W_READS = 8'hf8;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 0;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [1*16-1:0] F_BITS = {
+    16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 0;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [1*32-1:0] F_DIGITS = {
+    32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = 0;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 0;
 endpackage

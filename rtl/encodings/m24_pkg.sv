@@ -1,25 +1,49 @@
 // Exported from models/encodings/m24.json; do not edit.
 // 24 product bits, general position weights, preset anneal
 package m24_pkg;
-  /// gates
-  localparam int NUM_GATES = 31;
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 6;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
-  localparam logic [31*32-1:0] GATES = {
-    32'h600b4028, 32'h2001000c, 32'h100a802b, 32'h2001400b, 32'h6001000a, 32'h6009c028,
-    32'h6001c00a, 32'h2000800e, 32'h60090025, 32'h0000c00d, 32'h1000c00c, 32'h2000800f,
-    32'h2001400c, 32'h2000c00e, 32'h2001000d, 32'h2001800b, 32'h2001c00b, 32'h2001800c,
-    32'h2001000e, 32'h2001400d, 32'h2000c00f, 32'h2001c00c, 32'h2001800d, 32'h2001400e,
-    32'h2001000f, 32'h2001c00d, 32'h2001800e, 32'h2001400f, 32'h2001800f, 32'h2001c00e,
-    32'h2001c00f
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [6*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 6;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [6*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002
   };
   /// product bits
   localparam int M = 24;
-  /// wire of product bit m at [m*16 +: 16]
+  /// gates: product bits from the bits a row holds
+  localparam int NUM_GATES = 31;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [31*32-1:0] GATES = {
+    32'h600a4024, 32'h20008008, 32'h10098027, 32'h2000c007, 32'h60008006, 32'h6008c024,
+    32'h60014006, 32'h2000000a, 32'h60080021, 32'h00004009, 32'h10004008, 32'h2000000b,
+    32'h2000c008, 32'h2000400a, 32'h20008009, 32'h20010007, 32'h20014007, 32'h20010008,
+    32'h2000800a, 32'h2000c009, 32'h2000400b, 32'h20014008, 32'h20010009, 32'h2000c00a,
+    32'h2000800b, 32'h20014009, 32'h2001000a, 32'h2000c00b, 32'h2001000b, 32'h2001400a,
+    32'h2001400b
+  };
+  /// wire of output m at [m*16 +: 16]
   localparam logic [24*16-1:0] BITS = {
-    16'h002e, 16'h002c, 16'h0029, 16'h0026, 16'h0023, 16'h0022,
-    16'h0021, 16'h0020, 16'h001f, 16'h001e, 16'h001d, 16'h001c,
-    16'h001b, 16'h001a, 16'h0019, 16'h0018, 16'h0017, 16'h0016,
-    16'h0015, 16'h0014, 16'h0013, 16'h0012, 16'h0011, 16'h0010
+    16'h002a, 16'h0028, 16'h0025, 16'h0022, 16'h001f, 16'h001e,
+    16'h001d, 16'h001c, 16'h001b, 16'h001a, 16'h0019, 16'h0018,
+    16'h0017, 16'h0016, 16'h0015, 16'h0014, 16'h0013, 16'h0012,
+    16'h0011, 16'h0010, 16'h000f, 16'h000e, 16'h000d, 16'h000c
   };
   /// signed digits of the position weights
   localparam int NUM_DIGITS = 74;
@@ -39,12 +63,30 @@ package m24_pkg;
     32'h00170000, 32'h00150000, 32'h00120000, 32'h00110000, 32'h000e0000, 32'h00048000,
     32'h00030000, 32'h00010000
   };
-  /// least sum one row adds
+  /// least sum one row adds to its column
   localparam int MIN_SUM = -15647;
-  /// largest sum one row adds
+  /// largest sum one row adds to its column
   localparam int MAX_SUM = 15739;
-  /// activation bits that a gate reads
-  localparam logic [7:0] A_READS = 8'hfc;
-  /// weight bits that a gate reads
-  localparam logic [7:0] W_READS = 8'hfc;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 0;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [1*16-1:0] F_BITS = {
+    16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 0;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [1*32-1:0] F_DIGITS = {
+    32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = 0;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 0;
 endpackage

@@ -1,28 +1,54 @@
 // Exported from models/encodings/m32.json; do not edit.
 // 32 product bits, general position weights, preset anneal
 package m32_pkg;
-  /// gates
-  localparam int NUM_GATES = 42;
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 7;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
-  localparam logic [42*32-1:0] GATES = {
-    32'h2000400f, 32'h100d8037, 32'h60014009, 32'h2001000b, 32'h100cc034, 32'h2001400a,
-    32'h60010009, 32'h100c0031, 32'h2000c00b, 32'h2002c00c, 32'h100b402e, 32'h60030002,
-    32'h6000800d, 32'h2001400b, 32'h2001000c, 32'h2001800a, 32'h1001c009, 32'h2000c00d,
-    32'h10094026, 32'h60018009, 32'h2000800e, 32'h2001c00a, 32'h2001800b, 32'h2001400c,
-    32'h2000800f, 32'h2001000d, 32'h2000c00e, 32'h2001c00b, 32'h2001800c, 32'h2001400d,
-    32'h2001000e, 32'h2000c00f, 32'h2001c00c, 32'h2001800d, 32'h2001400e, 32'h2001000f,
-    32'h2001c00d, 32'h2001800e, 32'h2001400f, 32'h2001800f, 32'h2001c00e, 32'h2001c00f
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [7*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 7;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [7*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001
   };
   /// product bits
   localparam int M = 32;
-  /// wire of product bit m at [m*16 +: 16]
+  /// gates: product bits from the bits a row holds
+  localparam int NUM_GATES = 42;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [42*32-1:0] GATES = {
+    32'h2000000d, 32'h100d0035, 32'h60010007, 32'h2000c009, 32'h100c4032, 32'h20010008,
+    32'h6000c007, 32'h100b802f, 32'h20008009, 32'h2002400a, 32'h100ac02c, 32'h60028001,
+    32'h6000400b, 32'h20010009, 32'h2000c00a, 32'h20014008, 32'h10018007, 32'h2000800b,
+    32'h1008c024, 32'h60014007, 32'h2000400c, 32'h20018008, 32'h20014009, 32'h2001000a,
+    32'h2000400d, 32'h2000c00b, 32'h2000800c, 32'h20018009, 32'h2001400a, 32'h2001000b,
+    32'h2000c00c, 32'h2000800d, 32'h2001800a, 32'h2001400b, 32'h2001000c, 32'h2000c00d,
+    32'h2001800b, 32'h2001400c, 32'h2001000d, 32'h2001400d, 32'h2001800c, 32'h2001800d
+  };
+  /// wire of output m at [m*16 +: 16]
   localparam logic [32*16-1:0] BITS = {
-    16'h0039, 16'h0038, 16'h0035, 16'h0032, 16'h002f, 16'h002c,
-    16'h002b, 16'h002a, 16'h0029, 16'h0028, 16'h0027, 16'h0024,
-    16'h0023, 16'h0022, 16'h0021, 16'h0020, 16'h001f, 16'h001e,
-    16'h001d, 16'h001c, 16'h001b, 16'h001a, 16'h0019, 16'h0018,
-    16'h0017, 16'h0016, 16'h0015, 16'h0014, 16'h0013, 16'h0012,
-    16'h0011, 16'h0010
+    16'h0037, 16'h0036, 16'h0033, 16'h0030, 16'h002d, 16'h002a,
+    16'h0029, 16'h0028, 16'h0027, 16'h0026, 16'h0025, 16'h0022,
+    16'h0021, 16'h0020, 16'h001f, 16'h001e, 16'h001d, 16'h001c,
+    16'h001b, 16'h001a, 16'h0019, 16'h0018, 16'h0017, 16'h0016,
+    16'h0015, 16'h0014, 16'h0013, 16'h0012, 16'h0011, 16'h0010,
+    16'h000f, 16'h000e
   };
   /// signed digits of the position weights
   localparam int NUM_DIGITS = 98;
@@ -46,12 +72,30 @@ package m32_pkg;
     32'h000c8000, 32'h000b0000, 32'h000a0000, 32'h00068000, 32'h00040000, 32'h00038000,
     32'h00018000, 32'h00008000
   };
-  /// least sum one row adds
+  /// least sum one row adds to its column
   localparam int MIN_SUM = -15967;
-  /// largest sum one row adds
+  /// largest sum one row adds to its column
   localparam int MAX_SUM = 16155;
-  /// activation bits that a gate reads
-  localparam logic [7:0] A_READS = 8'hfe;
-  /// weight bits that a gate reads
-  localparam logic [7:0] W_READS = 8'hfe;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 0;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [1*16-1:0] F_BITS = {
+    16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 0;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [1*32-1:0] F_DIGITS = {
+    32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = 0;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 0;
 endpackage

@@ -1,7 +1,35 @@
 // Exported from models/encodings/m48p.json; do not edit.
 // 48 product bits, pow2 position weights, preset anneal
 package m48p_pkg;
-  /// gates
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 8;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 8;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// product bits
+  localparam int M = 48;
+  /// gates: product bits from the bits a row holds
   localparam int NUM_GATES = 54;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
   localparam logic [54*32-1:0] GATES = {
@@ -15,9 +43,7 @@ package m48p_pkg;
     32'h2000c00f, 32'h6001c00a, 32'h2001c00c, 32'h2001800d, 32'h2001400e, 32'h2001000f,
     32'h2001c00d, 32'h2001800e, 32'h2001400f, 32'h2001c00e, 32'h2001800f, 32'h2001c00f
   };
-  /// product bits
-  localparam int M = 48;
-  /// wire of product bit m at [m*16 +: 16]
+  /// wire of output m at [m*16 +: 16]
   localparam logic [48*16-1:0] BITS = {
     16'h0045, 16'h0042, 16'h003f, 16'h003e, 16'h003d, 16'h003c,
     16'h003b, 16'h0038, 16'h0037, 16'h0036, 16'h0035, 16'h0034,
@@ -41,12 +67,30 @@ package m48p_pkg;
     32'h00208006, 32'h001f8006, 32'h001e0006, 32'h002d8005, 32'h002c8005, 32'h002b8005,
     32'h002a8005, 32'h00298005, 32'h00280005, 32'h00270005, 32'h002f8004, 32'h002e8004
   };
-  /// least sum one row adds
+  /// least sum one row adds to its column
   localparam int MIN_SUM = -16256;
-  /// largest sum one row adds
+  /// largest sum one row adds to its column
   localparam int MAX_SUM = 16320;
-  /// activation bits that a gate reads
-  localparam logic [7:0] A_READS = 8'hff;
-  /// weight bits that a gate reads
-  localparam logic [7:0] W_READS = 8'hff;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 0;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [1*16-1:0] F_BITS = {
+    16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 0;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [1*32-1:0] F_DIGITS = {
+    32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = 0;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 0;
 endpackage

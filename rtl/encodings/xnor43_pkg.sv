@@ -1,7 +1,35 @@
 // Exported from models/encodings/xnor43.json; do not edit.
 // bipolar partial products with i + j >= 6, powers of two, correct up to functions of one operand
 package xnor43_pkg;
-  /// gates
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 8;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 8;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// product bits
+  localparam int M = 43;
+  /// gates: product bits from the bits a row holds
   localparam int NUM_GATES = 43;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
   localparam logic [43*32-1:0] GATES = {
@@ -14,9 +42,7 @@ package xnor43_pkg;
     32'h2001000f, 32'h2001c00d, 32'h2001800e, 32'h2001400f, 32'h2001c00e, 32'h2001800f,
     32'h2001c00f
   };
-  /// product bits
-  localparam int M = 43;
-  /// wire of product bit m at [m*16 +: 16]
+  /// wire of output m at [m*16 +: 16]
   localparam logic [43*16-1:0] BITS = {
     16'h003a, 16'h0039, 16'h0038, 16'h0037, 16'h0036, 16'h0035,
     16'h0034, 16'h0033, 16'h0032, 16'h0031, 16'h0030, 16'h002f,
@@ -40,12 +66,30 @@ package xnor43_pkg;
     32'h002a8005, 32'h00298005, 32'h00288005, 32'h00278005, 32'h00268005, 32'h00258005,
     32'h00248005
   };
-  /// least sum one row adds
+  /// least sum one row adds to its column
   localparam int MIN_SUM = -16096;
-  /// largest sum one row adds
+  /// largest sum one row adds to its column
   localparam int MAX_SUM = 16256;
-  /// activation bits that a gate reads
-  localparam logic [7:0] A_READS = 8'hff;
-  /// weight bits that a gate reads
-  localparam logic [7:0] W_READS = 8'hff;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 0;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [1*16-1:0] F_BITS = {
+    16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 0;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [1*32-1:0] F_DIGITS = {
+    32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = 0;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 0;
 endpackage
