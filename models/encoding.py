@@ -90,9 +90,9 @@ class Encoding:
     bits: tuple[int, ...]
     weights: tuple[int, ...]
     offset: int = 0
+    description: str = ""
     stored: tuple[int, ...] = ()
     shared: tuple[tuple[int, int], ...] = ()
-    description: str = ""
     provenance: dict = field(default_factory=dict, compare=False)
     figures: dict = field(default_factory=dict, compare=False)
 

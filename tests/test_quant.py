@@ -312,7 +312,7 @@ def test_bad_histograms_are_refused(tmp_path):
 class Truncated:
     """Stands in for an encoding: products with their low bits cut, and too small."""
 
-    name, offset = "truncated", 0
+    name, row_constants = "truncated", np.zeros(256, np.int32)
     array_table = ((exact_table() * 3 // 4) >> 7) << 7
 
 
@@ -351,12 +351,13 @@ def test_correction_helps_the_network(network, images):
     assert gain < bias < plain
 
 
-def test_offset_goes_into_the_bias(network):
+def test_constants_of_the_weights_go_into_the_bias(network):
     class Shifted(Truncated):
-        offset = 3
+        row_constants = np.arange(-128, 128, dtype=np.int32) * 2 + 3  # 2 w + 3
 
-    linear = offset_network(network, Shifted).mac_nodes[-1]
-    assert isinstance(linear, Linear) and np.array_equal(linear.bias, network.mac_nodes[-1].bias + 3 * 64)
+    linear, was = (n.mac_nodes[-1] for n in (offset_network(network, Shifted), network))
+    assert isinstance(linear, Linear)
+    assert np.array_equal(linear.bias, was.bias + 2 * was.weights.astype(int).sum(1) + 3 * 64)
 
 
 def test_bad_correction_is_refused(network, images):
