@@ -21,6 +21,10 @@ package encmac_pkg;
     GATE_BUF    = 4'd9
   } gate_e;
 
+  /// Kinds of columns behind one array shell.
+  localparam int KIND_ENC = 0;  // encoded
+  localparam int KIND_CONV = 1;  // conventional
+
   /// Forms of the conventional processing element.
   localparam int FORM_WRITTEN = 0;  // a * w + psum, left to the synthesiser
   localparam int FORM_TREE = 1;  // partial products and psum in one compressor tree

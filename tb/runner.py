@@ -55,6 +55,8 @@ class Config:
     rows_per_group: int = 16
     merged: bool = True
     form: int = 0
+    columns_per_stage: int = 1
+    shadow: bool = False
     tests: str = ".*"
     vectors: int = 0
 
@@ -62,6 +64,8 @@ class Config:
     def design(self) -> str:
         """Name of what is simulated, as records and tables show it."""
         size = f"{self.rows}x{self.columns}"
+        size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
+        size += " shadow" if self.shadow else ""
         if self.array == "conv":
             return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}"
         style = "merged" if self.merged else "counted"
@@ -71,6 +75,7 @@ class Config:
     def parameters(self) -> dict[str, int]:
         """Parameters of the simulation top."""
         values = {"Rows": self.rows, "Cols": self.columns}
+        values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
         if self.array == "conv":
             return values | {"Form": self.form}
         return values | {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}

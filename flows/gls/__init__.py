@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.platform import Platform
+from models.encoding import load_encoding
 from models.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
     buses = {
         bus: sum(bool(re.fullmatch(rf"{bus}_\d+", port)) for port in ports) for bus in ("w_i", "a_i", "a_o", "y_o")
     }
-    if buses["a_i"] != 8 * rows or not buses["y_o"]:
+    a_bits = len(load_encoding(design.encoding).operands[0]) if design.encoding else 8
+    if buses["a_i"] != a_bits * rows or not buses["y_o"]:
         raise UserError(f"{netlist}: ports are not those of a column of {rows} rows; run make synth again")
     connections = [f"    .{bus}_{i}({bus}[{i}])" for bus, width in buses.items() for i in range(width)]
     wrapper = folder / "column_gates.v"
-    text = WRAPPER.format(a_high=8 * rows - 1, y_high=buses["y_o"] - 1, connections=",\n".join(connections))
+    text = WRAPPER.format(a_high=buses["a_i"] - 1, y_high=buses["y_o"] - 1, connections=",\n".join(connections))
     wrapper.write_text(text)
     records = folder / "records.jsonl"
     records.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TOP = "column_top"
 RTL = ("encmac_pkg.sv", "encodings", "mult", "accum/full_adder.sv", "accum/compressor_tree.sv")
 RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
-RTL += tuple(f"array/{name}.sv" for name in ("enc_group", "enc_column", "conv_pe", "conv_column"))
+RTL += tuple(f"array/{name}.sv" for name in ("enc_group", "enc_column", "conv_pe", "conv_column", "array_stage"))
 
 
 # Yosys' own script for a library with constraints, and `-p`: buffer inputs as well, because the

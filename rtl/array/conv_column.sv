@@ -3,19 +3,22 @@
 `include "encmac_checks.svh"
 
 /// Conventional column: `Rows` processing elements, partial sums that grow down the column just as
-/// wide as they must. Activations of row r must come r cycles after those of row 0; row r lies at
+/// wide as they must; `Rows` cycles (one more with FORM_CARRY_SAVE) from the registers of row 0's
+/// activation to the sum. Activations of row r must come r cycles after those of row 0; row r lies at
 /// [r*8 +: 8]. Weights enter the last row and move up by one row a shift.
 module conv_column #(
     parameter int Rows = 16,
     parameter int Form = encmac_pkg::FORM_WRITTEN,
+    /// 1: weights of the next tile shift in while this one computes.
+    parameter bit Shadow = 1'b0,
     parameter int Width = encmac_pkg::sum_width(Rows, -16256, 16384)
 ) (
     input  logic                    clk_i,
     input  logic                    advance_i,  // the pipeline moves on
     input  logic                    w_shift_i,  // weights move up by one row
+    input  logic        [ Rows-1:0] w_swap_i,   // Shadow: row r takes its new weight
     input  logic        [      7:0] w_i,        // weight that enters the last row
-    input  logic        [8*Rows-1:0] a_i,       // activations, skewed by row
-    output logic        [8*Rows-1:0] a_o,       // the same, one cycle later
+    input  logic        [8*Rows-1:0] a_i,       // activations, registered, skewed by row
     output logic signed [Width-1:0] y_o
 );
   localparam bit CarrySave = Form == encmac_pkg::FORM_CARRY_SAVE;
@@ -48,15 +51,16 @@ module conv_column #(
     conv_pe #(
         .Form    (Form),
         .InWidth (InWidth),
-        .OutWidth(OutWidth)
+        .OutWidth(OutWidth),
+        .Shadow  (Shadow)
     ) u_pe (
         .clk_i,
         .advance_i,
         .w_shift_i,
-        .a_i    (a_i[r*8+:8]),
-        .a_o    (a_o[r*8+:8]),
-        .w_i    (w_chain[(r+1)*8+:8]),
-        .w_o    (w_chain[r*8+:8]),
+        .w_swap_i(w_swap_i[r]),
+        .a_i     (a_i[r*8+:8]),
+        .w_i     (w_chain[(r+1)*8+:8]),
+        .w_o     (w_chain[r*8+:8]),
         .psum0_i(in0),
         .psum1_i(in1),
         .psum0_o(out0),

@@ -1,19 +1,22 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-/// Conventional weight-stationary processing element: psum_o = psum_i + a * w, registered.
+/// Conventional weight-stationary processing element: psum_o = psum_i + a * w, registered. The
+/// activation comes registered.
 ///
 /// A partial sum is one two's complement row (`psum0`), or with `Form` = FORM_CARRY_SAVE the sum of
 /// two rows modulo 2^OutWidth; then the column adds the rows once at its foot.
 module conv_pe #(
     parameter int Form = encmac_pkg::FORM_WRITTEN,
     parameter int InWidth = 16,
-    parameter int OutWidth = 16
+    parameter int OutWidth = 16,
+    /// 1: the weight shifts into a register of its own and is taken over by `w_swap_i`.
+    parameter bit Shadow = 1'b0
 ) (
     input  logic                clk_i,
-    input  logic                advance_i,  // activation and partial sum move on
+    input  logic                advance_i,  // the partial sum moves on
     input  logic                w_shift_i,  // the weight is taken from below
+    input  logic                w_swap_i,   // Shadow: the weight that was shifted in takes effect
     input  logic [         7:0] a_i,
-    output logic [         7:0] a_o,
     input  logic [         7:0] w_i,
     output logic [         7:0] w_o,
     input  logic [ InWidth-1:0] psum0_i,
@@ -21,19 +24,27 @@ module conv_pe #(
     output logic [OutWidth-1:0] psum0_o,
     output logic [OutWidth-1:0] psum1_o     // FORM_CARRY_SAVE only
 );
-  logic signed [7:0] a_q, w_q;
-  assign a_o = a_q;
-  assign w_o = w_q;
+  logic signed [7:0] w_q;
+  logic [7:0] shift_q;
+  assign w_o = shift_q;
 
   always_ff @(posedge clk_i) begin
-    if (advance_i) a_q <= a_i;
-    if (w_shift_i) w_q <= w_i;
+    if (w_shift_i) shift_q <= w_i;
+  end
+  if (Shadow) begin : gen_shadow
+    always_ff @(posedge clk_i) begin
+      if (w_swap_i) w_q <= shift_q;
+    end
+  end else begin : gen_direct
+    assign w_q = shift_q;
+    logic unused_swap;
+    assign unused_swap = w_swap_i;
   end
 
   if (Form == encmac_pkg::FORM_WRITTEN) begin : gen_written
     logic signed [OutWidth-1:0] psum_q;
     always_ff @(posedge clk_i) begin
-      if (advance_i) psum_q <= a_q * w_q + OutWidth'($signed(psum0_i));
+      if (advance_i) psum_q <= $signed(a_i) * w_q + OutWidth'($signed(psum0_i));
     end
     assign psum0_o = psum_q;
     assign psum1_o = '0;
@@ -45,14 +56,14 @@ module conv_pe #(
     logic [OutWidth-1:0] row0, row1;
 
     enc_mult #(
+        .Inputs  (16),
         .NumGates(exact64_pkg::NUM_GATES),
         .Gates   (exact64_pkg::GATES),
         .M       (64),
         .Bits    (exact64_pkg::BITS)
     ) u_partial_products (
-        .a_i(a_q),
-        .w_i(w_q),
-        .b_o(partial)
+        .in_i({w_q, a_i}),
+        .b_o (partial)
     );
     position_decoder #(
         .M        (64),

@@ -1,13 +1,15 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
 `include "encmac_checks.svh"
+`include "encmac_encoding.svh"
 
-/// Encoded column: y = sum over rows of sum_m s[m] * b[m](a, w), `Latency` cycles after the activations.
+/// Encoded column: y = sum over rows of sum_m s[m] * b[m], `Groups` + SumRegister cycles after the
+/// activations of its first group are in their registers.
 ///
 /// Rows are cut into groups of `RowsPerGroup`; activations of group g must come g cycles after those
 /// of group 0. Within a group they are bit-sliced: bit i of row g*RowsPerGroup + r lies at
-/// [(g*8 + i)*RowsPerGroup + r]. Weights enter the last row and move up by one row a shift.
-/// The offset of an encoding is not added here.
+/// [(g*ABits + i)*RowsPerGroup + r]. Weights enter the last row and move up by one row a shift.
+/// What an encoding adds outside the column (f(a), g(w), offset) is not added here.
 module enc_column #(
     parameter int Rows = 16,
     parameter int RowsPerGroup = Rows,
@@ -15,39 +17,33 @@ module enc_column #(
     parameter bit Merged = 1'b0,
     /// 1: a register between the last group and the final addition.
     parameter bit SumRegister = 1'b1,
-    parameter int NumGates = 1,
-    parameter logic [(NumGates > 0 ? NumGates : 1)*32-1:0] Gates = '0,
-    parameter int M = 1,
-    parameter logic [M*16-1:0] Bits = '0,
-    parameter int NumDigits = 1,
-    parameter logic [NumDigits*32-1:0] Digits = '0,
-    parameter logic [7:0] AReads = '1,
-    parameter logic [7:0] WReads = '1,
-    /// Least and largest sum that one row can add.
-    parameter int MinSum = 0,
-    parameter int MaxSum = 0,
-    parameter int Width = encmac_pkg::sum_width(Rows, MinSum, MaxSum)
+    /// 1: weights of the next tile shift in while this one computes.
+    parameter bit Shadow = 1'b0,
+    `ENCMAC_ROW_PARAMETERS,
+    /// Bits of the sum.
+    parameter int Width = 24,
+    parameter int WPorts = WBits > 0 ? WBits : 1
 ) (
-    input  logic                    clk_i,
-    input  logic                    advance_i,  // the pipeline moves on
-    input  logic                    w_shift_i,  // weights move up by one row
-    input  logic        [      7:0] w_i,        // weight that enters the last row
-    input  logic        [8*Rows-1:0] a_i,       // activations, skewed by group
-    output logic        [8*Rows-1:0] a_o,       // the same, one cycle later
-    output logic signed [Width-1:0] y_o
+    input  logic                               clk_i,
+    input  logic                               advance_i,  // the pipeline moves on
+    input  logic                               w_shift_i,  // weights move up by one row
+    input  logic        [Rows/RowsPerGroup-1:0] w_swap_i,  // Shadow: group g takes its new weights
+    input  logic        [           WPorts-1:0] w_i,       // weight that enters the last row
+    input  logic        [       ABits*Rows-1:0] a_i,       // activations, skewed by group
+    output logic signed [            Width-1:0] y_o
 );
   localparam int Groups = Rows / RowsPerGroup;
   localparam int CountWidth = $clog2(Rows + 1);
   localparam int StateWidth = Merged ? 2 * Width : M * CountWidth;
-  localparam int GroupBits = 8 * RowsPerGroup;
+  localparam int GroupBits = ABits * RowsPerGroup;
 
   `ENCMAC_REQUIRE(gen_check_rows, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
                   "enc_column: Rows must be a positive multiple of RowsPerGroup")
 
-  logic [(Groups+1)*8-1:0] w_chain;
-  assign w_chain[Groups*8+:8] = w_i;
+  logic [(Groups+1)*WPorts-1:0] w_chain;
+  assign w_chain[Groups*WPorts+:WPorts] = w_i;
   logic unused_w;
-  assign unused_w = ^w_chain[7:0];
+  assign unused_w = ^w_chain[WPorts-1:0];
 
   for (genvar g = 0; g < Groups; g++) begin : gen_group
     logic [StateWidth-1:0] state_in, state_out, state;
@@ -60,28 +56,21 @@ module enc_column #(
     enc_group #(
         .Rows      (RowsPerGroup),
         .Merged    (Merged),
-        .NumGates  (NumGates),
-        .Gates     (Gates),
-        .M         (M),
-        .Bits      (Bits),
-        .NumDigits (NumDigits),
-        .Digits    (Digits),
-        .AReads    (AReads),
-        .WReads    (WReads),
+        .Shadow    (Shadow),
+        `ENCMAC_ROW_PASS,
         .CountWidth(CountWidth),
         .Width     (Width),
         .First     (g == 0),
         .ColumnRows(Rows)
     ) u_group (
         .clk_i,
-        .advance_i,
         .w_shift_i,
-        .w_i    (w_chain[(g+1)*8+:8]),
-        .w_o    (w_chain[g*8+:8]),
-        .a_i    (a_i[g*GroupBits+:GroupBits]),
-        .a_o    (a_o[g*GroupBits+:GroupBits]),
-        .state_i(state_in),
-        .state_o(state_out)
+        .w_swap_i(w_swap_i[g]),
+        .w_i     (w_chain[(g+1)*WPorts+:WPorts]),
+        .w_o     (w_chain[g*WPorts+:WPorts]),
+        .a_i     (a_i[g*GroupBits+:GroupBits]),
+        .state_i (state_in),
+        .state_o (state_out)
     );
 
     if (g + 1 < Groups || SumRegister) begin : gen_register

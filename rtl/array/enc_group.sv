@@ -1,6 +1,8 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-/// One group of rows of an encoded column: operand registers, product bits, and the column's running
+`include "encmac_encoding.svh"
+
+/// One group of rows of an encoded column: weight registers, product bits, and the column's running
 /// state with this group's bits added.
 ///
 /// State, `Merged` = 0: the M counts, cnt[m] at [m*CountWidth +: CountWidth].
@@ -9,72 +11,67 @@
 module enc_group #(
     parameter int Rows = 4,
     parameter bit Merged = 1'b0,
-    parameter int NumGates = 1,
-    parameter logic [(NumGates > 0 ? NumGates : 1)*32-1:0] Gates = '0,
-    parameter int M = 1,
-    parameter logic [M*16-1:0] Bits = '0,
-    parameter int NumDigits = 1,
-    parameter logic [NumDigits*32-1:0] Digits = '0,
-    /// Operand bits that are registered; the others read as 0.
-    parameter logic [7:0] AReads = '1,
-    parameter logic [7:0] WReads = '1,
+    /// 1: weights shift into registers of their own and are taken over by `w_swap_i`.
+    parameter bit Shadow = 1'b0,
+    `ENCMAC_ROW_PARAMETERS,
     parameter int CountWidth = 1,
     parameter int Width = 16,
     parameter int StateWidth = Merged ? 2 * Width : M * CountWidth,
     /// 1: the first group, which ignores `state_i`.
     parameter bit First = 1'b0,
     /// Rows whose constant the first group of a merged column adds (all rows of the column).
-    parameter int ColumnRows = Rows
+    parameter int ColumnRows = Rows,
+    parameter int WPorts = WBits > 0 ? WBits : 1
 ) (
     input  logic                  clk_i,
-    input  logic                  advance_i,  // activations move on
     input  logic                  w_shift_i,  // weights move up by one row
-    input  logic [           7:0] w_i,        // weight that enters the last row
-    output logic [           7:0] w_o,        // weight of the first row
-    input  logic [    8*Rows-1:0] a_i,        // activations, bit-sliced
-    output logic [    8*Rows-1:0] a_o,        // the same, registered
+    input  logic                  w_swap_i,   // weights that were shifted in take effect
+    input  logic [    WPorts-1:0] w_i,        // weight that enters the last row
+    output logic [    WPorts-1:0] w_o,        // weight of the first row
+    input  logic [ABits*Rows-1:0] a_i,        // activations, registered, bit-sliced
     input  logic [StateWidth-1:0] state_i,
     output logic [StateWidth-1:0] state_o
 );
-  logic [8*Rows-1:0] a_q, w_q;
+  logic [(ABits+WBits)*Rows-1:0] operands;
   logic [M*Rows-1:0] product_bits;
+  assign operands[ABits*Rows-1:0] = a_i;
 
-  for (genvar i = 0; i < 8; i++) begin : gen_operand_bit
-    if (AReads[i]) begin : gen_a
-      always_ff @(posedge clk_i) begin
-        if (advance_i) a_q[i*Rows+:Rows] <= a_i[i*Rows+:Rows];
-      end
-    end else begin : gen_no_a
-      logic unused_a;
-      assign unused_a = ^a_i[i*Rows+:Rows];
-      assign a_q[i*Rows+:Rows] = '0;
+  for (genvar i = 0; i < WBits; i++) begin : gen_weight_bit
+    logic [Rows-1:0] shift_q;
+    logic [Rows:0] chain;
+    assign chain  = {w_i[i], shift_q};
+    assign w_o[i] = chain[0];
+    always_ff @(posedge clk_i) begin
+      if (w_shift_i) shift_q <= chain[Rows:1];
     end
-    if (WReads[i]) begin : gen_w
-      logic [Rows:0] chain;
-      assign chain  = {w_i[i], w_q[i*Rows+:Rows]};
-      assign w_o[i] = chain[0];
+    if (Shadow) begin : gen_shadow
+      logic [Rows-1:0] w_q;
       always_ff @(posedge clk_i) begin
-        if (w_shift_i) w_q[i*Rows+:Rows] <= chain[Rows:1];
+        if (w_swap_i) w_q <= shift_q;
       end
-    end else begin : gen_no_w
-      logic unused_w;
-      assign unused_w = w_i[i];
-      assign w_q[i*Rows+:Rows] = '0;
-      assign w_o[i] = 1'b0;
+      assign operands[(ABits+i)*Rows+:Rows] = w_q;
+    end else begin : gen_direct
+      assign operands[(ABits+i)*Rows+:Rows] = shift_q;
     end
   end
-  assign a_o = a_q;
+  if (WBits == 0) begin : gen_no_weight
+    assign w_o = w_i;
+  end
+  if (WBits == 0 || !Shadow) begin : gen_no_swap
+    logic unused_swap;
+    assign unused_swap = ^{w_swap_i, w_shift_i, clk_i};
+  end
 
   enc_mult #(
       .Lanes   (Rows),
+      .Inputs  (ABits + WBits),
       .NumGates(NumGates),
       .Gates   (Gates),
       .M       (M),
       .Bits    (Bits)
   ) u_mult (
-      .a_i(a_q),
-      .w_i(w_q),
-      .b_o(product_bits)
+      .in_i(operands),
+      .b_o (product_bits)
   );
 
   if (Merged) begin : gen_merged

@@ -2,34 +2,32 @@
 
 `include "encmac_checks.svh"
 
-/// Product bits of an encoding for `Lanes` pairs of operands side by side: gates and nothing else.
+/// Gates of an encoding for `Lanes` pairs of operands side by side, and nothing else: product bits from
+/// the operand bits that a row holds, or those from the operands (see models/encoding.py).
 ///
-/// Operands are bit-sliced: bit i of all lanes lies at [i*Lanes +: Lanes]; so do the product bits.
-/// Combinational. It does not weight, count or register anything.
+/// All is bit-sliced: bit i of all lanes lies at [i*Lanes +: Lanes]. Wires 0 .. Inputs-1 are the inputs,
+/// wire Inputs + g is the output of gate g. Combinational. It does not weight, count or register anything.
 module enc_mult #(
     /// Operand pairs.
     parameter int Lanes = 1,
-    /// Gates and, per gate, its type and two wires (see models/encoding.py, `to_systemverilog`).
+    /// Input bits of a lane.
+    parameter int Inputs = 16,
+    /// Gates and, per gate, its type and two wires.
     parameter int NumGates = 1,
     parameter logic [(NumGates > 0 ? NumGates : 1)*32-1:0] Gates = '0,
-    /// Product bits and the wire of each.
+    /// Output bits and the wire of each.
     parameter int M = 1,
     parameter logic [M*16-1:0] Bits = '0
 ) (
-    input  logic [8*Lanes-1:0] a_i,  // activations, bit-sliced
-    input  logic [8*Lanes-1:0] w_i,  // weights, bit-sliced
-    output logic [M*Lanes-1:0] b_o   // product bits, bit-sliced
+    input  logic [Inputs*Lanes-1:0] in_i,
+    output logic [     M*Lanes-1:0] b_o
 );
-  localparam int Operands = 2 * encmac_pkg::OperandWidth;
-
-  for (genvar i = 0; i < Operands + NumGates; i++) begin : gen_wire
+  for (genvar i = 0; i < Inputs + NumGates; i++) begin : gen_wire
     logic [Lanes-1:0] y;
-    if (i < 8) begin : gen_activation
-      assign y = a_i[i*Lanes+:Lanes];
-    end else if (i < Operands) begin : gen_weight
-      assign y = w_i[(i-8)*Lanes+:Lanes];
+    if (i < Inputs) begin : gen_input
+      assign y = in_i[i*Lanes+:Lanes];
     end else begin : gen_gate
-      localparam logic [31:0] Gate = Gates[(i-Operands)*32+:32];
+      localparam logic [31:0] Gate = Gates[(i-Inputs)*32+:32];
       localparam logic [3:0] Op = Gate[31:28];
       localparam int X = 32'(Gate[27:14]);
       localparam int Y = 32'(Gate[13:0]);

@@ -1,14 +1,18 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
+`include "encmac_encoding.svh"
+
 /// Simulation top: one array behind the common port list.
 /// `ARRAY_CONV` selects the conventional array; otherwise `ENCODING_PKG` names the encoding.
 module array_top #(
     parameter int Rows = 16,
     parameter int Cols = 16,
+    parameter int ColsPerStage = 1,
     parameter int RowsPerGroup = Rows,
     parameter bit Merged = 1'b0,
     parameter bit SumRegister = 1'b1,
-    parameter int Form = 0
+    parameter int Form = 0,
+    parameter bit Shadow = 1'b0
 ) (
     input  logic               clk_i,
     input  logic               rst_ni,
@@ -25,33 +29,21 @@ module array_top #(
     input  logic               m_axis_y_tready,
     output logic               m_axis_y_tlast
 );
+  mac_array #(
 `ifdef ARRAY_CONV
-  conv_array #(
-      .Rows(Rows),
-      .Cols(Cols),
-      .Form(Form)
-  ) dut (
-      .*
-  );
+      .Kind        (encmac_pkg::KIND_CONV),
+      .Form        (Form),
 `else
-  enc_array #(
-      .Rows        (Rows),
-      .Cols        (Cols),
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
       .SumRegister (SumRegister),
-      .NumGates    (`ENCODING_PKG::NUM_GATES),
-      .Gates       (`ENCODING_PKG::GATES),
-      .M           (`ENCODING_PKG::M),
-      .Bits        (`ENCODING_PKG::BITS),
-      .NumDigits   (`ENCODING_PKG::NUM_DIGITS),
-      .Digits      (`ENCODING_PKG::DIGITS),
-      .AReads      (`ENCODING_PKG::A_READS),
-      .WReads      (`ENCODING_PKG::W_READS),
-      .MinSum      (`ENCODING_PKG::MIN_SUM),
-      .MaxSum      (`ENCODING_PKG::MAX_SUM)
+      `ENCMAC_ARRAY_OF(`ENCODING_PKG),
+`endif
+      .Rows        (Rows),
+      .Cols        (Cols),
+      .ColsPerStage(ColsPerStage),
+      .Shadow      (Shadow)
   ) dut (
       .*
   );
-`endif
 endmodule

@@ -16,7 +16,7 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge
 
 from models.emulate import exact_table
-from models.encoding import load_encoding
+from models.encoding import Encoding, load_encoding
 from models.hardware import TileModel
 from tb.scoreboard import pack
 
@@ -34,10 +34,10 @@ def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarra
     return weights, np.concatenate([sparse, uniform, extreme]).astype(np.int8)
 
 
-def bit_slice(vector: np.ndarray) -> np.ndarray:
-    """int8 [R] as the encoded column takes it: bit i of all rows side by side, packed bytes."""
-    bits = np.unpackbits(vector.view(np.uint8)[:, None], axis=1, bitorder="little")  # [R, 8]
-    return np.packbits(bits.T.reshape(-1), bitorder="little")
+def bit_slice(vector: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """int8 [R] as the encoded column takes it: operand bit i of all rows side by side, packed bytes."""
+    wires = encoding.wires(vector, np.int8(0))
+    return np.packbits(np.concatenate([wires[i] for i in encoding.operands[0]]), bitorder="little")
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -45,7 +45,8 @@ async def column_results(dut: HierarchyObject) -> None:
     """Two loads of weights, every result of every vector."""
     config = json.loads(os.environ["ENCMAC_COLUMN"])
     rows, latency, skew = config["rows"], config["latency"], config["skew"]
-    table = load_encoding(config["encoding"]).array_table if config["encoding"] else exact_table()
+    encoding = load_encoding(config["encoding"]) if config["encoding"] else None
+    table = encoding.column_table if encoding else exact_table()
     rng = np.random.default_rng(cocotb.RANDOM_SEED)
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     dut.w_shift_i.value, dut.a_i.value = 0, 0
@@ -64,7 +65,7 @@ async def column_results(dut: HierarchyObject) -> None:
             padded[delay[row] : delay[row] + VECTORS, row] = activations[:, row]
         model = TileModel(table, weights[:, None])
         for cycle in range(VECTORS + latency):
-            dut.a_i.value = pack(padded[cycle] if skew else bit_slice(padded[cycle]))
+            dut.a_i.value = pack(bit_slice(padded[cycle], encoding) if encoding else padded[cycle])
             await FallingEdge(dut.clk_i)
             vector = cycle + 1 - latency
             if vector < 0:

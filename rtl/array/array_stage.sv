@@ -1,0 +1,117 @@
+// Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
+
+`include "encmac_checks.svh"
+`include "encmac_encoding.svh"
+
+/// `Cols` columns that share one register per activation bit: the piece an array repeats.
+///
+/// Activations come skewed by group and leave one cycle later for the next stage. Bit i of row r of
+/// group g lies at [(g*ABits + i)*Group + r], a group being RowsPerGroup rows of an encoded column, one
+/// of a conventional one. Sums of all columns leave together, after the latency of the column.
+/// Weights come plain; each column encodes its own.
+module array_stage #(
+    /// encmac_pkg::KIND_ENC or KIND_CONV.
+    parameter int Kind = encmac_pkg::KIND_ENC,
+    parameter int Rows = 16,
+    parameter int Cols = 1,
+    /// Encoded columns: see enc_column.
+    parameter int RowsPerGroup = Rows,
+    parameter bit Merged = 1'b0,
+    parameter bit SumRegister = 1'b1,
+    /// Conventional columns: encmac_pkg::FORM_*.
+    parameter int Form = encmac_pkg::FORM_WRITTEN,
+    parameter bit Shadow = 1'b0,
+    `ENCMAC_STAGE_PARAMETERS,
+    parameter int Groups = Kind == encmac_pkg::KIND_CONV ? Rows : Rows / RowsPerGroup,
+    parameter int Width = encmac_pkg::sum_width(Rows, Kind == encmac_pkg::KIND_CONV ? -16256 : MinSum,
+                                                Kind == encmac_pkg::KIND_CONV ? 16384 : MaxSum)
+) (
+    input  logic                  clk_i,
+    input  logic                  advance_i,  // the pipeline moves on
+    input  logic                  w_shift_i,  // weights move up by one row
+    input  logic [    Groups-1:0] w_swap_i,   // Shadow: comes with the first activation of a tile
+    output logic [    Groups-1:0] w_swap_o,   // the same, for the next stage
+    input  logic [    8*Cols-1:0] w_i,        // weights that enter the last row
+    input  logic [ABits*Rows-1:0] a_i,
+    output logic [ABits*Rows-1:0] a_o,
+    output logic [Width*Cols-1:0] y_o
+);
+  localparam int WPorts = WBits > 0 ? WBits : 1;
+
+  `ENCMAC_REQUIRE(gen_check_kind, Kind == encmac_pkg::KIND_ENC || (Kind == encmac_pkg::KIND_CONV && ABits == 8),
+                  "array_stage: Kind must be one of encmac_pkg::KIND_*; conventional columns take 8 activation bits")
+  `ENCMAC_REQUIRE(gen_check_cols, Cols > 0, "array_stage: Cols must be positive")
+
+  logic [ABits*Rows-1:0] a_q;
+  assign a_o = a_q;
+  always_ff @(posedge clk_i) begin
+    if (advance_i) a_q <= a_i;
+  end
+
+  // Weights take effect at the edge that brings the first activation of their tile.
+  logic [Groups-1:0] swap;
+  assign swap = w_swap_i & {Groups{advance_i}};
+  if (Shadow) begin : gen_swap
+    logic [Groups-1:0] swap_q;
+    assign w_swap_o = swap_q;
+    always_ff @(posedge clk_i) begin
+      if (advance_i) swap_q <= w_swap_i;
+    end
+  end else begin : gen_no_swap
+    assign w_swap_o = '0;
+  end
+
+  for (genvar c = 0; c < Cols; c++) begin : gen_column
+    if (Kind == encmac_pkg::KIND_CONV) begin : gen_conv
+      conv_column #(
+          .Rows  (Rows),
+          .Form  (Form),
+          .Shadow(Shadow),
+          .Width (Width)
+      ) u_column (
+          .clk_i,
+          .advance_i,
+          .w_shift_i,
+          .w_swap_i(swap),
+          .w_i     (w_i[c*8+:8]),
+          .a_i     (a_q),
+          .y_o     (y_o[c*Width+:Width])
+      );
+    end else begin : gen_enc
+      logic [WPorts-1:0] w;
+      if (WBits > 0) begin : gen_encoder
+        enc_mult #(
+            .Inputs  (8),
+            .NumGates(WNumGates),
+            .Gates   (WGates),
+            .M       (WBits),
+            .Bits    (WWires)
+        ) u_encoder (
+            .in_i(w_i[c*8+:8]),
+            .b_o (w)
+        );
+      end else begin : gen_no_weight
+        assign w = 1'b0;
+        logic unused_w;
+        assign unused_w = ^w_i[c*8+:8];
+      end
+      enc_column #(
+          .Rows        (Rows),
+          .RowsPerGroup(RowsPerGroup),
+          .Merged      (Merged),
+          .SumRegister (SumRegister),
+          .Shadow      (Shadow),
+          `ENCMAC_ROW_PASS,
+          .Width       (Width)
+      ) u_column (
+          .clk_i,
+          .advance_i,
+          .w_shift_i,
+          .w_swap_i(swap),
+          .w_i     (w),
+          .a_i     (a_q),
+          .y_o     (y_o[c*Width+:Width])
+      );
+    end
+  end
+endmodule

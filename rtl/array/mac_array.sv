@@ -1,0 +1,245 @@
+// Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
+
+`include "encmac_checks.svh"
+`include "encmac_encoding.svh"
+
+/// Weight-stationary array of Rows x Cols behind three streams (see stream_control for the protocol):
+/// encoded or conventional columns, `ColsPerStage` of them for every activation register.
+///
+/// s_axis_w: one row of weights a beat, column c at [c*8 +: 8], row 0 first.
+/// s_axis_a: one activation vector a beat, row r at [r*8 +: 8].
+/// m_axis_y: one result vector a beat, column c sign-extended at [c*32 +: 32], `Latency` cycles after
+///           its activations: groups (conventional: rows) + stages, and one each for SumRegister,
+///           FORM_CARRY_SAVE and the extra column of an encoding with f(a).
+/// Rows that a tile does not use must carry a = w = 0; each adds the encoding's array_table at (0, 0),
+/// which is 0 for all encodings but arrays of XNOR.
+module mac_array #(
+    /// encmac_pkg::KIND_ENC or KIND_CONV.
+    parameter int Kind = encmac_pkg::KIND_ENC,
+    parameter int Rows = 16,
+    parameter int Cols = 16,
+    parameter int ColsPerStage = 1,
+    /// Encoded columns: rows between two pipeline registers, style of accumulation, register before
+    /// the final addition (see enc_column).
+    parameter int RowsPerGroup = Rows,
+    parameter bit Merged = 1'b0,
+    parameter bit SumRegister = 1'b1,
+    /// Conventional columns: encmac_pkg::FORM_*.
+    parameter int Form = encmac_pkg::FORM_WRITTEN,
+    /// 1: a second set of weight registers; a tile's weights load while the tile before computes.
+    parameter bit Shadow = 1'b0,
+    `ENCMAC_ARRAY_PARAMETERS
+) (
+    input  logic                clk_i,
+    input  logic                rst_ni,
+    input  logic [  Cols*8-1:0] s_axis_w_tdata,
+    input  logic                s_axis_w_tvalid,
+    output logic                s_axis_w_tready,
+    input  logic                s_axis_w_tlast,
+    input  logic [  Rows*8-1:0] s_axis_a_tdata,
+    input  logic                s_axis_a_tvalid,
+    output logic                s_axis_a_tready,
+    input  logic                s_axis_a_tlast,
+    output logic [ Cols*32-1:0] m_axis_y_tdata,
+    output logic                m_axis_y_tvalid,
+    input  logic                m_axis_y_tready,
+    output logic                m_axis_y_tlast
+);
+  localparam bit Conv = Kind == encmac_pkg::KIND_CONV;
+  localparam int Group = Conv ? 1 : RowsPerGroup;
+  localparam int Groups = Rows / Group;
+  localparam int Stages = Cols / ColsPerStage;
+  localparam bit Shared = !Conv && FM > 0;
+  localparam bit ExtraCycle = Conv ? Form == encmac_pkg::FORM_CARRY_SAVE : SumRegister;
+  localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
+  /// Bits of a column's sum, and of a result with f(a).
+  localparam int Width = encmac_pkg::sum_width(Rows, Conv ? -16256 : MinSum, Conv ? 16384 : MaxSum);
+  localparam int ResultWidth = Shared ? encmac_pkg::sum_width(Rows, MinSum + FMinSum, MaxSum + FMaxSum) : Width;
+
+  `ENCMAC_REQUIRE(gen_check_stages, Cols > 0 && ColsPerStage > 0 && Cols % ColsPerStage == 0,
+                  "mac_array: Cols must be a positive multiple of ColsPerStage")
+  `ENCMAC_REQUIRE(gen_check_groups, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
+                  "mac_array: Rows must be a positive multiple of RowsPerGroup")
+  `ENCMAC_REQUIRE(gen_check_width, Width <= 32 && ResultWidth <= 32, "mac_array: a sum takes more than 32 bits")
+
+  logic advance, w_shift, w_swap;
+  stream_control #(
+      .Rows      (Rows),
+      .Latency   (Latency),
+      .Shadow    (Shadow),
+      .SwapCycles(Groups + Stages - 2)
+  ) u_control (
+      .clk_i,
+      .rst_ni,
+      .s_axis_w_tvalid,
+      .s_axis_w_tready,
+      .s_axis_w_tlast,
+      .s_axis_a_tvalid,
+      .s_axis_a_tready,
+      .s_axis_a_tlast,
+      .m_axis_y_tvalid,
+      .m_axis_y_tready,
+      .m_axis_y_tlast,
+      .advance_o(advance),
+      .w_shift_o(w_shift),
+      .w_swap_o (w_swap)
+  );
+
+  // Bit-slice the activations of each group, delay group g by g cycles, encode.
+  logic [8*Rows-1:0] a_sliced, a_skewed;
+  logic [ABits*Rows-1:0] a_encoded;
+  logic [Groups-1:0] swap_skewed;
+  for (genvar r = 0; r < Rows; r++) begin : gen_row
+    for (genvar i = 0; i < 8; i++) begin : gen_bit
+      localparam int To = (r / Group * 8 + i) * Group + r % Group;
+      assign a_sliced[To] = s_axis_a_tdata[r*8+i];
+    end
+  end
+  delay_triangle #(
+      .Lanes(Groups),
+      .Width(8 * Group)
+  ) u_skew (
+      .clk_i,
+      .advance_i(advance),
+      .data_i   (a_sliced),
+      .data_o   (a_skewed)
+  );
+  if (Shadow) begin : gen_swap
+    delay_triangle #(
+        .Lanes(Groups),
+        .Width(1)
+    ) u_skew (
+        .clk_i,
+        .advance_i(advance),
+        .data_i   ({Groups{w_swap}}),
+        .data_o   (swap_skewed)
+    );
+  end else begin : gen_no_swap
+    assign swap_skewed = '0;
+    logic unused_swap;
+    assign unused_swap = w_swap;
+  end
+  if (Conv) begin : gen_plain
+    assign a_encoded = a_skewed;
+  end else begin : gen_encode
+    for (genvar g = 0; g < Groups; g++) begin : gen_group
+      enc_mult #(
+          .Lanes   (Group),
+          .Inputs  (8),
+          .NumGates(ANumGates),
+          .Gates   (AGates),
+          .M       (ABits),
+          .Bits    (AWires)
+      ) u_encoder (
+          .in_i(a_skewed[g*8*Group+:8*Group]),
+          .b_o (a_encoded[g*ABits*Group+:ABits*Group])
+      );
+    end
+  end
+
+  logic [Cols*Width-1:0] y;
+  for (genvar s = 0; s < Stages; s++) begin : gen_stage
+    logic [ABits*Rows-1:0] a_in, a_out;
+    logic [Groups-1:0] swap_in, swap_out;
+    if (s == 0) begin : gen_first
+      assign a_in = a_encoded;
+      assign swap_in = swap_skewed;
+    end else begin : gen_next
+      assign a_in = gen_stage[s-1].a_out;
+      assign swap_in = gen_stage[s-1].swap_out;
+    end
+    array_stage #(
+        .Kind        (Kind),
+        .Rows        (Rows),
+        .Cols        (ColsPerStage),
+        .RowsPerGroup(RowsPerGroup),
+        .Merged      (Merged),
+        .SumRegister (SumRegister),
+        .Form        (Form),
+        .Shadow      (Shadow),
+        `ENCMAC_STAGE_PASS
+    ) u_stage (
+        .clk_i,
+        .advance_i(advance),
+        .w_shift_i(w_shift),
+        .w_swap_i (swap_in),
+        .w_swap_o (swap_out),
+        .w_i      (s_axis_w_tdata[s*ColsPerStage*8+:ColsPerStage*8]),
+        .a_i      (a_in),
+        .a_o      (a_out),
+        .y_o      (y[s*ColsPerStage*Width+:ColsPerStage*Width])
+    );
+  end
+  logic unused_out;
+  assign unused_out = ^{gen_stage[Stages-1].a_out, gen_stage[Stages-1].swap_out};
+
+  // One extra column sums f(a); its sum travels along the stages and is added to each column's.
+  logic [Cols*ResultWidth-1:0] result, straight;
+  if (Shared) begin : gen_shared
+    localparam int FWidth = encmac_pkg::sum_width(Rows, FMinSum, FMaxSum);
+    logic [8*Rows-1:0] unused_a;
+    logic [Groups-1:0] unused_swap;
+    logic signed [FWidth-1:0] f;
+    array_stage #(
+        .Rows        (Rows),
+        .RowsPerGroup(RowsPerGroup),
+        .Merged      (1'b1),
+        .SumRegister (SumRegister),
+        .ABits       (8),
+        .WBits       (0),
+        .NumGates    (FNumGates),
+        .Gates       (FGates),
+        .M           (FM),
+        .Bits        (FBits),
+        .NumDigits   (FNumDigits),
+        .Digits      (FDigits),
+        .MinSum      (FMinSum),
+        .MaxSum      (FMaxSum)
+    ) u_extra (
+        .clk_i,
+        .advance_i(advance),
+        .w_shift_i(1'b0),
+        .w_swap_i ({Groups{1'b0}}),
+        .w_swap_o (unused_swap),
+        .w_i      (8'd0),
+        .a_i      (a_skewed),
+        .a_o      (unused_a),
+        .y_o      (f)
+    );
+    for (genvar s = 0; s < Stages; s++) begin : gen_stage
+      logic signed [FWidth-1:0] f_in, f_q;
+      if (s == 0) begin : gen_first
+        assign f_in = f;
+      end else begin : gen_next
+        assign f_in = gen_stage[s-1].f_q;
+      end
+      always_ff @(posedge clk_i) begin
+        if (advance) f_q <= f_in;
+      end
+      for (genvar k = 0; k < ColsPerStage; k++) begin : gen_column
+        localparam int C = s * ColsPerStage + k;
+        always_ff @(posedge clk_i) begin
+          if (advance) begin
+            result[C*ResultWidth+:ResultWidth] <= ResultWidth'($signed(y[C*Width+:Width])) + ResultWidth'(f_in);
+          end
+        end
+      end
+    end
+  end else begin : gen_alone
+    assign result = y;
+  end
+
+  delay_triangle #(
+      .Lanes  (Stages),
+      .Width  (ColsPerStage * ResultWidth),
+      .Falling(1'b1)
+  ) u_straighten (
+      .clk_i,
+      .advance_i(advance),
+      .data_i   (result),
+      .data_o   (straight)
+  );
+  for (genvar c = 0; c < Cols; c++) begin : gen_result
+    assign m_axis_y_tdata[c*32+:32] = 32'($signed(straight[c*ResultWidth+:ResultWidth]));
+  end
+endmodule
