@@ -31,6 +31,7 @@ class ArrayConfig:
     encoding: str
     rows: int
     columns: int
+    shadow: bool
 
     @classmethod
     def from_environment(cls) -> ArrayConfig:

@@ -90,7 +90,7 @@ SUITES: dict[str, tuple[Config, ...]] = {
         Config("verilator", "enc", "exact64"),
         Config("verilator", "enc", APPROXIMATE),
         Config("verilator", "conv"),
-        Config("verilator", "enc", APPROXIMATE, **SMALL | {"rows_per_group": 2}, merged=False, vectors=64),
+        Config("verilator", "enc", APPROXIMATE, 8, 8, 2, merged=False, vectors=64, columns_per_stage=2, shadow=True),
         Config("icarus", "enc", "exact64", **ON_ICARUS),
         Config("icarus", "enc", APPROXIMATE, **ON_ICARUS),
         Config("icarus", "conv", **ON_ICARUS),
@@ -99,9 +99,10 @@ SUITES: dict[str, tuple[Config, ...]] = {
 SUITES["tiny"] = (Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, tests="corners|back_pressure"),)
 SUITES["full"] = SUITES["smoke"] + (
     Config("verilator", "enc", "exact64", rows_per_group=4, merged=False),
-    Config("verilator", "enc", APPROXIMATE, rows_per_group=4),
+    Config("verilator", "enc", APPROXIMATE, rows_per_group=4, columns_per_stage=8, shadow=True),
+    Config("verilator", "conv", columns_per_stage=4, shadow=True),
     Config("verilator", "conv", form=1, **SMALL),
-    Config("verilator", "conv", form=2, **SMALL),
+    Config("verilator", "conv", form=2, columns_per_stage=8, shadow=True, **SMALL),
 )
 
 
@@ -248,7 +249,9 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
     records, log = run_dir / "records.jsonl", run_dir / "sim.log"
     exit_fault = ""
     environment = {
-        "ENCMAC_CONFIG": json.dumps({k: getattr(config, k) for k in ("array", "encoding", "rows", "columns")}),
+        "ENCMAC_CONFIG": json.dumps(
+            {k: getattr(config, k) for k in ("array", "encoding", "rows", "columns", "shadow")}
+        ),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),
         "COCOTB_ANSI_OUTPUT": "0",

@@ -25,7 +25,7 @@ def pack(values: np.ndarray) -> int:
     return int.from_bytes(np.ascontiguousarray(values).tobytes(), "little")
 
 
-class _Listener(uvm_subscriber):
+class Listener(uvm_subscriber):
     """Hands every beat of one monitor to a function."""
 
     def __init__(self, name: str, parent: uvm_component, function: Callable) -> None:
@@ -45,25 +45,30 @@ class Reference(uvm_component):
 
     def build_phase(self) -> None:
         self.ap = uvm_analysis_port("ap", self)
-        self.weights = _Listener("weights", self, self._weight_row)
-        self.activations = _Listener("activations", self, self._activation_vector)
+        self.weights = Listener("weights", self, self._weight_row)
+        self.activations = Listener("activations", self, self._activation_vector)
         self.reset()
 
     def reset(self) -> None:
         """Forget the tile: after a reset the design has none."""
         self._loading: list[np.ndarray] = []
-        self._model: TileModel | None = None
+        self._loaded: deque[TileModel] = deque()  # tiles whose activations are still to come
+        self._model: TileModel | None = None  # the tile whose activations come
 
     def _weight_row(self, beat: Beat) -> None:
         self._loading.append(unpack(beat.data, self.columns, "int8"))
         if beat.last:
-            self._model = TileModel(self.table, np.stack(self._loading))
+            self._loaded.append(TileModel(self.table, np.stack(self._loading)))
             self._loading = []
 
     def _activation_vector(self, beat: Beat) -> None:
         if self._model is None:
-            raise AssertionError("the design accepted activations before a tile of weights")
+            if not self._loaded:
+                raise AssertionError("the design accepted activations before a tile of weights")
+            self._model = self._loaded.popleft()
         self.ap.write((self._model.column_sums(unpack(beat.data, self.rows, "int8")), beat.last))
+        if beat.last:
+            self._model = None
 
 
 class Scoreboard(uvm_component):
@@ -82,8 +87,8 @@ class Scoreboard(uvm_component):
         self._expected: deque[tuple[np.ndarray, bool]] = deque()
 
     def build_phase(self) -> None:
-        self.predicted = _Listener("predicted", self, self._expected.append)
-        self.observed = _Listener("observed", self, self._compare)
+        self.predicted = Listener("predicted", self, self._expected.append)
+        self.observed = Listener("observed", self, self._compare)
 
     @property
     def outstanding(self) -> int:

@@ -11,13 +11,15 @@ import os
 import cocotb
 import numpy as np
 import pyuvm
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, Combine, RisingEdge
+from cocotb.utils import get_sim_time
 from pyuvm import uvm_test
 
 from models.hardware import TileModel
 from models.replay import load_capture, tiles
 from tb.agents.axis import no_stall, random_stall
-from tb.env import ArrayEnv
+from tb.env import CLOCK_NS, ArrayEnv
+from tb.scoreboard import Listener
 from tb.sequences import TileSequence
 
 LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # 2 million clock cycles
@@ -102,14 +104,17 @@ class array_all_products(ArrayTest):
 
 @pyuvm.test(**LIMIT)
 class array_random_back_pressure(ArrayTest):
-    """Random tiles of random length, stalls on all three streams."""
+    """Random tiles of random length, offered at once, stalls on all three streams."""
 
     async def stimulus(self) -> None:
         config = self.env.config
         self.stall_all()
+        running = []
         for _ in range(12):
             length = self.env.rng.choice([1, 2, self.env.rng.randint(3, 60)])
-            await self.tile(self.operands(config.rows, config.columns), self.operands(length, config.rows))
+            tile = self.tile(self.operands(config.rows, config.columns), self.operands(length, config.rows))
+            running.append(cocotb.start_soon(tile))
+        await Combine(*running)
 
 
 @pyuvm.test(**LIMIT)
@@ -134,6 +139,40 @@ class array_random_reset(ArrayTest):
             await self.env.drain()
         if not cut:
             raise AssertionError("no reset fell into a running tile: the test tested nothing")
+
+
+@pyuvm.test(**LIMIT)
+class array_back_to_back(ArrayTest):
+    """Tiles offered without a pause and nobody stalls: one activation vector a cycle.
+
+    Within a tile in any array; from the first tile to the last with shadow weights.
+    """
+
+    tiles = 5
+    least = 0.98
+
+    async def stimulus(self) -> None:
+        config = self.env.config
+        length = 4 * (config.rows + config.columns)
+        beats: list[tuple[float, bool]] = []
+        listener = Listener("beats", self.env, lambda beat: beats.append((get_sim_time("ns"), beat.last)))
+        self.env.agents["activations"].monitor.ap.connect(listener.analysis_export)
+        running = []
+        for _ in range(self.tiles):
+            sequence = TileSequence(
+                self.env, self.operands(config.rows, config.columns), self.operands(length, config.rows)
+            )
+            running.append(cocotb.start_soon(sequence.start()))
+        await Combine(*running)
+        ends = [n for n, (_, last) in enumerate(beats) if last]
+        if len(ends) != self.tiles:
+            raise AssertionError(f"{len(ends)} tiles went in, expected {self.tiles}")
+        starts = [0, *(n + 1 for n in ends[:-1])]
+        spans = [(starts[0], ends[-1])] if config.shadow else list(zip(starts, ends, strict=True))
+        for first, last in spans:
+            cycles = (beats[last][0] - beats[first][0]) / CLOCK_NS + 1
+            if (last - first + 1) / cycles < self.least:
+                raise AssertionError(f"{last - first + 1} vectors took {cycles:.0f} cycles; at least {self.least:.0%}")
 
 
 class RealTilesTest(ArrayTest):
