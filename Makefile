@@ -15,7 +15,8 @@ SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call optio
 SIM_OPTIONS += $(call option,suite,$(SUITE))$(call option,test,$(TEST))$(call option,seed,$(SEED))
 SIM_OPTIONS += $(call option,jobs,$(JOBS))
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
-SEARCH_OPTIONS = $(call option,hist,$(HIST))$(if $(M), -M '$(M)')$(call option,weights,$(WEIGHTS))
+SEARCH_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,hist,$(HIST))$(if $(M), -M '$(M)')
+SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
 SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
 SEARCH_OPTIONS += $(call option,islands,$(ISLANDS))$(call option,scheduler,$(SCHEDULER))
 TRAIN_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,seed,$(SEED))
@@ -40,7 +41,7 @@ synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_
 	$(DOCTOR) synth
 	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)
 
-search: ## search an encoding       HIST= M= WEIGHTS=general|pow2|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
+search: ## search an encoding       NET= or HIST= M= WEIGHTS=general|pow2|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
 	$(DOCTOR) search
 	$(PYTHON_RUN) -m models.search$(SEARCH_OPTIONS)
 
@@ -69,9 +70,9 @@ test: ## lint, pytest, a short simulation
 	$(PYTHON_RUN) -m pytest tests
 	@$(MAKE) sim SUITE=smoke TEST=
 
-bench: ## speed of our tools beside a peer            BENCH=search|emulate
+bench: ## our tools beside a peer                      BENCH=search|emulate|paper REF=<clone of EncodingNet> SIZE=
 	$(DOCTOR) bench
-	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))
+	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))$(call option,ref,$(REF))$(call option,size,$(SIZE))
 
 clean: ## remove what builds wrote; trained networks, data and .venv stay
 	rm -rf .pytest_cache .ruff_cache

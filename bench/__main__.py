@@ -1,4 +1,4 @@
-"""Speed of our tools beside a peer, side by side in one run, one thread: `python -m bench`.
+"""Our tools beside a peer, side by side in one run, one thread: `python -m bench`.
 
 Rounds are interleaved and the median counts, so that a busy machine slows both sides alike. The
 results are compared first: a wrong one ends the run with exit code 1, whatever its speed.
@@ -19,7 +19,7 @@ from models.errors import UserError, run_cli
 from models.provenance import ROOT, git_commit
 
 FORMAT = "encmac-bench/1"
-SUITES = {"search": 8, "emulate": 8}  # benchmark -> genomes compared, images of a batch
+SUITES = {"search": 8, "emulate": 8, "paper": 24_000}  # -> genomes compared, images of a batch, evaluations
 WHEELS = ("numpy", "torch")
 
 
@@ -50,10 +50,11 @@ def print_table(rows: list) -> None:
 def main() -> int:
     """Command line; exit code 1 if a result differs."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--bench", default="all", help="search, emulate or all, with commas (default: all)")
+    parser.add_argument("--bench", default="all", help="search, emulate, paper or all, with commas (default: all)")
     parser.add_argument("--rounds", type=int, default=7, help="interleaved repetitions; their median counts")
     parser.add_argument("--seconds", type=float, default=0.05, help="least time of a candidate in a round")
-    parser.add_argument("--size", type=int, help="genomes compared, or images of a batch (default: 8)")
+    parser.add_argument("--size", type=int, help="search: genomes (8); emulate: images (8); paper: evaluations (24000)")
+    parser.add_argument("--ref", type=Path, help="search: a clone of EncodingNet, whose objective is run as well")
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     args = parser.parse_args()
     wanted = list(SUITES) if args.bench == "all" else args.bench.split(",")
@@ -62,6 +63,8 @@ def main() -> int:
             raise UserError(f"no benchmark '{name}'; known: {', '.join(SUITES)}, all")
     if args.rounds < 1 or args.seconds < 0 or (args.size is not None and args.size < 1):
         raise UserError("--rounds and --size must be at least 1, --seconds not negative")
+    if args.ref and "search" not in wanted:
+        raise UserError("--ref (REF=) belongs to the benchmark 'search'; add --bench search")
     for variable in ("OMP", "OPENBLAS", "MKL"):  # numpy reads them once, when it is loaded: hence the late imports
         os.environ[f"{variable}_NUM_THREADS"] = "1"
     timing = importlib.import_module("bench.timing")
@@ -69,7 +72,8 @@ def main() -> int:
     effort = timing.Effort(args.rounds, args.seconds)
     rows = []
     for name in wanted:
-        rows += importlib.import_module(f"bench.{name}").run(effort, args.size or SUITES[name])
+        options = {"ref": args.ref} if name == "search" else {}
+        rows += importlib.import_module(f"bench.{name}").run(effort, args.size or SUITES[name], **options)
     where = machine()
     document = {
         "format": FORMAT,
@@ -81,7 +85,7 @@ def main() -> int:
     }
     path = args.out / "reports" / "bench.json"
     write_text(path, json.dumps(document, indent=1) + "\n")
-    print(f"{where}; median of {args.rounds} interleaved rounds")
+    print(f"{where}; rates are medians of {args.rounds} interleaved rounds")
     print_table(rows)
     print(f"written to {path}")
     wrong = sorted({f"{row.benchmark}: {row.case}" for row in rows if not row.agrees})

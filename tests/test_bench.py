@@ -10,8 +10,11 @@ import sys
 import numpy as np
 import pytest
 
-from bench import emulate, search
+from bench import emulate, paper, reference, search
 from bench.timing import Effort, calls_per_second
+from models.encoding import load_encoding
+from models.errors import UserError
+from models.search.paper import random_genome
 
 TINY = Effort(1, 0.0)
 
@@ -64,3 +67,143 @@ def test_rounds_are_interleaved():
     calls = []
     calls_per_second({name: lambda name=name: calls.append(name) for name in "ab"}, Effort(3, 0.0))
     assert "".join(calls) == "aabb" + "ab" * 3
+
+
+def test_paper_rows_are_confirmed_and_of_equal_evaluations(monkeypatch):
+    monkeypatch.setattr(paper, "SIZES", (3,))
+    monkeypatch.setattr(paper, "SEEDS", 2)
+    rows = paper.run(TINY, 100)
+    assert [row.unit for row in rows] == list(paper.MEASURES.values())
+    for row in rows:
+        assert row.agrees and row.ours > 0 and row.peer > 0 and "M = 3" in row.case
+        assert ("NOT win" in row.note) == (row.ours >= row.peer)
+    assert "count as one evaluation each" in rows[0].note
+
+
+def test_a_measure_that_is_lost_says_so():
+    trials = [paper.Trial((1.0, 3.0, 1.0, 1.0), (2.0, 2.0, 2.0, 2.0), 10, True)] * 2
+    rows = paper.summary(8, [*trials, paper.Trial((1.0, 1.0, 1.0, 1.0), (2.0, 2.0, 2.0, 2.0), 10, False)])
+    assert ["NOT win" in row.note for row in rows] == [False, True, False, False]
+    assert "1 of 3 seeds" in rows[1].note
+    assert not any(row.agrees for row in rows)
+
+
+def test_a_wrong_figure_is_seen(monkeypatch):
+    encoding = load_encoding("m20")
+    assert paper.confirmed(encoding)
+    right = paper.max_error
+    monkeypatch.setattr(paper, "max_error", lambda *args: right(*args) + 1)
+    assert not paper.confirmed(encoding)
+
+
+CHECKOUT = {
+    "Code_1_CGP_search.py": """
+import argparse
+import pandas, torch
+from kuai_log import get_logger
+import encode_tools as tools
+argparse.ArgumentParser().parse_args()
+print("loaded")
+
+def get_total_area(addresses, graph, nodes):
+    for at in addresses:
+        if at >= 16:
+            name, x, y = graph.gate(at - 16)
+            nodes[at] = {"NOT": 2 / 3, "Identity": 0}.get(name, 1 if name[0] == "N" else 2 if name[0] == "X" else 4 / 3)
+            get_total_area([x] if name in ("NOT", "Identity") else [x, y], graph, nodes)
+    return nodes
+
+def objective(individual):
+    bits = torch.stack([*individual.to_func()(*inputs), constant_ones]).float()
+    s = tools.solve_position_weight(bits, value, alpha=0.1)
+    kept = s.abs().view(-1).argsort(descending=True)[:target_bit_width]
+    error = tools.solve_max_re_rmse(s.round()[:, kept], bits[kept], value)[1]
+    individual.custom_attr_maximal_relative_error, individual.custom_attr_area = error.item(), 0.0
+    return individual
+""",
+    "encode_tools.py": """
+import torch
+
+def gen_inputs_value(bit, signed, norm_to_one):
+    v = torch.arange(-128, 128)
+    a, w = v.repeat_interleave(256), v.repeat(256)
+    bits = [(x >> i & 1).bool() for x in (a, w) for i in range(7, -1, -1)]
+    return (a * w).float()[None], bits, torch.ones(65536, dtype=torch.bool)
+
+def solve_position_weight(bits, value, alpha):
+    gram = bits @ bits.T + alpha * torch.eye(len(bits), dtype=bits.dtype)
+    return torch.linalg.solve(gram, bits @ value.T).T
+
+def solve_max_re_rmse(s, bits, value):
+    error = (s @ bits - value).abs()
+    return None, SCALE * error.max() / 16384, None
+""",
+    "cgp.py": """
+import torch
+NAMES = "NAND2 NOR2 XNOR2 AND2 OR2 XOR2 NOT Identity".split()
+for name in NAMES:
+    globals()[name] = type(name, (), {})
+
+class Genome:
+    def __init__(self, inputs, outputs, columns, rows, primitives, levels_back):
+        self.gates, self.primitives = columns * rows, [p.__name__ for p in primitives]
+
+class CartesianGraph:
+    def __init__(self, genome):
+        self.genes = [genome.dna[i:i + 3] for i in range(48, len(genome.dna), 3)]
+        self.names, self.count = genome.primitives, genome.gates
+        self.output_nodes = [type("Node", (), {"addresses": g[1:2]}) for g in self.genes[self.count:]]
+
+    def gate(self, at):
+        op, x, y = self.genes[at]
+        return self.names[op], x, y
+
+class IndividualSingleGenome:
+    def __init__(self, genome):
+        self.genome = genome
+
+    def reset_fitness(self):
+        pass
+
+    def to_func(self):
+        def function(*wires):
+            graph, wires = CartesianGraph(self.genome), list(wires)
+            for at in range(graph.count):
+                name, x, y = graph.gate(at)
+                x, y = wires[x], wires[y]
+                out = {"X": x ^ y, "A": x & y, "O": x | y, "I": x}[name.lstrip("N")[0] if name != "NOT" else "I"]
+                out = x & y if name == "NAND2" else x | y if name == "NOR2" else x ^ y if name == "XNOR2" else out
+                wires.append(~out if name[0] == "N" or name == "XNOR2" else out)
+            return [wires[node.addresses[0]] for node in graph.output_nodes]
+        return function
+""",
+}
+
+
+def checkout(folder, scale: float):
+    """A tiny stand-in for a clone of EncodingNet, written for this test; its errors are `scale` times the truth."""
+    for name, text in CHECKOUT.items():
+        (folder / name).write_text(text.replace("SCALE", str(scale)))
+    return folder
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.00001])
+def test_checkout_is_run_beside_ours_and_a_difference_is_seen(tmp_path, scale, capfd):
+    genomes = [random_genome(np.random.default_rng(seed)) for seed in (1, 2)]
+    before = set(sys.modules)
+    row = search.beside_checkout(TINY, genomes, checkout(tmp_path, scale))
+    assert row.agrees == (scale == 1.0)
+    assert row.ours > 0 and row.peer > 0 and "float32 as it runs, on 2 genomes" in row.note
+    assert not {"cgp", "kuai_log", "encode_tools"} & (set(sys.modules) - before)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_wrong_checkout_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="give a clone of"):
+        reference.Reference(tmp_path, 36)
+    (tmp_path / reference.SCRIPT).write_text("import cgp")
+    with pytest.raises(UserError, match="does not load .ModuleNotFoundError"):
+        reference.Reference(tmp_path, 36)
+    done = run("--bench", "search", "--ref", str(tmp_path / "nowhere"))
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert run("--bench", "emulate", "--ref", str(tmp_path)).returncode == 2

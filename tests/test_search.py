@@ -20,8 +20,8 @@ from models.search.figures import table_errors
 from models.search.histogram import check_histogram, joint_distribution, load_histogram
 from models.search.moments import basis_masks, walsh_moments
 from models.search.native import CODES, TooWide, spectra
+from models.search.paper import Genome, Score, evolve, random_genome, reference_objective, to_found
 from models.search.paper import evaluate as score_genome
-from models.search.paper import evolve, random_genome, reference_objective, to_found
 from models.search.pool import build_pool, first_level, pool_of
 from models.search.positions import nearest_power, power_of_two_weights, round_weights
 from models.search.presets import Options, search
@@ -202,6 +202,19 @@ def test_paper_preset_is_reproducible_and_improves():
     found = to_found(*runs[0])
     encoding = build_encoding("paper", "", found.circuits, found.weights, joint_distribution(None))
     assert encoding.max_relative_error() == pytest.approx(runs[0][1].error, abs=0.01)
+
+
+def test_a_large_constant_of_preset_paper_goes_into_the_bits():
+    gates, outputs = np.zeros((512, 3), np.int32), np.arange(128, dtype=np.int32) % 16
+    gates[:2] = [CODES["and"], 7, 15], [CODES["not"], 15, 15]
+    outputs[:2] = 16, 17
+    score = Score(0.0, 0.0, np.arange(4), np.array([12000.0, 9000.0, -500.0, 3.0, -20000.4]))
+    found = to_found(Genome(gates, outputs), score)
+    assert found.circuits == [("nand", 7, 15), ("not", 15, 15), 2, 3]
+    assert found.weights.tolist() == [-12000, 9000, -500, 3]
+    # -20000 + 12000 = -8000: one bit is enough
+    score = Score(0.0, 0.0, np.arange(4), np.array([5000.0, 9000.0, -500.0, 3.0, -20000.4]))
+    assert to_found(Genome(gates, outputs), score).circuits == [("nand", 7, 15), 15, 2, 3]
 
 
 def test_target_noise_is_the_annealers_error_less_its_gain(joint):

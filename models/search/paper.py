@@ -25,6 +25,8 @@ OPS = np.array([CODES[op] for op in ("nand", "nor", "xnor", "and", "or", "xor", 
 AREAS = {"nand": 1, "nor": 1, "and": 4 / 3, "or": 4 / 3, "xor": 2, "xnor": 2, "not": 2 / 3, "buf": 0}
 RIDGE = 1e-3 / 65536  # on means; 1e-3 on the sums over all pairs
 PRODUCT_MAX = 16384
+OFFSET_MAX = 8192  # beyond it the sums without the constant might not fit the 16 bits of a product
+INVERSE = {"and": "nand", "or": "nor", "xor": "xnor", "nand": "and", "nor": "or", "xnor": "xor"}
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,27 @@ def evolve(m: int, evaluations: int, seed: int, progress: Progress, threshold: f
 
 
 def to_found(genome: Genome, score: Score) -> Found:
-    """Circuits and rounded weights of the kept outputs; outputs whose weight rounds to 0 are left out."""
+    """Circuits and rounded weights of the kept outputs; outputs whose weight rounds to 0 are left out.
+
+    A large constant is taken into the bits, s b = s - s (1 - b), by inverting as few as it takes.
+    """
     weights = np.rint(score.weights[:-1])
     pairs = [(wire, s) for wire, s in zip(genome.outputs[score.kept].tolist(), weights, strict=True) if s]
-    circuits = [_circuit(genome, wire) for wire, _ in pairs]
-    return Found(circuits, np.array([s for _, s in pairs]), (score.error * PRODUCT_MAX) ** 2)
+    circuits, signed = [_circuit(genome, wire) for wire, _ in pairs], np.array([s for _, s in pairs])
+    constant, left = score.weights[-1], set(range(len(pairs)))
+    while abs(constant) > OFFSET_MAX and left:
+        m = min(left, key=lambda m: abs(constant + signed[m]))
+        if abs(constant + signed[m]) >= abs(constant):
+            break
+        constant, signed[m], circuits[m] = constant + signed[m], -signed[m], _inverse(circuits[m])
+        left.remove(m)
+    return Found(circuits, signed, (score.error * PRODUCT_MAX) ** 2)
+
+
+def _inverse(circuit: Circuit) -> Circuit:
+    if isinstance(circuit, int) or circuit[0] == "buf":
+        return ("not", circuit, circuit) if isinstance(circuit, int) else ("not", *circuit[1:])
+    return circuit[1] if circuit[0] == "not" else (INVERSE[circuit[0]], *circuit[1:])
 
 
 def _circuit(genome: Genome, wire: int) -> Circuit:
