@@ -63,7 +63,7 @@ NEEDS = {
     "icarus": "iverilog vvp",
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
     "encodings": "numpy",
-    "search": "g++ numpy tqdm distributed",
+    "search": "g++ numpy tqdm distributed matplotlib",
     "train": "numpy torch pillow tqdm",
     "accuracy": "numpy torch pillow tqdm",
     "bench": "g++ numpy torch",

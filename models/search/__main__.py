@@ -1,9 +1,10 @@
-"""Search an encoding: `python -m models.search --hist FILE -M 32 --weights pow2 --name NAME`."""
+"""Search an encoding: `python -m models.search --net resnet20_cifar10 -M 24 --weights pow2`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -16,9 +17,10 @@ from models.errors import UserError, run_cli
 from models.search.anneal import Task
 from models.search.histogram import UNIFORM_SHARE
 from models.search.islands import Archipelago, Dask, Processes, run_islands
+from models.search.pareto import plot_archive
 from models.search.presets import PRESETS, Options, search
 from models.search.select import Progress
-from models.search.target import Target, load_target
+from models.search.target import FOLDER, Target, load_target, measured_target
 
 
 def main() -> None:
@@ -26,6 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="models.search", description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=sorted(PRESETS), default="anneal")
     parser.add_argument("--hist", help="joint histogram or target of a network (.npz); without it: uniform operands")
+    parser.add_argument("--net", help="network whose target is build/search/<net>.npz, measured if it is not there")
+    parser.add_argument("--data", help="folder with the data set for --net (default: see models/datasets)")
     parser.add_argument("-M", dest="m", type=int, required=True, help="number of product bits")
     parser.add_argument("--weights", default="general", help="position weights: general, pow2, or csd<t>: t digits")
     parser.add_argument("--price", type=float, default=0.3, help="anneal: log(error) worth the gates of M XORs")
@@ -43,14 +47,23 @@ def main() -> None:
     )
     parser.add_argument("--uniform", type=float, default=UNIFORM_SHARE, help="share of uniform mass mixed in")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--name", required=True, help="name of the encoding, also of its file")
+    parser.add_argument("--name", help="name of the encoding, also of its file (default: from target, M and weights)")
     parser.add_argument("--out", type=Path, default=LIBRARY, help="folder to write (default: models/encodings)")
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
 
     if not 0 <= args.uniform <= 1:
         raise UserError(f"share of uniform mass {args.uniform}; it must lie in 0..1")
+    if args.islands is None and args.scheduler:
+        raise UserError("--scheduler (SCHEDULER=) runs islands; say how many with --islands (ISLANDS=)")
+    if args.islands is not None and args.preset != "anneal":
+        raise UserError(f"--islands (ISLANDS=) anneals; it cannot run preset {args.preset}")
     task = Task(args.m, args.weights, args.price, args.steps, args.restarts, args.seed)
+    if args.net and args.hist:
+        raise UserError("--net (NET=) and --hist (HIST=) are two targets; give one")
+    if args.net:
+        args.hist = str(measured_target(args.net, args.data, lambda text: print(text, file=sys.stderr)))
+    args.name = check_name(args.name or default_name(args.hist, task))
     target = load_target(args.hist, args.uniform)
     with tqdm(desc=args.name, disable=True if args.quiet else None, leave=False) as bar:
 
@@ -79,11 +92,27 @@ def main() -> None:
     )
 
 
+def default_name(hist: str | None, task: Task) -> str:
+    """`<target>_m<M>`, then p for powers of two or csd<t>."""
+    stem = re.sub(r"[^a-z0-9]+", "_", Path(hist or "uniform").stem.lower()).strip("_")
+    suffix = {"general": "", "pow2": "p"}.get(task.weights, f"_{task.weights}")
+    return f"{stem}_m{task.m}{suffix}"
+
+
+def check_name(name: str) -> str:
+    """`name` if an encoding may have it: told before the search, not after."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UserError(f"name '{name}': small letters, digits and _ only, a letter first; choose another --name")
+    return name
+
+
 def best_of_islands(args: argparse.Namespace, task: Task, target: Target, progress: Progress) -> Encoding:
     """Run or go on with the islands; the member of the front with the least error."""
     executor = Dask(args.scheduler) if args.scheduler else Processes(args.workers)
     plan = Archipelago(task, args.islands, args.rounds)
-    archive = run_islands(plan, target, executor, Path("build/search") / f"{args.name}.json", progress, args.name)
+    archive = run_islands(plan, target, executor, FOLDER / f"{args.name}.json", progress, args.name)
+    for path in plot_archive(archive, Path("build/reports"), args.name):
+        print(f"front: {path}")
     best = min(archive.front, key=lambda entry: entry["error"])
     found = replace(from_json(best["encoding"], "archive"), name=args.name)
     return replace(found, provenance={"seed": task.seed, "islands": args.islands, "rounds": args.rounds})

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -109,17 +111,42 @@ class Dask:
 
     def __init__(self, address: str) -> None:
         try:
-            from distributed import Client
+            import distributed
         except ImportError as error:
             raise UserError("SCHEDULER needs Dask; install it: pip install distributed==2026.7.1") from error
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs, `map` says in one line
+        self.address, self.lost = address, (distributed.CancelledError, distributed.comm.CommClosedError, TimeoutError)
+        self.killed = distributed.KilledWorker
         try:
-            self.client = Client(address, timeout="3s")
+            self.client = distributed.Client(address, timeout="3s")
         except (OSError, ValueError, TimeoutError) as error:
-            raise UserError(f"no Dask scheduler at {address}; start one with: dask scheduler") from error
+            raise UserError(
+                f"no Dask scheduler at {address}; start one in the checkout: .venv/bin/python -m dask scheduler"
+            ) from error
+        if not self.client.scheduler_info()["workers"]:
+            start_one = f".venv/bin/python -m dask worker {address}"
+            print(f"the scheduler has no workers yet; start some in the checkout: {start_one}", file=sys.stderr)
 
     def map(self, function, arguments: list[tuple]) -> list:
         futures = [self.client.submit(function, *a, pure=False, retries=RETRIES) for a in arguments]
-        return self.client.gather(futures)
+        try:
+            return self.client.gather(futures)
+        except self.killed as error:
+            raise UserError(
+                "workers died again and again in one round; is there enough memory on them? fewer threads help"
+            ) from error
+        except self.lost as error:
+            raise UserError(
+                f"lost the Dask scheduler at {self.address}; start it anew, then the same command goes on"
+            ) from error
+        except (ModuleNotFoundError, RuntimeError) as error:
+            missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+            if not isinstance(missing, ModuleNotFoundError):
+                raise
+            raise UserError(
+                f"the Dask scheduler or a worker cannot import '{missing.name}'; start both in the checkout: "
+                f".venv/bin/python -m dask scheduler, .venv/bin/python -m dask worker {self.address}"
+            ) from error
 
 
 @lru_cache(maxsize=2)

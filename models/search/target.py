@@ -19,6 +19,7 @@ gain, which the requantiser restores (models/quant/correct.py), so it does not c
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ from models.search.moments import Moments, walsh_moments
 
 NOISE = 0.02  # noise-to-signal ratio injected to measure sensitivities
 SENSITIVITY_IMAGES = 100
+IMAGES = 256  # training images measured
+FOLDER = Path("build/search")
 
 
 @dataclass(frozen=True)
@@ -173,18 +176,28 @@ def measure(network: QuantNetwork, images: np.ndarray, samples: int = 2048, seed
     return {"joint": joint, "coherent": coherent, "sensitivity": sensitivity}
 
 
+def measured_target(net: str, data: str | None = None, progress: Callable[[str], object] = print) -> Path:
+    """The file build/search/<net>.npz with the target of a network, measured now if it is not there."""
+    network = load_network(net)
+    path = FOLDER / f"{network.name}.npz"
+    if not path.exists():
+        progress(f"measuring {network.name} on {IMAGES} training images; kept in {path}")
+        write_npz(path, measure(network, training_sample(network.dataset, IMAGES, 1, data)))
+    return path
+
+
 def main() -> None:
     """Command line: measure a network on training images."""
     parser = argparse.ArgumentParser(prog="models.search.target", description=__doc__.splitlines()[0])
     parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
-    parser.add_argument("--images", type=int, default=256, help="training images")
+    parser.add_argument("--images", type=int, default=IMAGES, help="training images")
     parser.add_argument("--seed", type=int, default=1, help="which training images and windows")
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
     parser.add_argument("--out", type=Path, help="file to write (default: build/search/<net>.npz)")
     args = parser.parse_args()
     network = load_network(args.net)
     arrays = measure(network, training_sample(network.dataset, args.images, args.seed, args.data), seed=args.seed)
-    out = args.out or Path("build/search") / f"{network.name}.npz"
+    out = args.out or FOLDER / f"{network.name}.npz"
     write_npz(out, arrays)
     values = np.arange(-128.0, 128.0)
     joint, coherent = arrays["joint"] / arrays["joint"].sum(), arrays["coherent"] / arrays["joint"].sum()
