@@ -10,8 +10,10 @@ import sys
 import numpy as np
 import pytest
 
+import models.search.target as target_module
 from models.encoding import GATES, Encoding, Gate, load_encoding, signed_digits
 from models.errors import UserError
+from models.search.__main__ import check_name, default_name
 from models.search.anneal import Task, allowed_weights
 from models.search.anneal import run as run_anneal
 from models.search.assemble import build_encoding
@@ -262,3 +264,27 @@ def test_cost_counts_shared_gates_once_and_prices_digits():
     assert error < 1e-9
     assert [factors[t] for t in terms] == pytest.approx([2 * area[f"factor_{t}"] for t in terms])
     assert factors["registers"] == 1
+
+
+def test_target_of_a_network_is_measured_once(tmp_path, monkeypatch):
+    measured, said = [], []
+
+    def measure(network, images):
+        measured.append((network.name, len(images)))
+        return {"joint": np.ones((256, 256)), "coherent": np.eye(256)}
+
+    monkeypatch.setattr(target_module, "FOLDER", tmp_path)
+    monkeypatch.setattr(target_module, "measure", measure)
+    monkeypatch.setattr(target_module, "training_sample", lambda _dataset, count, *_: np.zeros((count, 3, 32, 32)))
+    paths = [target_module.measured_target("resnet20_cifar10", None, said.append) for _ in range(2)]
+    assert paths == [tmp_path / "resnet20_cifar10.npz"] * 2
+    assert measured == [("resnet20_cifar10", 256)] and len(said) == 1
+    assert target_module.load_target(paths[0]).coherent.shape == (256, 256)
+
+
+def test_names_follow_from_the_task():
+    assert default_name("build/search/ResNet-20.npz", Task(24, "pow2")) == "resnet_20_m24p"
+    assert default_name(None, Task(8, "csd2")) == "uniform_m8_csd2"
+    assert check_name("uniform_m8") == "uniform_m8"
+    with pytest.raises(UserError, match="another --name"):
+        check_name("8bit")
