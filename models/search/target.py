@@ -64,6 +64,16 @@ class Target:
         spread = self._inner(error, error) - along**2 / power  # what no gain restores
         return spread / (1 + along / power) ** 2 * self.scale
 
+    def gram(self, functions: np.ndarray) -> np.ndarray:
+        """Covariances of functions of the operands, float64 [N, 256, 256], centred on the weight: [N, N]."""
+        centred = np.stack([self._centred(values) for values in functions])
+        flat = (centred * np.sqrt(self.joint)).reshape(len(centred), -1)
+        found = flat @ flat.T
+        if self.coherent is not None:
+            means = centred @ self.joint.sum(0)  # over the weights, [N, 256]
+            found += means @ self.coherent @ means.T
+        return found
+
     def _centred(self, values: np.ndarray) -> np.ndarray:
         """`values` [256, 256] less their mean for each weight."""
         p_w = self.joint.sum(0)
