@@ -30,6 +30,20 @@ package encmac_pkg;
   localparam int FORM_TREE = 1;  // partial products and psum in one compressor tree
   localparam int FORM_CARRY_SAVE = 2;  // the same, psum kept as two rows down the column
 
+  /// Least sum that one row of a column adds.
+  function automatic int row_min(int kind, bit programmable, int m, int min);
+    if (kind == KIND_CONV) row_min = -16256;
+    else if (programmable) row_min = -32768 * m;
+    else row_min = min;
+  endfunction
+
+  /// Largest sum that one row of a column adds.
+  function automatic int row_max(int kind, bit programmable, int m, int max);
+    if (kind == KIND_CONV) row_max = 16384;
+    else if (programmable) row_max = 32767 * m;
+    else row_max = max;
+  endfunction
+
   /// Bits of a two's complement sum of `rows` terms, each in min..max.
   function automatic int sum_width(int rows, int min, int max);
     longint low, high;

@@ -75,6 +75,7 @@ class ArrayEnv(uvm_env):
     async def start(self) -> None:
         """Clock, first reset, watchers."""
         self.dut.rst_ni.value = 0
+        self.dut.position_write_i.value = self.dut.position_clear_i.value = 0
         cocotb.start_soon(Clock(self.dut.clk_i, CLOCK_NS, unit="ns").start())
         cocotb.start_soon(self._follow_resets())
         await self.reset(3)
@@ -85,6 +86,30 @@ class ArrayEnv(uvm_env):
         self.dut.rst_ni.value = 0
         await ClockCycles(self.dut.clk_i, cycles)
         self.dut.rst_ni.value = 1
+
+    async def program(self, weights: np.ndarray) -> bool:
+        """Write position weights, one a cycle; True if the design reported an error."""
+        dut = self.dut
+        for index, weight in enumerate(weights):
+            await self.write_position(index, int(weight))
+        await FallingEdge(dut.clk_i)
+        return bool(dut.position_error_o.value)
+
+    async def clear_position_error(self) -> None:
+        """Forget that a write was out of range."""
+        await FallingEdge(self.dut.clk_i)
+        self.dut.position_clear_i.value = 1
+        await FallingEdge(self.dut.clk_i)
+        self.dut.position_clear_i.value = 0
+
+    async def write_position(self, index: int, weight: int) -> None:
+        """Write one position weight."""
+        dut = self.dut
+        await FallingEdge(dut.clk_i)
+        dut.position_write_i.value = 1
+        dut.position_index_i.value, dut.position_weight_i.value = index, weight & 0xFFFFFFFF
+        await FallingEdge(dut.clk_i)
+        dut.position_write_i.value = 0
 
     async def drain(self) -> None:
         """Wait until every expected result has come, and long enough to see one too many."""

@@ -57,6 +57,7 @@ class Config:
     form: int = 0
     columns_per_stage: int = 1
     shadow: bool = False
+    programmable: bool = False
     tests: str = ".*"
     vectors: int = 0
 
@@ -66,6 +67,7 @@ class Config:
         size = f"{self.rows}x{self.columns}"
         size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
         size += " shadow" if self.shadow else ""
+        size += " programmable" if self.programmable else ""
         if self.array == "conv":
             return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}"
         style = "merged" if self.merged else "counted"
@@ -78,7 +80,8 @@ class Config:
         values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
         if self.array == "conv":
             return values | {"Form": self.form}
-        return values | {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
+        values |= {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
+        return values | {"Programmable": int(self.programmable)}
 
 
 APPROXIMATE = "m32p"
@@ -90,7 +93,19 @@ SUITES: dict[str, tuple[Config, ...]] = {
         Config("verilator", "enc", "exact64"),
         Config("verilator", "enc", APPROXIMATE),
         Config("verilator", "conv"),
-        Config("verilator", "enc", APPROXIMATE, 8, 8, 2, merged=False, vectors=64, columns_per_stage=2, shadow=True),
+        Config(
+            "verilator",
+            "enc",
+            APPROXIMATE,
+            8,
+            8,
+            2,
+            merged=False,
+            vectors=64,
+            columns_per_stage=2,
+            shadow=True,
+            programmable=True,
+        ),
         Config("icarus", "enc", "exact64", **ON_ICARUS),
         Config("icarus", "enc", APPROXIMATE, **ON_ICARUS),
         Config("icarus", "conv", **ON_ICARUS),
@@ -259,6 +274,8 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
         "PYTHONWARNINGS": "error::DeprecationWarning:tb",
     }
     pattern = f"(?=.*(?:{config.tests}))(?=.*(?:{test or ''}))"
+    if not config.programmable:
+        pattern = f"(?!.*programmed){pattern}"
     tool = LeanVerilator() if config.sim == "verilator" else cocotb_runner.Icarus()
     xml = run_dir / "results.xml"
     try:

@@ -43,6 +43,7 @@ module column_top #(
       .advance_i(1'b1),
       .w_swap_i ('0),
       .w_swap_o (),
+      .s_i      ('0),
       .*
   );
 endmodule

@@ -18,13 +18,14 @@ module array_stage #(
     parameter int RowsPerGroup = Rows,
     parameter bit Merged = 1'b0,
     parameter bit SumRegister = 1'b1,
+    parameter bit Programmable = 1'b0,
     /// Conventional columns: encmac_pkg::FORM_*.
     parameter int Form = encmac_pkg::FORM_WRITTEN,
     parameter bit Shadow = 1'b0,
     `ENCMAC_STAGE_PARAMETERS,
     parameter int Groups = Kind == encmac_pkg::KIND_CONV ? Rows : Rows / RowsPerGroup,
-    parameter int Width = encmac_pkg::sum_width(Rows, Kind == encmac_pkg::KIND_CONV ? -16256 : MinSum,
-                                                Kind == encmac_pkg::KIND_CONV ? 16384 : MaxSum)
+    parameter int Width = encmac_pkg::sum_width(Rows, encmac_pkg::row_min(Kind, Programmable, M, MinSum),
+                                                encmac_pkg::row_max(Kind, Programmable, M, MaxSum))
 ) (
     input  logic                  clk_i,
     input  logic                  advance_i,  // the pipeline moves on
@@ -34,6 +35,7 @@ module array_stage #(
     input  logic [    8*Cols-1:0] w_i,        // weights that enter the last row
     input  logic [ABits*Rows-1:0] a_i,
     output logic [ABits*Rows-1:0] a_o,
+    input  logic [      M*16-1:0] s_i,        // Programmable: position weights
     output logic [Width*Cols-1:0] y_o
 );
   localparam int WPorts = WBits > 0 ? WBits : 1;
@@ -59,6 +61,11 @@ module array_stage #(
     end
   end else begin : gen_no_swap
     assign w_swap_o = '0;
+  end
+
+  if (Kind == encmac_pkg::KIND_CONV) begin : gen_no_position
+    logic unused_s;
+    assign unused_s = ^s_i;
   end
 
   for (genvar c = 0; c < Cols; c++) begin : gen_column
@@ -100,6 +107,7 @@ module array_stage #(
           .RowsPerGroup(RowsPerGroup),
           .Merged      (Merged),
           .SumRegister (SumRegister),
+          .Programmable(Programmable),
           .Shadow      (Shadow),
           `ENCMAC_ROW_PASS,
           .Width       (Width)
@@ -110,6 +118,7 @@ module array_stage #(
           .w_swap_i(swap),
           .w_i     (w),
           .a_i     (a_q),
+          .s_i,
           .y_o     (y_o[c*Width+:Width])
       );
     end

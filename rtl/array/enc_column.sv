@@ -17,6 +17,8 @@ module enc_column #(
     parameter bit Merged = 1'b0,
     /// 1: a register between the last group and the final addition.
     parameter bit SumRegister = 1'b1,
+    /// 1: position weights come from `s_i`; only with Merged = 0.
+    parameter bit Programmable = 1'b0,
     /// 1: weights of the next tile shift in while this one computes.
     parameter bit Shadow = 1'b0,
     `ENCMAC_ROW_PARAMETERS,
@@ -30,6 +32,7 @@ module enc_column #(
     input  logic        [Rows/RowsPerGroup-1:0] w_swap_i,  // Shadow: group g takes its new weights
     input  logic        [           WPorts-1:0] w_i,       // weight that enters the last row
     input  logic        [       ABits*Rows-1:0] a_i,       // activations, skewed by group
+    input  logic        [             M*16-1:0] s_i,       // Programmable: position weights
     output logic signed [            Width-1:0] y_o
 );
   localparam int Groups = Rows / RowsPerGroup;
@@ -39,6 +42,8 @@ module enc_column #(
 
   `ENCMAC_REQUIRE(gen_check_rows, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
                   "enc_column: Rows must be a positive multiple of RowsPerGroup")
+  `ENCMAC_REQUIRE(gen_check_programmable, !(Programmable && Merged),
+                  "enc_column: programmable position weights need counts, Merged = 0")
 
   logic [(Groups+1)*WPorts-1:0] w_chain;
   assign w_chain[Groups*WPorts+:WPorts] = w_i;
@@ -82,9 +87,25 @@ module enc_column #(
     end
   end
 
+  if (!Programmable) begin : gen_constant
+    logic unused_s;
+    assign unused_s = ^s_i;
+  end
+
   logic [Width-1:0] row0, row1;
   if (Merged) begin : gen_merged
     assign {row1, row0} = gen_group[Groups-1].state;
+  end else if (Programmable) begin : gen_multiplier
+    position_multiplier #(
+        .M         (M),
+        .CountWidth(CountWidth),
+        .Width     (Width)
+    ) u_multiplier (
+        .counts_i (gen_group[Groups-1].state),
+        .weights_i(s_i),
+        .row0_o   (row0),
+        .row1_o   (row1)
+    );
   end else begin : gen_decoder
     position_decoder #(
         .M         (M),

@@ -24,6 +24,8 @@ module mac_array #(
     parameter int RowsPerGroup = Rows,
     parameter bit Merged = 1'b0,
     parameter bit SumRegister = 1'b1,
+    /// 1: position weights in registers, the encoding's after reset (see position_weights); needs Merged = 0.
+    parameter bit Programmable = 1'b0,
     /// Conventional columns: encmac_pkg::FORM_*.
     parameter int Form = encmac_pkg::FORM_WRITTEN,
     /// 1: a second set of weight registers; a tile's weights load while the tile before computes.
@@ -32,6 +34,11 @@ module mac_array #(
 ) (
     input  logic                clk_i,
     input  logic                rst_ni,
+    input  logic                position_write_i,  // Programmable; set before a tile, hold while it computes
+    input  logic [        15:0] position_index_i,
+    input  logic [        31:0] position_weight_i,
+    input  logic                position_clear_i,  // clear the error
+    output logic                position_error_o,  // a write was out of range
     input  logic [  Cols*8-1:0] s_axis_w_tdata,
     input  logic                s_axis_w_tvalid,
     output logic                s_axis_w_tready,
@@ -53,8 +60,10 @@ module mac_array #(
   localparam bit ExtraCycle = Conv ? Form == encmac_pkg::FORM_CARRY_SAVE : SumRegister;
   localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
   /// Bits of a column's sum, and of a result with f(a).
-  localparam int Width = encmac_pkg::sum_width(Rows, Conv ? -16256 : MinSum, Conv ? 16384 : MaxSum);
-  localparam int ResultWidth = Shared ? encmac_pkg::sum_width(Rows, MinSum + FMinSum, MaxSum + FMaxSum) : Width;
+  localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum);
+  localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum);
+  localparam int Width = encmac_pkg::sum_width(Rows, RowMin, RowMax);
+  localparam int ResultWidth = Shared ? encmac_pkg::sum_width(Rows, RowMin + FMinSum, RowMax + FMaxSum) : Width;
 
   `ENCMAC_REQUIRE(gen_check_stages, Cols > 0 && ColsPerStage > 0 && Cols % ColsPerStage == 0,
                   "mac_array: Cols must be a positive multiple of ColsPerStage")
@@ -84,6 +93,39 @@ module mac_array #(
       .w_shift_o(w_shift),
       .w_swap_o (w_swap)
   );
+
+  /// Position weights of the encoding, s[m] at [m*16 +: 16].
+  function automatic logic [M*16-1:0] of_encoding();
+    logic [15:0] power;
+    of_encoding = '0;
+    for (int d = 0; d < NumDigits; d++) begin
+      power = 16'd1 << Digits[d*32+:15];
+      if (Digits[d*32+15]) power = -power;
+      of_encoding[Digits[d*32+16+:16]*16+:16] = of_encoding[Digits[d*32+16+:16]*16+:16] + power;
+    end
+  endfunction
+
+  logic [M*16-1:0] position;
+  if (Programmable) begin : gen_position
+    position_weights #(
+        .M      (M),
+        .Default(of_encoding())
+    ) u_position (
+        .clk_i,
+        .rst_ni,
+        .write_i  (position_write_i),
+        .index_i  (position_index_i),
+        .weight_i (position_weight_i),
+        .clear_i  (position_clear_i),
+        .error_o  (position_error_o),
+        .weights_o(position)
+    );
+  end else begin : gen_no_position
+    assign position = '0;
+    assign position_error_o = 1'b0;
+    logic unused_position;
+    assign unused_position = ^{position_write_i, position_index_i, position_weight_i, position_clear_i};
+  end
 
   // Bit-slice the activations of each group, delay group g by g cycles, encode.
   logic [8*Rows-1:0] a_sliced, a_skewed;
@@ -155,6 +197,7 @@ module mac_array #(
         .RowsPerGroup(RowsPerGroup),
         .Merged      (Merged),
         .SumRegister (SumRegister),
+        .Programmable(Programmable),
         .Form        (Form),
         .Shadow      (Shadow),
         `ENCMAC_STAGE_PASS
@@ -167,6 +210,7 @@ module mac_array #(
         .w_i      (s_axis_w_tdata[s*ColsPerStage*8+:ColsPerStage*8]),
         .a_i      (a_in),
         .a_o      (a_out),
+        .s_i      (position),
         .y_o      (y[s*ColsPerStage*Width+:ColsPerStage*Width])
     );
   end
@@ -204,6 +248,7 @@ module mac_array #(
         .w_i      (8'd0),
         .a_i      (a_skewed),
         .a_o      (unused_a),
+        .s_i      ({FM{16'd0}}),
         .y_o      (f)
     );
     for (genvar s = 0; s < Stages; s++) begin : gen_stage

@@ -11,11 +11,17 @@ module array_top #(
     parameter int RowsPerGroup = Rows,
     parameter bit Merged = 1'b0,
     parameter bit SumRegister = 1'b1,
+    parameter bit Programmable = 1'b0,
     parameter int Form = 0,
     parameter bit Shadow = 1'b0
 ) (
     input  logic               clk_i,
     input  logic               rst_ni,
+    input  logic               position_write_i,
+    input  logic [       15:0] position_index_i,
+    input  logic [       31:0] position_weight_i,
+    input  logic               position_clear_i,
+    output logic               position_error_o,
     input  logic [ Cols*8-1:0] s_axis_w_tdata,
     input  logic               s_axis_w_tvalid,
     output logic               s_axis_w_tready,
@@ -37,6 +43,7 @@ module array_top #(
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
       .SumRegister (SumRegister),
+      .Programmable(Programmable),
       `ENCMAC_ARRAY_OF(`ENCODING_PKG),
 `endif
       .Rows        (Rows),

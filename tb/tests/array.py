@@ -15,6 +15,7 @@ from cocotb.triggers import ClockCycles, Combine, RisingEdge
 from cocotb.utils import get_sim_time
 from pyuvm import uvm_test
 
+from models.encoding import load_encoding
 from models.hardware import TileModel
 from models.replay import load_capture, tiles
 from tb.agents.axis import no_stall, random_stall
@@ -173,6 +174,35 @@ class array_back_to_back(ArrayTest):
             cycles = (beats[last][0] - beats[first][0]) / CLOCK_NS + 1
             if (last - first + 1) / cycles < self.least:
                 raise AssertionError(f"{last - first + 1} vectors took {cycles:.0f} cycles; at least {self.least:.0%}")
+
+
+@pyuvm.test(**LIMIT)
+class array_programmed_weights(ArrayTest):
+    """Position weights written anew: used, kept when a write is out of range, the encoding's after reset."""
+
+    async def stimulus(self) -> None:
+        config, env = self.env.config, self.env
+        encoding = load_encoding(config.encoding)
+        values = np.arange(-128, 128)
+        bits = encoding.product_bits(values[:, None], values[None, :]).astype(np.int64)
+        extreme = np.resize([32767, -32768, 0, 1, -1], encoding.m)
+        for weights in (env.numpy_rng.integers(-32768, 32768, encoding.m), extreme):
+            await env.clear_position_error()
+            if await env.program(weights):
+                raise AssertionError("an error is reported for weights in range")
+            for index, weight in ((encoding.m, 5), (0xFFFF, 0), (0, 32768), (1, -32769), (2, 1 << 20)):
+                await env.clear_position_error()
+                await env.write_position(index, weight)
+                if not env.dut.position_error_o.value:
+                    raise AssertionError(f"weight {weight} of product bit {index} was taken without an error")
+            env.reference.table = bits @ weights
+            await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
+            await env.drain()
+        await env.reset(2)
+        env.reference.table = config.table
+        if env.dut.position_error_o.value:
+            raise AssertionError("the error outlives a reset")
+        await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
 
 
 class RealTilesTest(ArrayTest):
