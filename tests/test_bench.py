@@ -89,7 +89,7 @@ def test_a_measure_that_is_lost_says_so():
 
 
 def test_a_wrong_figure_is_seen(monkeypatch):
-    encoding = load_encoding("m20")
+    encoding = load_encoding("and36")
     assert paper.confirmed(encoding)
     right = paper.max_error
     monkeypatch.setattr(paper, "max_error", lambda *args: right(*args) + 1)

@@ -45,9 +45,9 @@ def test_bad_platform_is_one_line(tmp_path: Path, old: str, new: str, message: s
 
 
 def test_every_form_has_variants_smallest_first() -> None:
-    table = forms(8, ["exact64", "m20"])
+    table = forms(8, ["exact64", "and36"])
     assert sum(name.startswith("conv") for name in table) == 4
-    assert {"enc exact64 merged", "enc m20 counted"} <= set(table)
+    assert {"enc exact64 merged", "enc and36 counted"} <= set(table)
     assert all(variants[0].adders == "ripple" for variants in table.values())
 
 

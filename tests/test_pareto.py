@@ -22,7 +22,7 @@ def texts(path) -> list[str]:
 
 def archive() -> Archive:
     front = []
-    for name in ("m16p", "m20p", "m24"):
+    for name in ("m16p", "m20p", "m24p"):
         encoding = load_encoding(name)
         figures = encoding.figures
         values = {"cost": figures["column_area_um2"], "error": figures["noise"], "max_error": 0.01}

@@ -257,7 +257,7 @@ def test_cost_counts_shared_gates_once_and_prices_digits():
     wide = Encoding("x", plain.gates, (16, 17), (5, -8))
     assert column_cost(wide, 8).decoder > cost.decoder
     terms = ("gates", "counting", "decoder")
-    some = [plain, wide, load_encoding("exact64"), load_encoding("m24"), load_encoding("m32p")]
+    some = [plain, wide, load_encoding("exact64"), load_encoding("and44"), load_encoding("m32p")]
     costs = [column_cost(e, 8) for e in some]
     areas = [c.registers + 2 * sum(getattr(c, t) for t in terms) for c in costs]
     factors, error = fit_areas(some, areas, [8] * 5)

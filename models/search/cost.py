@@ -20,13 +20,14 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from models.encoding import OPERAND_WIRES, Encoding, load_encoding, write_text
+from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.search.native import NAMES
 
@@ -34,13 +35,13 @@ COEFFICIENTS = Path(__file__).parent / "cost.json"
 FORMAT = "encmac-cost/1"
 TERMS = ("gates", "counting", "decoder", "registers")
 FITTED = TERMS[:3]
-OTHERS = ("full_adder", "flip_flop", "weight_mux")  # cells besides the gates
+OTHERS = ("full_adder", "flip_flop", "weight_mux", "and_or")  # cells besides the gates
 
 # Cells that make a gate in the library's usual names (drive strength 1); the full adder is the platform's.
 CELLS = {
     "and": ("AND2X1",), "or": ("OR2X1",), "xor": ("XOR2X1",), "nand": ("NAND2X1",), "nor": ("NOR2X1",),
     "xnor": ("XNOR2X1",), "andnot": ("NOR2X1", "INVX1"), "ornot": ("NAND2X1", "INVX1"), "not": ("INVX1",), "buf": (),
-    "flip_flop": ("DFFPOSX1",), "weight_mux": ("MUX2X1",),
+    "flip_flop": ("DFFPOSX1",), "weight_mux": ("MUX2X1",), "and_or": ("AOI22X1",),
 }  # fmt: skip
 
 
@@ -95,12 +96,30 @@ def _terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, f
     encoder = encoding.cone(encoding.operands[1])[1]
     operands = rows * (area["flip_flop"] * (a_bits + w_bits) + area["weight_mux"] * w_bits)
     return {
-        "gates": rows * sum(area[gate.op] for gate in encoding.row_gates)
+        "gates": rows * _row_area(encoding, area)
         + sum(area[encoding.gates[wire - OPERAND_WIRES].op] for wire in encoder),
         "counting": area["full_adder"] * (rows - 1) * encoding.m,
         "decoder": area["full_adder"] * (counts + width),
         "registers": operands + area["flip_flop"] * width,
     }
+
+
+def _row_area(encoding: Encoding, area: dict[str, float]) -> float:
+    """Area in um2 of the gates of a row; an OR of two ANDs that nothing else reads is one cell."""
+    wires = encoding.cone(encoding.bits, frozenset(encoding.stored))[1]
+    gates = {wire: encoding.gates[wire - OPERAND_WIRES] for wire in wires}
+    read = Counter(encoding.bits)
+    for gate in gates.values():
+        read.update({gate.x} if gate.op in UNARY else {gate.x, gate.y})
+    total = 0.0
+    for wire in reversed(wires):
+        gate = gates[wire]
+        pair = (gate.x, gate.y)
+        if gate.op in ("or", "nor") and all(i in gates and gates[i].op == "and" and read[i] == 1 for i in pair):
+            total += area["and_or"] - 2 * area["and"]
+        else:
+            total += area[gate.op]
+    return total
 
 
 def _sum_width(encoding: Encoding, rows: int) -> int:

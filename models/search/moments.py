@@ -38,6 +38,18 @@ class Moments:
     power: float
 
 
+def table_moments(gram: np.ndarray) -> Moments:
+    """Moments over arbitrary functions, not Walsh functions: `gram` float64 [N + 1, N + 1], the target last.
+
+    Candidates are then the basis itself, one each (`models.search.pool.table_pool`).
+    """
+    count = len(gram)
+    none = np.full(65536, -1, np.int32)
+    target = np.zeros(count)
+    target[-1] = 1.0
+    return Moments(np.arange(count), none, gram, target, np.zeros(count), float(gram[-1, -1]))
+
+
 def basis_masks(order: int = 4) -> np.ndarray:
     """Masks of at most `order` operand bits, int64 [B], the empty one first."""
     masks = [sum(1 << i for i in bits) for k in range(order + 1) for bits in combinations(range(16), k)]

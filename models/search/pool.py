@@ -6,11 +6,17 @@ by that: the complement of a bit differs from it by a constant and a sign of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.search.moments import Moments
+from models.encoding import GATES
+from models.search.moments import Moments, table_moments
+
+if TYPE_CHECKING:
+    from models.search.target import Target
 
 Circuit = int | tuple  # a wire 0..15, or (op, circuit, circuit)
 
@@ -121,6 +127,43 @@ def pool_of(circuits: list[Circuit], moments: Moments, unique: bool = True) -> P
     pool = Pool([circuits[n] for n in keep], index[keep], values[keep])
     alive = np.flatnonzero(pool.norms(moments.gram) > 1e-9)
     return Pool([pool.circuits[n] for n in alive], pool.index[alive], pool.values[alive])
+
+
+def circuit_table(circuit: Circuit, known: dict[Circuit, np.ndarray] | None = None) -> np.ndarray:
+    """Value of a circuit of any depth for all operands: uint8 [256, 256], index [a + 128, w + 128].
+
+    `known` keeps the tables of its parts.
+    """
+    known = {} if known is None else known
+    if circuit not in known:
+        if isinstance(circuit, int):
+            bits = ((np.arange(-128, 128) >> (circuit & 7)) & 1).astype(np.uint8)
+            table = np.broadcast_to(bits[:, None] if circuit < 8 else bits[None, :], (256, 256))
+        else:
+            table = GATES[circuit[0]](circuit_table(circuit[1], known), circuit_table(circuit[2], known))
+        known[circuit] = table
+    return known[circuit]
+
+
+def table_pool(circuits: Sequence[Circuit], target: Target, free: Sequence[Circuit] = ()) -> tuple[Pool, Moments]:
+    """Pool and moments of circuits of any depth, from their tables instead of Walsh functions.
+
+    `free` are circuits, of the activation say, that cost nothing: what they explain is no error.
+    Of candidates that are equal after centring the first stays; those that vanish go.
+    """
+    known: dict[Circuit, np.ndarray] = {}
+    product = np.multiply.outer(np.arange(-128.0, 128.0), np.arange(-128.0, 128.0))
+    tables = [circuit_table(circuit, known) for circuit in circuits]
+    gram = target.gram([*tables, product], [circuit_table(c, known) for c in free] if free else None)
+    size = np.sqrt(np.maximum(np.diag(gram)[:-1], 0))
+    kept: list[int] = []
+    for n in np.flatnonzero(size > 1e-5):
+        alike = np.abs(gram[n, kept]) > (1 - 1e-9) * size[n] * size[kept] if kept else np.zeros(0)
+        if not np.any(alike):
+            kept.append(int(n))
+    gram = gram[np.ix_([*kept, len(circuits)], [*kept, len(circuits)])]
+    index = np.arange(len(kept), dtype=np.int32)[:, None]
+    return Pool([circuits[n] for n in kept], index, np.ones((len(kept), 1))), table_moments(gram)
 
 
 def _reads(circuit: Circuit) -> int:

@@ -19,6 +19,7 @@ from models.search.native import Annealed
 from models.search.paper import evolve, to_found
 from models.search.pool import build_pool, first_level, pool_of
 from models.search.positions import power_of_two_weights, round_weights
+from models.search.recoded import search_recoded
 from models.search.select import Progress, Selector
 from models.search.target import Target
 
@@ -68,20 +69,32 @@ def from_paper(options: Options, moments: Moments, progress: Progress) -> Found:
     return to_found(*evolve(options.task.m, options.evaluations, options.task.seed, progress, options.threshold))
 
 
-PRESETS: dict[str, Callable[[Options, Moments, Progress], Found]] = {
+FOUND: dict[str, Callable[[Options, Moments, Progress], Found]] = {
     "anneal": annealed,
     "greedy": greedy,
     "paper": from_paper,
 }
+RECODED = {  # system of digits, whether with an f(a)
+    "radix4": ("plain", True), "signed": ("signed", False), "signedf": ("signed", True),
+    "booth": ("booth", False), "boothf": ("booth", True),
+}  # fmt: skip
+PRESETS = (*FOUND, *RECODED)
 
 
 def search(preset: str, name: str, target: Target, options: Options, progress: Progress) -> Encoding:
     """Run a preset and finish its result: offset, figures, provenance."""
     begin = time.monotonic()
-    moments = target.moments()
-    found = PRESETS[preset](options, moments, progress)
-    text = f"{len(found.circuits)} product bits, {options.task.weights} position weights, preset {preset}"
-    encoding = build_encoding(name, text, found.circuits, found.weights, target.joint)
+    task = options.task
+    if preset in RECODED:
+        if task.weights != "pow2":
+            raise UserError(f"preset {preset} has powers of two as position weights only; add --weights pow2")
+        system, correct_a = RECODED[preset]
+        kicks = options.kicks
+        encoding = search_recoded(name, task.m, target, progress, system, task.price, kicks, task.seed, correct_a)
+    else:
+        found = FOUND[preset](options, target.moments(), progress)
+        text = f"{len(found.circuits)} product bits, {task.weights} position weights, preset {preset}"
+        encoding = build_encoding(name, text, found.circuits, found.weights, target.joint)
     encoding.figures.update(all_figures(encoding, None if target.uniform else target))
     encoding.provenance.update(seed=options.task.seed, seconds=round(time.monotonic() - begin, 1))
     return encoding

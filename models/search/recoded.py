@@ -1,16 +1,23 @@
-"""Recoded weights: product bits from radix-4 digits of the weight, held in place of its bits.
+"""Weights read two bits at a time: product bits of radix-4 digits (A. D. Booth 1951; O. L. MacSorley 1961).
 
-A weight is four digits, w = sum_j 4^j d_j: three in -2..1, the highest in -2..2 (signed-digit recoding
-after A. D. Booth 1951 and O. L. MacSorley 1961). Weights stay in the array, so digits are made once,
-when a weight is loaded: the lower ones are two's complement pairs, `neg_j` and `one_j`, from which a
-row makes `two_j`; the highest needs all three: nine bits in place of eight. Row j of partial products
-has nine bits
+A weight is four digits, w + c = sum_j 4^j d_j with d_j in -2..2. Of a digit three bits matter, `one`,
+`two` and `neg`, and row j of partial products has nine bits
 
-    v_jk = ((one_j & a_k) | (two_j & a_(k-1))) ^ neg_j,      position weight 4^j 2^k, the ninth negative,
+    v_jk = ((one_j & a_k) | (two_j & a_(k-1))) ^ neg_j,      position weight 4^j 2^k, the ninth negative.
 
-and a negative digit lacks 4^j, a function of the weight alone that goes into the bias. All 36 bits
-are the exact product; leaving out bits of low position weight leaves errors that are small, nearly
-centred for each weight, and 0 for a = 0. All position weights are powers of two.
+A negative digit lacks 4^j: a function of the weight alone, which goes into the bias. So 36 bits with
+powers of two are the exact product, and leaving out bits of low position weight leaves small errors,
+nearly centred for each weight. Systems of digits:
+
+- `booth`: -2..2, c = 0. The three bits of a digit are computed when a weight is loaded and held in its
+  row (11 bits in place of 8). A weight near 0 has high digits of 0, whose product bits do not toggle.
+- `signed`: -2..1 thrice and a highest digit in -2..2, c = 0. The lower ones are two's complement pairs,
+  `one` and `neg`, from which a row makes `two`: 9 bits held.
+- `plain`: -2..1, c = -42. Then one_j = w_2j, neg_j = not w_(2j+1), two_j = nor of both: a row holds
+  the bits of the weight and nothing else. 42 a is a function of the activation, which one extra column
+  adds for all columns; a weight that reads fewer digits holds fewer bits.
+
+Each is a start: bits are then exchanged with simpler ones where the gates saved are worth the error.
 """
 
 from __future__ import annotations
@@ -19,117 +26,263 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.encoding import WEIGHT, Encoding, Gate
+from models.encoding import Encoding
 from models.errors import UserError
-from models.search.select import Progress
+from models.search.assemble import build_encoding
+from models.search.cost import coefficients
+from models.search.pool import Circuit, circuit_table, first_level, table_pool
+from models.search.positions import nearest_power
+from models.search.select import Choice, Progress, Selector
 from models.search.target import Target
 
 DIGITS, ROW_BITS = 4, 9
 BITS = DIGITS * ROW_BITS
+SYSTEMS = ("booth", "signed", "plain")
 
 
-@dataclass
-class _Circuit:
-    """Gates so far, each once."""
+@dataclass(frozen=True)
+class Digit:
+    """Circuits of the three bits of a digit."""
 
-    gates: dict[Gate, int]
-
-    def gate(self, op: str, x: int, y: int) -> int:
-        """Wire of a gate."""
-        key = Gate(op, *(sorted((x, y)) if op in ("and", "or", "xor") else (x, y)))
-        return self.gates.setdefault(key, 16 + len(self.gates))
-
-
-def digit_wires(circuit: _Circuit) -> list[tuple[int, int, int]]:
-    """Wires (one, two, neg) of each digit; a digit of 0 is never negative."""
-    digits, carry = [], None
-    for j in range(DIGITS - 1):  # (w_(2j+1) w_2j) + carry as a two's complement pair, 2 and 3 carry over
-        low, high = 8 + 2 * j, 8 + 2 * j + 1
-        if carry is None:
-            one, neg, carry = low, high, high
-        else:
-            both = circuit.gate("and", low, carry)
-            one, neg = circuit.gate("xor", low, carry), circuit.gate("xor", high, both)
-            carry = circuit.gate("or", high, both)
-        digits.append((one, circuit.gate("andnot", neg, one), neg))
-    both, none = circuit.gate("and", 14, carry), circuit.gate("nor", 14, carry)
-    two = circuit.gate("or", circuit.gate("and", 15, none), circuit.gate("andnot", both, 15))
-    return [*digits, (circuit.gate("xor", 14, carry), two, circuit.gate("andnot", 15, both))]
+    one: Circuit
+    two: Circuit
+    neg: Circuit
+    inverted: bool = False  # `neg` is its complement: the product bit is, too
+    held: tuple[Circuit, ...] = ()  # what a row holds, if its product bits read it, besides operand bits
 
 
-def bit_wire(circuit: _Circuit, digit: tuple[int, int, int], k: int) -> int:
-    """Wire of v_jk."""
-    one, two, neg = digit
+def digits(system: str) -> list[Digit]:
+    """The four digits of a system, lowest first."""
+    if system == "plain":
+        pairs = [(8 + 2 * j, 9 + 2 * j) for j in range(DIGITS)]
+        found = [Digit(low, ("nor", high, low), high, True) for low, high in pairs[:-1]]
+        low, high = pairs[-1]  # the sign bit counts the other way round
+        return [*found, Digit(low, ("andnot", high, low), high)]
+    if system == "signed":
+        found, carry = [Digit(8, ("andnot", 9, 8), 9)], 9
+        for j in range(1, DIGITS - 1):
+            low, high = 8 + 2 * j, 9 + 2 * j
+            both = ("and", low, carry)
+            one, neg, carry = ("xor", low, carry), ("xor", high, both), ("or", high, both)
+            found.append(Digit(one, ("andnot", neg, one), neg, False, (one, neg)))
+        return [*found, _highest(14, 15, carry)]
+    zeroth = ("andnot", 9, 8)
+    found = [Digit(8, zeroth, 9, False, (zeroth,))]
+    for j in range(1, DIGITS):
+        found.append(_highest(8 + 2 * j, 9 + 2 * j, 7 + 2 * j))
+    return found
+
+
+def _highest(low: Circuit, high: Circuit, carry: Circuit) -> Digit:
+    """The digit low + carry - 2 high, -2..2."""
+    ones, none = ("and", low, carry), ("nor", low, carry)
+    two = ("or", ("and", high, none), ("andnot", ones, high))
+    parts = (("xor", low, carry), two, ("andnot", high, ones))
+    return Digit(*parts, False, parts)
+
+
+def selected(digit: Digit, k: int) -> Circuit:
+    """Bit k of |d| a."""
     if k == 0:
-        chosen = circuit.gate("and", one, 0)
-    elif k == 8:
-        chosen = circuit.gate("and", circuit.gate("or", one, two), 7)
-    else:
-        chosen = circuit.gate("or", circuit.gate("and", one, k), circuit.gate("and", two, k - 1))
-    return circuit.gate("xor", chosen, neg)
+        return ("and", 0, digit.one)
+    if k == ROW_BITS - 1:
+        return ("and", 7, ("or", digit.one, digit.two))
+    return ("or", ("and", k, digit.one), ("and", k - 1, digit.two))
 
 
-def position_weight(n: int) -> int:
-    """Position weight of bit n = 9 j + k."""
-    j, k = divmod(n, ROW_BITS)
-    return (-256 if k == 8 else 1 << k) << (2 * j)
+def product_bit(digit: Digit, k: int) -> Circuit:
+    """v_jk, or its complement where `neg` is one."""
+    return ("xor", selected(digit, k), digit.neg)
 
 
-def recoded(name: str, kept: list[int], description: str) -> Encoding:
-    """The encoding of the bits `kept` (n = 9 j + k); g(w) centres its error for each weight."""
-    circuit = _Circuit({})
-    digits = digit_wires(circuit)
-    order = sorted(kept, key=lambda n: (-abs(position_weight(n)), n))
-    bits = tuple(bit_wire(circuit, digits[n // ROW_BITS], n % ROW_BITS) for n in order)
-    weights = tuple(position_weight(n) for n in order)
-    wires = [wire for digit in digits for wire in digit]
-    made = [wire for one, _, neg in digits[:-1] for wire in (one, neg)] + list(digits[-1])
-    stored = tuple(sorted(wire for wire in made if wire >= 16))
-    plain = Encoding(name, tuple(circuit.gates), bits, weights, stored=stored)
-    operands = np.arange(-128, 128)
-    error = np.multiply.outer(operands, operands) - plain.column_table
-    middle = (error.max(0) + error.min(0)) / 2  # of each weight, float64 [256]
-    basis = np.stack([wire[0] for wire in (np.atleast_2d(plain.wires(0, operands)[i]) for i in wires)], 1)
-    constants = np.rint(np.linalg.lstsq(basis.astype(float), middle, rcond=None)[0]).astype(int)
-    shared = tuple((wire, int(c)) for wire, c in zip(wires, constants, strict=True) if c)
-    assert all(plain.depends[wire] == WEIGHT for wire, _ in shared)
-    return Encoding(name, plain.gates, bits, weights, 0, description, stored, shared)
+def position_weight(digit: Digit, j: int, k: int) -> float:
+    """Position weight of `product_bit`."""
+    size = float(1 << k + 2 * j)
+    return -size if (k == ROW_BITS - 1) != digit.inverted else size
 
 
-def gram_matrix(target: Target) -> np.ndarray:
-    """Centred inner products of the 36 weighted bits under the target: float64 [36, 36]."""
-    whole = recoded("whole", list(range(BITS)), "")
-    operands = np.arange(-128, 128)
-    tables = whole.product_bits(operands[:, None], operands[None, :]).astype(np.float64)  # [256, 256, 36]
-    order = sorted(range(BITS), key=lambda n: (-abs(position_weight(n)), n))
-    weighted = np.empty((BITS, 256, 256))
-    for at, n in enumerate(order):
-        weighted[n] = tables[:, :, at] * position_weight(n)
-    return target.gram(weighted)
+def candidates(system: list[Digit]) -> list[Circuit]:
+    """The 36 product bits, first; then simpler ones: a part of each, and gates of two operand bits."""
+    found = [product_bit(digit, k) for digit in system for k in range(ROW_BITS)]
+    for digit in system:
+        for k in range(8):
+            single, double = ("and", k, digit.one), ("and", k, digit.two)
+            found += [single, double, ("xor", single, digit.neg), ("xor", double, digit.neg), ("xor", k, digit.neg)]
+        found += [selected(digit, k) for k in range(ROW_BITS)]
+    return list(dict.fromkeys([*found, *first_level()]))
 
 
-def choose(m: int, target: Target, progress: Progress) -> list[int]:
-    """The M bits to keep: leave out, one by one, those whose loss costs least; then exchange."""
+def area_of(circuit: Circuit, held: frozenset[Circuit]) -> float:
+    """Area in um2 of a circuit over operand bits and `held` circuits."""
+    if isinstance(circuit, int) or circuit in held:
+        return 0.0
+    op, x, y = circuit
+    area = coefficients()
+    if op == "or" and all(isinstance(c, tuple) and c[0] == "and" for c in (x, y)):
+        return area["and_or"] + sum(area_of(part, held) for c in (x, y) for part in c[1:])
+    return area[op] + area_of(x, held) + area_of(y, held)
+
+
+class Exchange:
+    """Powers of two for a fixed number of bits: least log(error) + price * gate area (of M product bits: 1)."""
+
+    def __init__(self, selector: Selector, area: np.ndarray, price: float) -> None:
+        self.selector, self.area, self.price = selector, area, price
+        self.gram = np.array([selector.column(n) for n in range(len(selector.pool))])
+
+    def value(self, choice: Choice) -> float:
+        """What is made small."""
+        return float(np.log(max(choice.error, 1e-9)) + self.price * self.area[choice.chosen].sum())
+
+    def error(self, chosen: list[int], weights: np.ndarray) -> float:
+        """Error of a choice."""
+        return self.selector.error(self.gram[np.ix_(chosen, chosen)], self.selector.correlation[chosen], weights)
+
+    def leave_out(self, choice: Choice, count: int, progress: Progress) -> Choice:
+        """Bits leave one by one, the one whose loss costs least first, until `count` are left."""
+        while len(choice.chosen) > count:
+            residual = self.residual(choice)[choice.chosen]
+            rises = 2 * choice.weights * residual + choice.weights**2 * self.selector.norms[choice.chosen]
+            m = int(rises.argmin())
+            choice = self.without(choice, [m])
+            progress("leave out", choice.error)
+        return choice
+
+    def without(self, choice: Choice, gone: list[int]) -> Choice:
+        """The choice less some of its bits."""
+        kept = [m for m in range(len(choice.chosen)) if m not in gone]
+        chosen, weights = [choice.chosen[m] for m in kept], choice.weights[kept]
+        return Choice(chosen, weights, self.error(chosen, weights))
+
+    def residual(self, choice: Choice) -> np.ndarray:
+        """<target less chosen bits, b_k> of all candidates k: float64 [N]."""
+        return self.selector.correlation - choice.weights @ self.gram[choice.chosen]
+
+    def grow(self, choice: Choice, count: int) -> Choice:
+        """Best candidates with their powers of two, one by one, until there are `count`."""
+        while len(choice.chosen) < count:
+            at, weight, error = self.best_for(choice, self.residual(choice), choice.error)
+            choice = Choice([*choice.chosen, at], np.append(choice.weights, weight), error)
+        return choice
+
+    def best_for(self, others: Choice, residual: np.ndarray, error: float) -> tuple[int, float, float]:
+        """(candidate, power of two, error) that goes best with `others`."""
+        powers = nearest_power(residual / self.selector.norms)
+        errors = error - 2 * powers * residual + powers**2 * self.selector.norms
+        values = np.log(np.maximum(errors, 1e-9)) + self.price * self.area
+        values[others.chosen] = np.inf
+        k = int(values.argmin())
+        return k, float(powers[k]), float(errors[k])
+
+    def improve(self, choice: Choice) -> Choice:
+        """Exchange one bit with its weight at a time while that helps."""
+        while True:
+            best = (self.value(choice) - 1e-9, choice)
+            residual = self.residual(choice)
+            for m, (n, weight) in enumerate(zip(choice.chosen, choice.weights, strict=True)):
+                kept = [*choice.chosen[:m], *choice.chosen[m + 1 :]]
+                others = Choice(kept, np.delete(choice.weights, m), 0.0)
+                error = choice.error + 2 * weight * residual[n] + weight**2 * self.selector.norms[n]
+                k, power, error = self.best_for(others, residual + weight * self.gram[n], error)
+                trial = Choice([*kept, k], np.append(others.weights, power), error)
+                if self.value(trial) < best[0]:
+                    best = (self.value(trial), trial)
+            if best[1] is choice:
+                return choice
+            choice = Choice(best[1].chosen, best[1].weights, self.error(best[1].chosen, best[1].weights))
+
+
+def search_recoded(
+    name: str,
+    m: int,
+    target: Target,
+    progress: Progress,
+    system: str = "plain",
+    price: float = 0.3,
+    kicks: int = 200,
+    seed: int = 1,
+    correct_a: bool = True,
+) -> Encoding:
+    """The best M bits found from a system of digits; `correct_a` allows an f(a). Raises UserError for other M."""
     if not 1 <= m <= BITS:
-        raise UserError(f"M = {m}: recoded weights have 1..{BITS} product bits")
-    gram = gram_matrix(target)
+        raise UserError(f"M = {m}: radix-4 digits make 1..{BITS} product bits, and {BITS} are the exact product")
+    if system not in SYSTEMS:
+        raise UserError(f"unknown digits '{system}'; known: {', '.join(SYSTEMS)}")
+    if system == "plain" and not correct_a:
+        raise UserError("digits 'plain' need an f(a); take 'booth', or allow one")
+    number, rng = digits(system), np.random.default_rng(seed)
+    held = frozenset(circuit for digit in number for circuit in digit.held)
+    free = range(8) if correct_a else ()
+    circuits = candidates(number)
+    pool, moments = table_pool(circuits, target, free)
+    shared = held | {digit.two for digit in number}  # gates that all bits of a digit share
+    area = np.array([area_of(circuit, frozenset(shared)) for circuit in pool.circuits])
+    area /= m * area_of(product_bit(number[0], 1), frozenset(shared))
+    exchange = Exchange(Selector(pool, moments), area, price)
+    at = {circuit: n for n, circuit in enumerate(pool.circuits)}
+    places = [(j, k) for j in range(DIGITS) for k in range(ROW_BITS)]
+    chosen = [at[product_bit(number[j], k)] for j, k in places]
+    weights = np.array([position_weight(number[j], j, k) for j, k in places])
+    best = exchange.leave_out(Choice(chosen, weights, exchange.error(chosen, weights)), m, progress)
+    if m < BITS:
+        best = exchange.improve(best)
+        for _ in range(kicks):
+            gone = rng.choice(m, int(rng.integers(1, min(6, m + 1))), replace=False)
+            added = exchange.without(best, gone.tolist())
+            for _ in gone[1:]:  # all but one at random, among the better ones
+                residual = exchange.residual(added)
+                power = nearest_power(residual / exchange.selector.norms)
+                gains = 2 * power * residual - power**2 * exchange.selector.norms
+                gains[added.chosen] = -np.inf
+                n = int(rng.choice(np.argsort(gains)[-20:]))
+                joined, values = [*added.chosen, n], np.append(added.weights, power[n])
+                added = Choice(joined, values, exchange.error(joined, values))
+            trial = exchange.improve(exchange.grow(added, m))
+            if exchange.value(trial) < exchange.value(best) - 1e-9:
+                best = trial
+            progress("kicks", best.error)
+    return finish(name, [pool.circuits[n] for n in best.chosen], best.weights, number, target, free, system)
 
-    def loss(left_out: list[int]) -> float:
-        return float(gram[np.ix_(left_out, left_out)].sum())
 
-    left_out: list[int] = []
-    while len(left_out) < BITS - m:
-        rest = [n for n in range(BITS) if n not in left_out]
-        left_out.append(min(rest, key=lambda n: loss([*left_out, n])))
-        progress("leave out", loss(left_out))
-    better = True
-    while better:
-        better = False
-        for at in range(len(left_out)):
-            for n in set(range(BITS)) - set(left_out):
-                trial = [*left_out[:at], n, *left_out[at + 1 :]]
-                if loss(trial) < loss(left_out) * (1 - 1e-9):
-                    left_out, better = trial, True
-                    break
-        progress("exchange", loss(left_out))
-    return [n for n in range(BITS) if n not in left_out]
+def finish(
+    name: str,
+    circuits: list[Circuit],
+    weights: np.ndarray,
+    number: list[Digit],
+    target: Target,
+    free: range | tuple,
+    system: str,
+) -> Encoding:
+    """The encoding with f(a) by least squares under the target, and the g(w) that halves the largest error."""
+    held = [circuit for digit in number for circuit in digit.held]
+    known: dict[Circuit, np.ndarray] = {}
+    operands = np.arange(-128.0, 128.0)
+    error = np.multiply.outer(operands, operands)
+    for circuit, weight in zip(circuits, weights, strict=True):
+        error = error - float(weight) * circuit_table(circuit, known)
+    shared: list[tuple[Circuit, int]] = []
+    if free:
+        gram = target.gram([*(circuit_table(c, known) for c in free), error])
+        values = np.rint(np.linalg.pinv(gram[:-1, :-1], rcond=1e-12) @ gram[:-1, -1]).astype(int)
+        shared += [(c, int(v)) for c, v in zip(free, values, strict=True)]
+        for circuit, value in shared:
+            error = error - float(value) * circuit_table(circuit, known)
+    middle = (error.max(0) + error.min(0)) / 2
+    constants = independent([c for d in number for c in (d.one, d.two, d.neg, ("and", d.one, d.neg))], known)
+    basis = np.stack([*(circuit_table(c, known)[0] for c in constants), np.ones(256)], 1).astype(np.float64)
+    fitted = np.rint(np.linalg.lstsq(basis, middle, rcond=None)[0]).astype(int)
+    shared += [(c, int(v)) for c, v in zip(constants, fitted[:-1], strict=True)]
+    text = f"{len(circuits)} product bits from radix-4 digits of the weight ({system}), powers of two"
+    text += ", f(a)" if free else ""
+    return build_encoding(name, text, circuits, weights, target.joint, held, shared, int(fitted[-1]))
+
+
+def independent(circuits: list[Circuit], known: dict[Circuit, np.ndarray]) -> list[Circuit]:
+    """Circuits of the weight that are no sums of earlier ones and a constant."""
+    kept: list[Circuit] = []
+    columns = [np.ones(256)]
+    for circuit in circuits:
+        trial = [*columns, circuit_table(circuit, known)[0].astype(np.float64)]
+        if np.linalg.matrix_rank(np.stack(trial)) == len(trial):
+            kept, columns = [*kept, circuit], trial
+    return kept

@@ -64,15 +64,25 @@ class Target:
         spread = self._inner(error, error) - along**2 / power  # what no gain restores
         return spread / (1 + along / power) ** 2 * self.scale
 
-    def gram(self, functions: np.ndarray) -> np.ndarray:
-        """Covariances of functions of the operands, float64 [N, 256, 256], centred on the weight: [N, N]."""
-        centred = np.stack([self._centred(values) for values in functions])
-        flat = (centred * np.sqrt(self.joint)).reshape(len(centred), -1)
+    def gram(self, functions: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
+        """Centred inner products of functions of the operands, [N, 256, 256]: float64 [N, N].
+
+        `free` [F, 256, 256] are functions that cost nothing: what they explain is taken out.
+        """
+        count = len(functions)
+        flat = np.empty((count + (0 if free is None else len(free)), 65536))
+        means = np.empty((len(flat), 256))  # over the weights
+        p_w, root = self.joint.sum(0), np.sqrt(self.joint)
+        for n, values in enumerate(functions if free is None else (*functions, *free)):
+            centred = self._centred(values.astype(np.float64))
+            means[n], flat[n] = centred @ p_w, (centred * root).ravel()
         found = flat @ flat.T
         if self.coherent is not None:
-            means = centred @ self.joint.sum(0)  # over the weights, [N, 256]
             found += means @ self.coherent @ means.T
-        return found
+        if free is None:
+            return found
+        cross = found[:count, count:]
+        return found[:count, :count] - cross @ np.linalg.pinv(found[count:, count:], rcond=1e-12) @ cross.T
 
     def _centred(self, values: np.ndarray) -> np.ndarray:
         """`values` [256, 256] less their mean for each weight."""

@@ -1,8 +1,8 @@
 // Exported from models/encodings/m16p.json; do not edit.
-// 16 product bits, pow2 position weights, preset anneal
+// 16 product bits from radix-4 digits of the weight (plain), powers of two, f(a)
 package m16p_pkg;
   /// bits of an activation that a row holds
-  localparam int A_BITS = 5;
+  localparam int A_BITS = 7;
   /// gates: of an activation from its 8 operand bits
   localparam int A_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -10,11 +10,12 @@ package m16p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [5*16-1:0] A_WIRES = {
-    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003
+  localparam logic [7*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001
   };
   /// bits of a weight that a row holds
-  localparam int W_BITS = 5;
+  localparam int W_BITS = 6;
   /// gates: of a weight from its 8 operand bits
   localparam int W_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -22,39 +23,46 @@ package m16p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [5*16-1:0] W_WIRES = {
-    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003
+  localparam logic [6*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002
   };
   /// product bits
   localparam int M = 16;
   /// gates: product bits from the bits a row holds
-  localparam int NUM_GATES = 18;
+  localparam int NUM_GATES = 58;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
-  localparam logic [18*32-1:0] GATES = {
-    32'h20008006, 32'h20000009, 32'h6005c018, 32'h60010005, 32'h20004007, 32'h2000c006,
-    32'h20008007, 32'h20004008, 32'h20010006, 32'h2000c007, 32'h20008008, 32'h20004009,
-    32'h20010007, 32'h2000c008, 32'h20008009, 32'h20010008, 32'h2000c009, 32'h20010009
+  localparam logic [58*32-1:0] GATES = {
+    32'h20028045, 32'h1010c044, 32'h0000401a, 32'h00008009, 32'h20020041, 32'h100fc040,
+    32'h0001002b, 32'h00014007, 32'h2002803d, 32'h100ec03c, 32'h0000801a, 32'h0000c009,
+    32'h20030039, 32'h100dc038, 32'h0000000d, 32'h0000400b, 32'h20018008, 32'h20028034,
+    32'h100c8033, 32'h0000c01a, 32'h00010009, 32'h20030030, 32'h100b802f, 32'h0000400d,
+    32'h0000800b, 32'h100a802c, 32'h0001402b, 32'h4001c008, 32'h00018007, 32'h20028028,
+    32'h10098027, 32'h0001001a, 32'h00014009, 32'h20030024, 32'h10088023, 32'h0000800d,
+    32'h0000c00b, 32'h2001800a, 32'h2003001f, 32'h1007401e, 32'h0000c00d, 32'h0001000b,
+    32'h1006401b, 32'h0001401a, 32'h4002400a, 32'h00018009, 32'h20030017, 32'h10054016,
+    32'h0001000d, 32'h0001400b, 32'h20030013, 32'h10044012, 32'h0001400d, 32'h0001800b,
+    32'h2003000f, 32'h0001800e, 32'h1002c00d, 32'h6003000b
   };
   /// wire of output m at [m*16 +: 16]
   localparam logic [16*16-1:0] BITS = {
-    16'h001b, 16'h001a, 16'h0019, 16'h0016, 16'h0015, 16'h0014,
-    16'h0013, 16'h0012, 16'h0011, 16'h0010, 16'h000f, 16'h000e,
-    16'h000d, 16'h000c, 16'h000b, 16'h000a
+    16'h0046, 16'h0042, 16'h003e, 16'h003a, 16'h0036, 16'h0035,
+    16'h0031, 16'h002d, 16'h0029, 16'h0025, 16'h0021, 16'h0020,
+    16'h001c, 16'h0018, 16'h0014, 16'h0010
   };
   /// signed digits of the position weights
   localparam int NUM_DIGITS = 16;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
   localparam logic [16*32-1:0] DIGITS = {
-    32'h0000800d, 32'h0002000c, 32'h0001000c, 32'h0005000b, 32'h0004800b, 32'h0003000b,
-    32'h0009000a, 32'h0008800a, 32'h0007800a, 32'h0006000a, 32'h000c8009, 32'h000b8009,
-    32'h000a8009, 32'h000f8008, 32'h000e0008, 32'h000d8008
+    32'h0000800e, 32'h0001000d, 32'h0002000c, 32'h0005000b, 32'h0004000b, 32'h0003800b,
+    32'h0007800a, 32'h0006000a, 32'h000b0009, 32'h000a8009, 32'h00090009, 32'h00088009,
+    32'h000e8008, 32'h000d8008, 32'h000c0008, 32'h000f8007
   };
   /// least sum one row adds to its column
-  localparam int MIN_SUM = -14336;
+  localparam int MIN_SUM = -21120;
   /// largest sum one row adds to its column
-  localparam int MAX_SUM = 14592;
+  localparam int MAX_SUM = 18688;
   /// bits of the activation that the extra column weighs; 0: no extra column
-  localparam int F_M = 0;
+  localparam int F_M = 8;
   /// gates: bits of the extra column
   localparam int F_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -62,17 +70,22 @@ package m16p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [1*16-1:0] F_BITS = {
-    16'h0000
+  localparam logic [8*16-1:0] F_BITS = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
   };
   /// signed digits of the extra column
-  localparam int F_NUM_DIGITS = 0;
+  localparam int F_NUM_DIGITS = 30;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
-  localparam logic [1*32-1:0] F_DIGITS = {
-    32'h00000000
+  localparam logic [30*32-1:0] F_DIGITS = {
+    32'h0007800c, 32'h0006000b, 32'h0007000a, 32'h0005000a, 32'h00060009, 32'h00040009,
+    32'h00070008, 32'h00050008, 32'h00030008, 32'h00060007, 32'h00040007, 32'h00020007,
+    32'h00070006, 32'h00050006, 32'h00030006, 32'h00068005, 32'h00020005, 32'h00058004,
+    32'h00048003, 32'h00010003, 32'h00038002, 32'h00008002, 32'h00048001, 32'h00018001,
+    32'h00078000, 32'h00068000, 32'h00058000, 32'h00038000, 32'h00020000, 32'h00000000
   };
   /// least sum one row adds to the extra column
-  localparam int F_MIN_SUM = 0;
+  localparam int F_MIN_SUM = -2756;
   /// largest sum one row adds to the extra column
-  localparam int F_MAX_SUM = 0;
+  localparam int F_MAX_SUM = 5094;
 endpackage

@@ -1,8 +1,8 @@
 // Exported from models/encodings/m20p.json; do not edit.
-// 20 product bits, pow2 position weights, preset anneal
+// 20 product bits from radix-4 digits of the weight (plain), powers of two, f(a)
 package m20p_pkg;
   /// bits of an activation that a row holds
-  localparam int A_BITS = 6;
+  localparam int A_BITS = 8;
   /// gates: of an activation from its 8 operand bits
   localparam int A_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -10,11 +10,12 @@ package m20p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [6*16-1:0] A_WIRES = {
-    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002
+  localparam logic [8*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
   };
   /// bits of a weight that a row holds
-  localparam int W_BITS = 5;
+  localparam int W_BITS = 6;
   /// gates: of a weight from its 8 operand bits
   localparam int W_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -22,43 +23,51 @@ package m20p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [5*16-1:0] W_WIRES = {
-    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003
+  localparam logic [6*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002
   };
   /// product bits
   localparam int M = 20;
   /// gates: product bits from the bits a row holds
-  localparam int NUM_GATES = 26;
+  localparam int NUM_GATES = 74;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
-  localparam logic [26*32-1:0] GATES = {
-    32'h2000000a, 32'h10084022, 32'h6000c006, 32'h20008007, 32'h20008008, 32'h20004009,
-    32'h1007001d, 32'h6001c001, 32'h60004008, 32'h6006401a, 32'h60014006, 32'h2000c007,
-    32'h20010007, 32'h2000c008, 32'h20008009, 32'h2000400a, 32'h20014007, 32'h2000c009,
-    32'h2000800a, 32'h20010008, 32'h20014008, 32'h20010009, 32'h2000c00a, 32'h20014009,
-    32'h2001000a, 32'h2001400a
+  localparam logic [74*32-1:0] GATES = {
+    32'h20024056, 32'h10150055, 32'h0000c02c, 32'h00010008, 32'h2002c052, 32'h10140051,
+    32'h0000401b, 32'h0000800a, 32'h2002404e, 32'h1013004d, 32'h0001002c, 32'h00014008,
+    32'h2002c04a, 32'h10120049, 32'h0000801b, 32'h0000c00a, 32'h20034046, 32'h10110045,
+    32'h0000000e, 32'h0000400c, 32'h20024042, 32'h10100041, 32'h0001402c, 32'h00018008,
+    32'h2002c03e, 32'h100f003d, 32'h0000c01b, 32'h0001000a, 32'h2003403a, 32'h100e0039,
+    32'h0000400e, 32'h0000800c, 32'h2001c009, 32'h2002c035, 32'h100cc034, 32'h0001001b,
+    32'h0001400a, 32'h20034031, 32'h100bc030, 32'h0000800e, 32'h0000c00c, 32'h100ac02d,
+    32'h0001802c, 32'h40020009, 32'h0001c008, 32'h2002c029, 32'h1009c028, 32'h0001401b,
+    32'h0001800a, 32'h20034025, 32'h1008c024, 32'h0000c00e, 32'h0001000c, 32'h2001c00b,
+    32'h20034020, 32'h1007801f, 32'h0001000e, 32'h0001400c, 32'h1006801c, 32'h0001801b,
+    32'h4002800b, 32'h0001c00a, 32'h20034018, 32'h10058017, 32'h0001400e, 32'h0001800c,
+    32'h20034014, 32'h10048013, 32'h0001800e, 32'h0001c00c, 32'h20034010, 32'h0001c00f,
+    32'h1003000e, 32'h6003400c
   };
   /// wire of output m at [m*16 +: 16]
   localparam logic [20*16-1:0] BITS = {
-    16'h0024, 16'h0023, 16'h0020, 16'h001f, 16'h001e, 16'h001b,
-    16'h0018, 16'h0017, 16'h0016, 16'h0015, 16'h0014, 16'h0013,
-    16'h0012, 16'h0011, 16'h0010, 16'h000f, 16'h000e, 16'h000d,
-    16'h000c, 16'h000b
+    16'h0057, 16'h0053, 16'h004f, 16'h004b, 16'h0047, 16'h0043,
+    16'h003f, 16'h003b, 16'h0037, 16'h0036, 16'h0032, 16'h002e,
+    16'h002a, 16'h0026, 16'h0022, 16'h0021, 16'h001d, 16'h0019,
+    16'h0015, 16'h0011
   };
   /// signed digits of the position weights
   localparam int NUM_DIGITS = 20;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
   localparam logic [20*32-1:0] DIGITS = {
-    32'h0000800d, 32'h0002000c, 32'h0001000c, 32'h0005000b, 32'h0004800b, 32'h0003000b,
-    32'h0009000a, 32'h0008800a, 32'h0007000a, 32'h0006800a, 32'h000d8009, 32'h000c8009,
-    32'h000b8009, 32'h000a0009, 32'h00118008, 32'h00108008, 32'h000f8008, 32'h000e8008,
-    32'h00130007, 32'h00128007
+    32'h0000800e, 32'h0001000d, 32'h0002000c, 32'h0005000b, 32'h0004000b, 32'h0003800b,
+    32'h0007800a, 32'h0006000a, 32'h000b0009, 32'h000a8009, 32'h00090009, 32'h00088009,
+    32'h000e8008, 32'h000d8008, 32'h000c0008, 32'h00118007, 32'h00108007, 32'h000f0007,
+    32'h00138006, 32'h00128006
   };
   /// least sum one row adds to its column
-  localparam int MIN_SUM = -14976;
+  localparam int MIN_SUM = -21376;
   /// largest sum one row adds to its column
-  localparam int MAX_SUM = 14976;
+  localparam int MAX_SUM = 18816;
   /// bits of the activation that the extra column weighs; 0: no extra column
-  localparam int F_M = 0;
+  localparam int F_M = 8;
   /// gates: bits of the extra column
   localparam int F_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -66,17 +75,22 @@ package m20p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [1*16-1:0] F_BITS = {
-    16'h0000
+  localparam logic [8*16-1:0] F_BITS = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
   };
   /// signed digits of the extra column
-  localparam int F_NUM_DIGITS = 0;
+  localparam int F_NUM_DIGITS = 28;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
-  localparam logic [1*32-1:0] F_DIGITS = {
-    32'h00000000
+  localparam logic [28*32-1:0] F_DIGITS = {
+    32'h0007800c, 32'h0006000b, 32'h0007000a, 32'h0005000a, 32'h00060009, 32'h00040009,
+    32'h00070008, 32'h00050008, 32'h00030008, 32'h00060007, 32'h00040007, 32'h00020007,
+    32'h00070006, 32'h00050006, 32'h00030006, 32'h00010006, 32'h00068005, 32'h00040005,
+    32'h00020005, 32'h00058004, 32'h00030004, 32'h00010004, 32'h00048003, 32'h00038002,
+    32'h00000002, 32'h00028001, 32'h00010000, 32'h00008000
   };
   /// least sum one row adds to the extra column
-  localparam int F_MIN_SUM = 0;
+  localparam int F_MIN_SUM = -2752;
   /// largest sum one row adds to the extra column
-  localparam int F_MAX_SUM = 0;
+  localparam int F_MAX_SUM = 5222;
 endpackage

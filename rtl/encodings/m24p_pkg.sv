@@ -1,8 +1,8 @@
 // Exported from models/encodings/m24p.json; do not edit.
-// 24 product bits, pow2 position weights, preset anneal
+// 24 product bits from radix-4 digits of the weight (plain), powers of two, f(a)
 package m24p_pkg;
   /// bits of an activation that a row holds
-  localparam int A_BITS = 6;
+  localparam int A_BITS = 8;
   /// gates: of an activation from its 8 operand bits
   localparam int A_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -10,11 +10,12 @@ package m24p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [6*16-1:0] A_WIRES = {
-    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002
+  localparam logic [8*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
   };
   /// bits of a weight that a row holds
-  localparam int W_BITS = 6;
+  localparam int W_BITS = 7;
   /// gates: of a weight from its 8 operand bits
   localparam int W_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -22,44 +23,55 @@ package m24p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [6*16-1:0] W_WIRES = {
-    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002
+  localparam logic [7*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001
   };
   /// product bits
   localparam int M = 24;
   /// gates: product bits from the bits a row holds
-  localparam int NUM_GATES = 31;
+  localparam int NUM_GATES = 91;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
-  localparam logic [31*32-1:0] GATES = {
-    32'h600a4027, 32'h2000c007, 32'h60098027, 32'h60014006, 32'h2000000a, 32'h20010007,
-    32'h2000c008, 32'h20008009, 32'h2000400a, 32'h2000000b, 32'h1007801f, 32'h60020001,
-    32'h60004009, 32'h6006c01c, 32'h00008008, 32'h10008007, 32'h20014007, 32'h20010008,
-    32'h2000c009, 32'h2000800a, 32'h2000400b, 32'h20010009, 32'h2000800b, 32'h2000c00a,
-    32'h20014008, 32'h20014009, 32'h2001000a, 32'h2000c00b, 32'h2001400a, 32'h2001000b,
-    32'h2001400b
+  localparam logic [91*32-1:0] GATES = {
+    32'h20028068, 32'h10198067, 32'h00008027, 32'h0000c009, 32'h20030064, 32'h10188063,
+    32'h00000017, 32'h0000400b, 32'h2001c008, 32'h2002805f, 32'h1017405e, 32'h0000c027,
+    32'h00010009, 32'h2003005b, 32'h1016405a, 32'h00004017, 32'h0000800b, 32'h20038057,
+    32'h0000000d, 32'h20028055, 32'h1014c054, 32'h00010027, 32'h00014009, 32'h20030051,
+    32'h1013c050, 32'h00008017, 32'h0000c00b, 32'h2003804d, 32'h1012c04c, 32'h0000000f,
+    32'h0000400d, 32'h20028049, 32'h1011c048, 32'h00014027, 32'h00018009, 32'h20030045,
+    32'h1010c044, 32'h0000c017, 32'h0001000b, 32'h20038041, 32'h100fc040, 32'h0000400f,
+    32'h0000800d, 32'h2002803d, 32'h100ec03c, 32'h00018027, 32'h0001c009, 32'h20030039,
+    32'h100dc038, 32'h00010017, 32'h0001400b, 32'h20038035, 32'h100cc034, 32'h0000800f,
+    32'h0000c00d, 32'h20030031, 32'h100bc030, 32'h00014017, 32'h0001800b, 32'h2003802d,
+    32'h100ac02c, 32'h0000c00f, 32'h0001000d, 32'h20028029, 32'h0001c028, 32'h10024027,
+    32'h4002400a, 32'h20030025, 32'h1008c024, 32'h00018017, 32'h0001c00b, 32'h20038021,
+    32'h1007c020, 32'h0001000f, 32'h0001400d, 32'h2003801d, 32'h1006c01c, 32'h0001400f,
+    32'h0001800d, 32'h20030019, 32'h0001c018, 32'h1002c017, 32'h4002c00c, 32'h20038015,
+    32'h1004c014, 32'h0001800f, 32'h0001c00d, 32'h20038011, 32'h0001c010, 32'h1003400f,
+    32'h6003800d
   };
   /// wire of output m at [m*16 +: 16]
   localparam logic [24*16-1:0] BITS = {
-    16'h002a, 16'h0028, 16'h0025, 16'h0024, 16'h0023, 16'h0022,
-    16'h0021, 16'h0020, 16'h001d, 16'h001a, 16'h0019, 16'h0018,
-    16'h0017, 16'h0016, 16'h0015, 16'h0014, 16'h0013, 16'h0012,
-    16'h0011, 16'h0010, 16'h000f, 16'h000e, 16'h000d, 16'h000c
+    16'h0069, 16'h0065, 16'h0061, 16'h0060, 16'h005c, 16'h0058,
+    16'h0056, 16'h0052, 16'h004e, 16'h004a, 16'h0046, 16'h0042,
+    16'h003e, 16'h003a, 16'h0036, 16'h0032, 16'h002e, 16'h002a,
+    16'h0026, 16'h0022, 16'h001e, 16'h001a, 16'h0016, 16'h0012
   };
   /// signed digits of the position weights
   localparam int NUM_DIGITS = 24;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
   localparam logic [24*32-1:0] DIGITS = {
-    32'h0000800d, 32'h0002000c, 32'h0001000c, 32'h0005000b, 32'h0004800b, 32'h0003000b,
-    32'h0009800a, 32'h0008000a, 32'h0007800a, 32'h0006000a, 32'h000e0009, 32'h000d8009,
-    32'h000c8009, 32'h000b8009, 32'h000a0009, 32'h00158008, 32'h00148008, 32'h00138008,
-    32'h00128008, 32'h00110008, 32'h00108008, 32'h000f8008, 32'h00178007, 32'h00168007
+    32'h0000800e, 32'h0001000d, 32'h0003000c, 32'h0002000c, 32'h0005800b, 32'h0004000b,
+    32'h0008800a, 32'h0007000a, 32'h0006000a, 32'h000b8009, 32'h000a8009, 32'h00090009,
+    32'h000e8008, 32'h000d8008, 32'h000c0008, 32'h00118007, 32'h00108007, 32'h000f0007,
+    32'h00150006, 32'h00148006, 32'h00138006, 32'h00120006, 32'h00178005, 32'h00168005
   };
   /// least sum one row adds to its column
-  localparam int MIN_SUM = -15616;
+  localparam int MIN_SUM = -21376;
   /// largest sum one row adds to its column
-  localparam int MAX_SUM = 15616;
+  localparam int MAX_SUM = 21504;
   /// bits of the activation that the extra column weighs; 0: no extra column
-  localparam int F_M = 0;
+  localparam int F_M = 8;
   /// gates: bits of the extra column
   localparam int F_NUM_GATES = 0;
   /// gate g at [g*32 +: 32]: type, wire x, wire y
@@ -67,17 +79,22 @@ package m24p_pkg;
     32'h00000000
   };
   /// wire of output m at [m*16 +: 16]
-  localparam logic [1*16-1:0] F_BITS = {
-    16'h0000
+  localparam logic [8*16-1:0] F_BITS = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
   };
   /// signed digits of the extra column
-  localparam int F_NUM_DIGITS = 0;
+  localparam int F_NUM_DIGITS = 30;
   /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
-  localparam logic [1*32-1:0] F_DIGITS = {
-    32'h00000000
+  localparam logic [30*32-1:0] F_DIGITS = {
+    32'h0007800c, 32'h0006000b, 32'h0007800a, 32'h0005000a, 32'h00060009, 32'h00040009,
+    32'h00078008, 32'h00050008, 32'h00030008, 32'h00060007, 32'h00040007, 32'h00020007,
+    32'h00070006, 32'h00050006, 32'h00030006, 32'h00010006, 32'h00068005, 32'h00040005,
+    32'h00020005, 32'h00000005, 32'h00058004, 32'h00030004, 32'h00010004, 32'h00048003,
+    32'h00020003, 32'h00000003, 32'h00038002, 32'h00028001, 32'h00078000, 32'h00018000
   };
   /// least sum one row adds to the extra column
-  localparam int F_MIN_SUM = 0;
+  localparam int F_MIN_SUM = -5313;
   /// largest sum one row adds to the extra column
-  localparam int F_MAX_SUM = 0;
+  localparam int F_MAX_SUM = 5265;
 endpackage

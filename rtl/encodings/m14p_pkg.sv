@@ -1,0 +1,90 @@
+// Exported from models/encodings/m14p.json; do not edit.
+// 14 product bits from radix-4 digits of the weight (plain), powers of two, f(a)
+package m14p_pkg;
+  /// bits of an activation that a row holds
+  localparam int A_BITS = 7;
+  /// gates: of an activation from its 8 operand bits
+  localparam int A_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] A_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [7*16-1:0] A_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001
+  };
+  /// bits of a weight that a row holds
+  localparam int W_BITS = 5;
+  /// gates: of a weight from its 8 operand bits
+  localparam int W_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] W_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [5*16-1:0] W_WIRES = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003
+  };
+  /// product bits
+  localparam int M = 14;
+  /// gates: product bits from the bits a row holds
+  localparam int NUM_GATES = 50;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [50*32-1:0] GATES = {
+    32'h2002403c, 32'h100e803b, 32'h00004019, 32'h00008008, 32'h20018007, 32'h20024037,
+    32'h100d4036, 32'h00008019, 32'h0000c008, 32'h2002c033, 32'h100c4032, 32'h0000000c,
+    32'h0000400a, 32'h2002402f, 32'h100b402e, 32'h0000c019, 32'h00010008, 32'h2002c02b,
+    32'h100a402a, 32'h0000400c, 32'h0000800a, 32'h20024027, 32'h10094026, 32'h00010019,
+    32'h00014008, 32'h2002c023, 32'h10084022, 32'h0000800c, 32'h0000c00a, 32'h20018009,
+    32'h2002c01e, 32'h1007001d, 32'h0000c00c, 32'h0001000a, 32'h1006001a, 32'h00014019,
+    32'h40020009, 32'h00018008, 32'h2002c016, 32'h10050015, 32'h0001000c, 32'h0001400a,
+    32'h2002c012, 32'h10040011, 32'h0001400c, 32'h0001800a, 32'h2002c00e, 32'h0001800d,
+    32'h1002800c, 32'h6002c00a
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [14*16-1:0] BITS = {
+    16'h003d, 16'h0039, 16'h0038, 16'h0034, 16'h0030, 16'h002c,
+    16'h0028, 16'h0024, 16'h0020, 16'h001f, 16'h001b, 16'h0017,
+    16'h0013, 16'h000f
+  };
+  /// signed digits of the position weights
+  localparam int NUM_DIGITS = 14;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [14*32-1:0] DIGITS = {
+    32'h0000800e, 32'h0001000d, 32'h0002000c, 32'h0005000b, 32'h0004000b, 32'h0003800b,
+    32'h0007800a, 32'h0006000a, 32'h00098009, 32'h00080009, 32'h000c0008, 32'h000b8008,
+    32'h000a0008, 32'h000d8007
+  };
+  /// least sum one row adds to its column
+  localparam int MIN_SUM = -20352;
+  /// largest sum one row adds to its column
+  localparam int MAX_SUM = 18432;
+  /// bits of the activation that the extra column weighs; 0: no extra column
+  localparam int F_M = 8;
+  /// gates: bits of the extra column
+  localparam int F_NUM_GATES = 0;
+  /// gate g at [g*32 +: 32]: type, wire x, wire y
+  localparam logic [1*32-1:0] F_GATES = {
+    32'h00000000
+  };
+  /// wire of output m at [m*16 +: 16]
+  localparam logic [8*16-1:0] F_BITS = {
+    16'h0007, 16'h0006, 16'h0005, 16'h0004, 16'h0003, 16'h0002,
+    16'h0001, 16'h0000
+  };
+  /// signed digits of the extra column
+  localparam int F_NUM_DIGITS = 30;
+  /// digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first
+  localparam logic [30*32-1:0] F_DIGITS = {
+    32'h0007800c, 32'h0006000b, 32'h0007000a, 32'h0005000a, 32'h00060009, 32'h00040009,
+    32'h00050008, 32'h00030008, 32'h00040007, 32'h00020007, 32'h00070006, 32'h00030006,
+    32'h00068005, 32'h00020005, 32'h00058004, 32'h00070003, 32'h00068003, 32'h00048003,
+    32'h00058002, 32'h00038002, 32'h00010002, 32'h00008002, 32'h00048001, 32'h00078000,
+    32'h00068000, 32'h00050000, 32'h00038000, 32'h00020000, 32'h00010000, 32'h00000000
+  };
+  /// least sum one row adds to the extra column
+  localparam int F_MIN_SUM = -3004;
+  /// largest sum one row adds to the extra column
+  localparam int F_MAX_SUM = 4891;
+endpackage
