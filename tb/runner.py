@@ -275,7 +275,7 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
     }
     pattern = f"(?=.*(?:{config.tests}))(?=.*(?:{test or ''}))"
     if not config.programmable:
-        pattern = f"(?!.*programmed){pattern}"
+        pattern = f"^(?!.*programmed){pattern}"
     tool = LeanVerilator() if config.sim == "verilator" else cocotb_runner.Icarus()
     xml = run_dir / "results.xml"
     try:

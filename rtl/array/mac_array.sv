@@ -252,20 +252,19 @@ module mac_array #(
         .y_o      (f)
     );
     for (genvar s = 0; s < Stages; s++) begin : gen_stage
-      logic signed [FWidth-1:0] f_in, f_q;
+      logic signed [FWidth-1:0] f_here;
       if (s == 0) begin : gen_first
-        assign f_in = f;
+        assign f_here = f;
       end else begin : gen_next
-        assign f_in = gen_stage[s-1].f_q;
-      end
-      always_ff @(posedge clk_i) begin
-        if (advance) f_q <= f_in;
+        always_ff @(posedge clk_i) begin
+          if (advance) f_here <= gen_stage[s-1].f_here;
+        end
       end
       for (genvar k = 0; k < ColsPerStage; k++) begin : gen_column
         localparam int C = s * ColsPerStage + k;
         always_ff @(posedge clk_i) begin
           if (advance) begin
-            result[C*ResultWidth+:ResultWidth] <= ResultWidth'($signed(y[C*Width+:Width])) + ResultWidth'(f_in);
+            result[C*ResultWidth+:ResultWidth] <= ResultWidth'($signed(y[C*Width+:Width])) + ResultWidth'(f_here);
           end
         end
       end
