@@ -7,11 +7,11 @@
          + flip-flops of the sum and of the operand bits that a row holds, weight bits with the
            multiplexer that loads them
 
-and 1/64 of the column that adds f(a) for an array of 64 columns. An OR of two ANDs that nothing else
-reads is one cell. Powers of two merge into one compressor tree and so have no counts. Cell areas and the factor of each
-term are in cost.json; `python -m models.search.cost --fit <ppa.json> ...` reads the former from the
-Liberty file of the platform and fits the latter to columns measured by `python -m flows.synth`. The
-registers are counted, not fitted.
+and 1/64 of the column that adds f(a) for an array of 64 columns (not part of a measured column). An OR
+of two ANDs that nothing else reads is one cell. Powers of two merge into one compressor tree and so have
+no counts. Cell areas and the factor of each term are in cost.json; `python -m models.search.cost --fit
+<ppa.json> ...` reads the former from the Liberty file of the platform and fits the latter to columns
+measured by `python -m flows.synth`. The registers are counted, not fitted.
 """
 
 from __future__ import annotations
