@@ -1,7 +1,7 @@
 """Top-1 of a network: float, int8, and with the products of an encoding.
 
 `python -m models.accuracy --net resnet20_cifar10 --encoding exact64` runs the whole test set and
-writes or replaces one row of build/reports/accuracy.json.
+writes or replaces one row of build/reports/accuracy.json; `--table` prints them all beside the area of a column.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 
 from models.datasets import Cifar, load_cifar
 from models.emulate import TableEngine, exact_table
-from models.encoding import Encoding, load_encoding, write_text
+from models.encoding import Encoding, library_names, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.networks import network_spec
 from models.provenance import git_commit
@@ -88,25 +88,47 @@ def measure_row(args: argparse.Namespace, network: QuantNetwork, encoding: Encod
 
 def update_report(path: Path, row: dict) -> None:
     """Write `row` to the report, in the place of one for the same network, data set, encoding and images."""
-    rows = []
-    if path.exists():
-        try:
-            report = json.loads(path.read_text())
-            if report["format"] != FORMAT:
-                raise ValueError(f"format {report['format']}")
-            rows = report["rows"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged or of another version ({error}); delete it") from error
     key = ("network", "dataset", "encoding", "images")
-    rows = [r for r in rows if any(r.get(k) != row[k] for k in key)] + [row]
+    rows = [r for r in read_rows(path) if any(r.get(k) != row[k] for k in key)] + [row]
     write_text(path, json.dumps({"format": FORMAT, "rows": rows}, indent=1) + "\n")
+
+
+def read_rows(path: Path) -> list[dict]:
+    """Rows of a report; none if there is no file."""
+    if not path.exists():
+        return []
+    try:
+        report = json.loads(path.read_text())
+        if report["format"] != FORMAT:
+            raise ValueError(f"format {report['format']}")
+        return list(report["rows"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged or of another version ({error}); delete it") from error
+
+
+def table(rows: list[dict]) -> str:
+    """Accuracy of every encoding of the library beside its predicted noise and column area, as Markdown."""
+    lines = ["| network | encoding | product bits | column um2 | noise | images | top-1 % | against int8 |"]
+    lines.append("|---" * 8 + "|")
+    shown = []
+    for row in rows:
+        if row["encoding"] in library_names():
+            figures = load_encoding(row["encoding"]).figures
+            shown.append((row["network"], figures["column_area_um2"], row["encoding"], row, figures))
+    for network, area, name, row, figures in sorted(shown, key=lambda entry: entry[:3]):
+        noise = f"{figures['noise']:.4f}" if "noise" in figures else "-"
+        top1 = row["top1"]
+        change = f"{100 * (top1['encoded'] - top1['int8']):+.2f}"
+        cells = (network, name, row["product_bits"], f"{area:,.0f}", noise, row["images"])
+        lines.append(f"| {' | '.join(map(str, cells))} | {100 * top1['encoded']:.2f} | {change} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Command line of the accuracy measurement."""
     parser = argparse.ArgumentParser(prog="models.accuracy", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
-    parser.add_argument("--encoding", required=True, help="encoding of the library, or a JSON file")
+    parser.add_argument("--net", help="network of the zoo, or a checkpoint file")
+    parser.add_argument("--encoding", help="encoding of the library, or a JSON file")
     parser.add_argument("--images", type=int, help="only the first N test images (default: all)")
     parser.add_argument(
         "--correction", choices=SCOPES, default="gain", help="what is corrected per channel (models/quant/correct.py)"
@@ -118,7 +140,15 @@ def main() -> None:
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
     parser.add_argument("--out", type=Path, default=REPORT)
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--table", action="store_true", help="measure nothing; print the rows measured so far")
     args = parser.parse_args()
+    if args.table:
+        if not (rows := read_rows(args.out)):
+            raise UserError(f"no rows in {args.out}; measure some first: make accuracy NET= ENCODING=")
+        print(table(rows))
+        return
+    if not args.net or not args.encoding:
+        raise UserError("which network and which encoding? give --net and --encoding, or --table")
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give at least 1, or --correction none")
     row = measure_row(args, load_network(args.net), load_encoding(args.encoding))

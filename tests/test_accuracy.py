@@ -112,3 +112,19 @@ def test_replay_command(checkpoint, monkeypatch, place):
         run(monkeypatch, models.replay, "--net", checkpoint, "--layer", "conv1")
     with pytest.raises(UserError, match="has no layer 'conv9'"):
         run(monkeypatch, models.replay, "--net", checkpoint, "--layer", "conv9=1")
+
+
+def test_table_of_rows(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "accuracy.json"
+    with pytest.raises(UserError, match="no rows in"):
+        run(monkeypatch, models.accuracy, "--table", "--out", path)
+    row = {"network": NET, "dataset": "cifar10", "product_bits": 20, "images": 8}
+    for name, top1 in (("exact64", 0.9), ("m20p", 0.875), ("of_a_user", 0.5)):
+        models.accuracy.update_report(path, row | {"encoding": name, "top1": {"int8": 0.9, "encoded": top1}})
+    run(monkeypatch, models.accuracy, "--table", "--out", path)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and "of_a_user" not in "".join(lines)
+    assert "| m20p |" in lines[2] and lines[2].endswith("| 87.50 | -2.50 |")  # smallest column first
+    assert lines[3].endswith("| 90.00 | +0.00 |")
+    with pytest.raises(UserError, match="which network and which encoding"):
+        run(monkeypatch, models.accuracy, "--net", NET)

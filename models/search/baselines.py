@@ -2,10 +2,13 @@
 
 An operand in bipolar form (x_i = 1 - 2 bit_i) is a = -1/2 - sum alpha_i x_i / 2, alpha_7 = -128, so the
 product is an array of XORs plus terms of one operand alone: those of the weight go into the bias,
-those of the activation stay as an error that the bias does not absorb.
+those of the activation stay as an error that the bias does not absorb, or go into an f(a) (names that
+end in f), fitted to uniform operands.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from models.search.presets import all_figures
 
 AND_BITS = (36, 40, 44, 48, 52, 56, 60)
 XNOR_CUTS = (9, 8, 7, 6, 5)  # keep i + j >= cut: 21, 28, 36, 43, 49 bits
+WITH_F = ("and36", "xnor21", "xnor28", "xnor36")
 COMMAND = "python -m models.encodings"
 
 
@@ -43,9 +47,27 @@ def truncated_xnor(cut: int) -> Encoding:
     return build_encoding(f"xnor{len(pairs)}", text, circuits, weights, joint_distribution(None))
 
 
+def with_f(encoding: Encoding) -> Encoding:
+    """The encoding with f(a), integers over the activation's bits, by least squares; uniform operands, uncentred."""
+    a = np.arange(-128, 128)
+    error = (np.multiply.outer(a, a) - encoding.product_table).mean(1)
+    table = np.stack([*((a >> i) & 1 for i in range(8)), np.ones(256)], 1).astype(np.float64)
+    values = np.rint(np.linalg.lstsq(table, error, rcond=None)[0]).astype(int).tolist()
+    return replace(
+        encoding,
+        name=f"{encoding.name}f",
+        description=f"{encoding.description}, with an f(a)",
+        shared=tuple((i, value) for i, value in enumerate(values[:-1]) if value),
+        offset=encoding.offset + values[-1],
+        provenance={},
+        figures={},
+    )
+
+
 def baselines() -> list[Encoding]:
     """All of them, with figures."""
     found = [exact64(), *map(truncated_and, AND_BITS), *map(truncated_xnor, XNOR_CUTS)]
+    found += [with_f(encoding) for encoding in found if encoding.name in WITH_F]
     for encoding in found:
         encoding.figures.update(all_figures(encoding, None))
         encoding.provenance.update(command=COMMAND)

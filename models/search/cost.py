@@ -7,10 +7,11 @@
          + flip-flops of the sum and of the operand bits that a row holds, weight bits with the
            multiplexer that loads them
 
-Powers of two merge into one compressor tree and so have no counts. Cell areas and the factor of each
-term are in cost.json; `python -m models.search.cost --fit <ppa.json> ...` reads the former from the
-Liberty file of the platform and fits the latter to columns measured by `python -m flows.synth`. The
-registers are counted, not fitted.
+and 1/64 of the column that adds f(a) for an array of 64 columns (not part of a measured column). An OR
+of two ANDs that nothing else reads is one cell. Powers of two merge into one compressor tree and so have
+no counts. Cell areas and the factor of each term are in cost.json; `python -m models.search.cost --fit
+<ppa.json> ...` reads the former from the Liberty file of the platform and fits the latter to columns
+measured by `python -m flows.synth`. The registers are counted, not fitted.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from pathlib import Path
 
 import numpy as np
 
-from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, write_text
+from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, position_digits, write_text
 from models.errors import UserError, run_cli
 from models.search.native import NAMES
 
 COEFFICIENTS = Path(__file__).parent / "cost.json"
 FORMAT = "encmac-cost/1"
+COLUMNS = 64  # of the array that shares a column for f(a)
 TERMS = ("gates", "counting", "decoder", "registers")
 FITTED = TERMS[:3]
 OTHERS = ("full_adder", "flip_flop", "weight_mux", "and_or")  # cells besides the gates
@@ -53,11 +55,12 @@ class Cost:
     counting: float
     decoder: float
     registers: float
+    shared: float = 0.0
 
     @property
     def total(self) -> float:
         """All terms, um2."""
-        return self.gates + self.counting + self.decoder + self.registers
+        return self.gates + self.counting + self.decoder + self.registers + self.shared
 
 
 @cache
@@ -85,7 +88,8 @@ def gate_areas() -> np.ndarray:
 def column_cost(encoding: Encoding, rows: int = 64, path: Path = COEFFICIENTS) -> Cost:
     """Area of a column of `rows` rows."""
     area = coefficients(path)
-    return Cost(**{k: v * area[f"factor_{k}"] for k, v in _terms(encoding, rows, area).items()})
+    terms = {k: v * area[f"factor_{k}"] for k, v in _terms(encoding, rows, area).items()}
+    return Cost(**terms, shared=_shared_area(encoding, rows, area) / COLUMNS)
 
 
 def _terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, float]:
@@ -102,6 +106,17 @@ def _terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, f
         "decoder": area["full_adder"] * (counts + width),
         "registers": operands + area["flip_flop"] * width,
     }
+
+
+def _shared_area(encoding: Encoding, rows: int, area: dict[str, float]) -> float:
+    """Area in um2 of the column that adds f(a): as of an encoding of bits that need no gates in a row."""
+    pairs = encoding.shared_bits()
+    if not pairs:
+        return 0.0
+    count = math.ceil(math.log2(rows + 1))
+    adders = (rows - 1) * len(pairs) * area["factor_counting"]
+    adders += len(position_digits([s for _, s in pairs])) * count * area["factor_decoder"]
+    return area["full_adder"] * adders + area["flip_flop"] * (rows * len(pairs) + 16 + count)
 
 
 def _row_area(encoding: Encoding, area: dict[str, float]) -> float:
