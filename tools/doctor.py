@@ -61,6 +61,7 @@ NEEDS = {
     "sim": "make g++ cocotb cocotb-bus pyuvm numpy tqdm",
     "verilator": "verilator perl verilator_coverage zlib.h lz4.h",
     "icarus": "iverilog vvp",
+    "formal": "pyosys numpy tqdm",
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",
