@@ -38,7 +38,7 @@ sim: ## simulate an array against its model          SIM= ARRAY= ENCODING= SUITE
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
 
-formal: ## prove modules for all inputs and all times    PROOF= ENCODING= JOBS=
+formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS=
 	$(DOCTOR) formal
 	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)
 

@@ -98,7 +98,7 @@ def _split(kind: str, parameters: dict[str, str], wires: dict[str, list[Bit]]) -
 
     def operand(port: str) -> list[Bit]:
         bits = wires[port]
-        extension = bits[-1] if int(parameters["A_SIGNED"], 2) else "0"
+        extension = bits[-1] if int(parameters[f"{port}_SIGNED"], 2) else "0"
         return [bits[i] if i < len(bits) else extension for i in range(len(wires["Y"]))]
 
     a, y = operand("A"), wires["Y"]
