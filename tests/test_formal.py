@@ -17,6 +17,7 @@ from flows.formal.netlist import Netlist, NotProven, Operation, counting_pattern
 from flows.formal.proofs import all_proofs, sum_width
 from flows.formal.worker import Result
 from flows.formal.worker import prove as prove_in_process
+from models.encoding import Encoding, Gate
 
 ROOT = Path(__file__).resolve().parent.parent
 ENCODINGS = ["exact64", "m28p"]
@@ -30,6 +31,7 @@ SOUND = (
     "position_decoder/exact64/counted",
     "position_decoder/m28p/next_group",
     "stream_control/2",
+    "stream_control/3+shadow",
     "delay_triangle/4falling",
 )
 
@@ -86,7 +88,7 @@ MUTANTS = {
         "({last_q, 1'b0})",
     ),
     "one_step_short": (
-        "stream_control/3",
+        "stream_control/2",
         "array/stream_control.sv",
         "m_axis_y_tvalid = valid_q[Latency-1]",
         "m_axis_y_tvalid = valid_q[Latency-2]",
@@ -104,6 +106,19 @@ MUTANTS = {
         "state_q == COMPUTE",
     ),
     "next_tile_too_early": ("stream_control/2", "array/stream_control.sv", "if (valid_q == '0)", "if (1'b1)"),
+    "swap_at_every_activation": ("stream_control/2+shadow", "array/stream_control.sv", "a_beat && !open_q", "a_beat"),
+    "weights_overwritten": (
+        "stream_control/3+shadow",
+        "array/stream_control.sv",
+        "!loaded_q && swapping_q == '0",
+        "swapping_q == '0",
+    ),
+    "weights_before_the_swap_is_through": (
+        "stream_control/3+shadow",
+        "array/stream_control.sv",
+        "!loaded_q && swapping_q == '0",
+        "!loaded_q",
+    ),
     "delay_under_stall": ("delay_triangle/4rising", "array/delay_triangle.sv", "if (advance_i)", "if (1'b1)"),
     "delay_one_too_many": (
         "delay_triangle/4falling",
@@ -192,8 +207,11 @@ def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
 
 
 def test_own_encoding_file(tmp_path: Path) -> None:
-    text = (ROOT / "models/encodings/exact64.json").read_text().replace('"exact64"', '"mine"')
-    (tmp_path / "mine.json").write_text(text)
+    """One that holds a function of the weight, and sums bits of activation and weight outside the column."""
+    gates = (Gate("xor", 9, 10), Gate("and", 7, 16), Gate("nor", 3, 4))
+    own = Encoding("mine", gates, (17, 0), (-96, 5), 7, stored=(16,), shared=((18, 3), (1, -2), (16, 11)))
+    assert own.operands == ((0, 7), (16,))
+    own.save(tmp_path / "mine.json")
     done = command("--encoding", str(tmp_path / "mine.json"), "--proof", "enc_mult", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "enc_mult/mine" in done.stdout

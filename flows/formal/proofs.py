@@ -70,7 +70,8 @@ def all_proofs(encodings: list[str]) -> dict[str, Proof]:
             proofs.append(_decoder(name, encoding, "merged", ROWS, ROWS, 0, ROWS))
             proofs.append(_decoder(name, encoding, "first_group", GROUP, GROUP, 0, ROWS))
             proofs.append(_decoder(name, encoding, "next_group", GROUP, GROUP, 2, 0))
-    proofs += [_control(latency) for latency in (1, 2, 3, 4, 6, 8)]
+    proofs += [_control(latency, None) for latency in (1, 2, 3, 4, 6, 8)]
+    proofs += [_control(latency, swap_cycles) for latency, swap_cycles in ((1, 0), (2, 0), (3, 1), (4, 2), (6, 4))]
     proofs += [
         _triangle(lanes, width, falling) for lanes, width in ((1, 2), (2, 2), (4, 2), (8, 1)) for falling in (0, 1)
     ]
@@ -157,47 +158,52 @@ def _mult(name: str, encoding: Encoding) -> Proof:
     exact = encoding.max_relative_error() == 0
 
     def run(place: Place) -> Verdict:
-        lanes = 2
+        lanes, top = 2, "enc_mult_dut"
         package, defines = _package(name, encoding, place)
-        files = _sources(place, "mult/enc_mult.sv", "formal/enc_mult_dut.sv")
-        top = "enc_mult_dut"
-        netlist = elaborate(
-            read_rtl(top, [files[0], package, *files[1:]], place.rtl, {"Lanes": lanes}, defines), top, place.folder
-        )
+        first, *files = _sources(place, "mult/enc_mult.sv", f"formal/{top}.sv")
+        read = read_rtl(top, [first, package, *files], place.rtl, {"Lanes": lanes}, defines)
+        netlist = elaborate(read, top, place.folder)
         reached = supports(netlist)
-        for index, bit in enumerate(netlist.outputs["b_o"]):
+        for index, bit in enumerate(netlist.outputs["b_o"] + netlist.outputs["f_o"]):
             own = {netlist.inputs[port][i * lanes + index % lanes] for port in ("a_i", "w_i") for i in range(8)}
             if not reached[bit] <= own:
-                raise NotProven(f"output {index} reads another lane")
+                raise NotProven(f"an output of lane {index % lanes} reads another lane")
         patterns = [value for value in counting_patterns(16) for _ in range(lanes)]
         inputs = {"a_i": patterns[: 8 * lanes], "w_i": patterns[8 * lanes :]}
-        values = evaluate(netlist, inputs, 1 << 16)["b_o"]
-        return Verdict(_compare_products(encoding, exact, values, lanes), "65,536 pairs")
+        values = evaluate(netlist, inputs, 1 << 16)
+        found = ""
+        for lane in range(lanes):
+            found = found or _compare_products(encoding, exact, values["b_o"][lane::lanes], values["f_o"][lane::lanes])
+        return Verdict(found, "65,536 pairs")
 
     claim = "bits = encoding; weighted sum = table" + (" = a w" if exact else "")
     return Proof(f"enc_mult/{encoding.name}", "enc_mult", {"encoding": encoding.name}, claim, "exhaustive", run)
 
 
-def _compare_products(encoding: Encoding, exact: bool, values: list[int], lanes: int) -> str:
-    """Product bits of the RTL for all operand pairs (pattern w * 256 + a, as bytes) against the encoding."""
+def _compare_products(encoding: Encoding, exact: bool, bits: list[int], shared: list[int]) -> str:
+    """Product bits of the RTL, and bits of f(a), against the encoding; "" or the first operands that differ.
+
+    `bits`, `shared`: an integer each, bit k of it for activation k % 256 and weight k // 256 as bytes.
+    """
     byte = np.arange(256).astype(np.uint8).view(np.int8)
     a, w = (v.ravel() for v in np.broadcast_arrays(byte[None, :], byte[:, None]))
-    expected = encoding.product_bits(a, w)
-    for lane in range(lanes):
-        total = np.zeros(1 << 16, np.int64)
-        for m, weight in enumerate(encoding.weights):
-            packed = np.frombuffer(values[m * lanes + lane].to_bytes(1 << 13, "little"), np.uint8)
-            bit = np.unpackbits(packed, bitorder="little")
-            if (wrong := np.flatnonzero(bit != expected[:, m])).size:
-                k = wrong[0]
-                return f"a = {a[k]}, w = {w[k]}: product bit {m} is {bit[k]}, {wrong.size} pairs are wrong"
-            total += weight * bit.astype(np.int64)
-        indices = a.astype(int) + 128, w.astype(int) + 128
-        alone = (encoding.product_table - encoding.column_table)[indices]
-        for table in [encoding.product_table[indices]] + [a.astype(int) * w] * exact:
-            if (wrong := np.flatnonzero(total + alone != table)).size:
-                k = wrong[0]
-                return f"a = {a[k]}, w = {w[k]}: {total[k] + alone[k]} in place of {table[k]}"
+    wires = encoding.wires(a, w)
+    weighted = list(zip(bits, encoding.bits, encoding.weights, strict=True))
+    pairs = encoding.shared_bits()
+    weighted += [(bit, wire, weight) for bit, (wire, weight) in zip(shared[: len(pairs)], pairs, strict=True)]
+    total = np.zeros(1 << 16, np.int64)
+    for m, (packed, wire, weight) in enumerate(weighted):
+        bit = np.unpackbits(np.frombuffer(packed.to_bytes(1 << 13, "little"), np.uint8), bitorder="little")
+        if (wrong := np.flatnonzero(bit != wires[wire])).size:
+            k = wrong[0]
+            return f"a = {a[k]}, w = {w[k]}: product bit {m} is {bit[k]}, {wrong.size} pairs are wrong"
+        total += weight * bit.astype(np.int64)
+    a, w = a.astype(int), w.astype(int)
+    total += encoding.row_constants[w + 128]
+    for table in [encoding.product_table[a + 128, w + 128]] + [a * w] * exact:
+        if (wrong := np.flatnonzero(total != table)).size:
+            k = wrong[0]
+            return f"a = {a[k]}, w = {w[k]}: {total[k]} in place of {table[k]}"
     return ""
 
 
@@ -240,14 +246,17 @@ def sum_width(rows: int, low: int, high: int) -> int:
     return max((rows * high).bit_length(), (-rows * low - 1).bit_length() if low < 0 else 0) + 1
 
 
-def _control(latency: int) -> Proof:
+def _control(latency: int, swap_cycles: int | None) -> Proof:
+    """`swap_cycles` None: without shadow weights."""
     parameters = {"Rows": 2, "Latency": latency}
+    parameters |= {} if swap_cycles is None else {"Shadow": 1, "SwapCycles": swap_cycles}
 
     def run(place: Place) -> Verdict:
         return _induction(place, "stream_control", parameters, 8)
 
     claim = "nothing lost or repeated, order, tlast, held under stall"
-    return Proof(f"stream_control/{latency}", "stream_control", parameters, claim, "k-induction", run)
+    name = f"stream_control/{latency}{'' if swap_cycles is None else '+shadow'}"
+    return Proof(name, "stream_control", parameters, claim, "k-induction", run)
 
 
 def _triangle(lanes: int, width: int, falling: int) -> Proof:

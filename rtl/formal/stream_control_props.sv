@@ -6,7 +6,9 @@
 /// moved by `advance_o` stands for the array; one activation vector, any one, carries a mark through it.
 module stream_control_props #(
     parameter int Rows = 2,
-    parameter int Latency = 2
+    parameter int Latency = 2,
+    parameter bit Shadow = 1'b0,
+    parameter int SwapCycles = 0
 ) (
     input logic clk_i,
     input logic rst_ni,
@@ -20,11 +22,13 @@ module stream_control_props #(
     output logic [7:0] reached_o
 );
   localparam int CountWidth = $clog2(Latency + 2);
-  logic s_axis_w_tready, s_axis_a_tready, m_axis_y_tvalid, m_axis_y_tlast, advance, w_shift;
+  logic s_axis_w_tready, s_axis_a_tready, m_axis_y_tvalid, m_axis_y_tlast, advance, w_shift, w_swap;
 
   stream_control #(
-      .Rows   (Rows),
-      .Latency(Latency)
+      .Rows      (Rows),
+      .Latency   (Latency),
+      .Shadow    (Shadow),
+      .SwapCycles(SwapCycles)
   ) u_dut (
       .clk_i,
       .rst_ni,
@@ -38,7 +42,8 @@ module stream_control_props #(
       .m_axis_y_tready,
       .m_axis_y_tlast,
       .advance_o(advance),
-      .w_shift_o(w_shift)
+      .w_shift_o(w_shift),
+      .w_swap_o (w_swap)
   );
 
   // Reset in the first cycle; later as it likes.
@@ -52,26 +57,28 @@ module stream_control_props #(
   assign y_beat = m_axis_y_tvalid && m_axis_y_tready;
 
   // What the ports told so far.
-  typedef enum logic [1:0] {
-    WEIGHTS,  // of a tile are taken
-    ACTIVATIONS,  // of a tile are taken
-    RESULTS  // of a tile are still to leave
-  } phase_e;
-  phase_e phase_q;
+  logic loaded_q;  // all weights of a tile were taken, none of its activations
+  logic open_q;  // the first activation of a tile was taken, the last was not
+  logic waiting_q;  // the last activation of a tile was taken; were results pending in the cycle before?
   logic [CountWidth-1:0] pending_q;  // activation vectors taken whose results have not left
   logic [CountWidth-1:0] lasts_q;  // of them, those with tlast
   logic stalled_q, stalled_last_q;  // a result waited in the cycle before
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      phase_q   <= WEIGHTS;
+      loaded_q  <= 1'b0;
+      open_q    <= 1'b0;
+      waiting_q <= 1'b0;
       pending_q <= '0;
       lasts_q   <= '0;
       stalled_q <= 1'b0;
     end else begin
-      if (w_beat && s_axis_w_tlast) phase_q <= ACTIVATIONS;
-      if (a_beat && s_axis_a_tlast) phase_q <= RESULTS;
-      if (phase_q == RESULTS && pending_q == '0) phase_q <= WEIGHTS;
+      if (a_beat) begin
+        if (!open_q) loaded_q <= 1'b0;
+        open_q <= !s_axis_a_tlast;
+      end
+      if (w_beat && s_axis_w_tlast) loaded_q <= 1'b1;
+      waiting_q <= (a_beat && s_axis_a_tlast) || (waiting_q && pending_q != '0);
       pending_q <= pending_q + CountWidth'(a_beat) - CountWidth'(y_beat);
       lasts_q   <= lasts_q + CountWidth'(a_beat && s_axis_a_tlast) - CountWidth'(y_beat && m_axis_y_tlast);
       stalled_q <= m_axis_y_tvalid && !m_axis_y_tready;
@@ -119,11 +126,11 @@ module stream_control_props #(
     if (rst_ni) begin
       // the pipeline rests exactly while a result waits
       assert (advance == (!m_axis_y_tvalid || m_axis_y_tready));
-      // weights: taken in their phase, always then, and shifted as they are taken
+      // weights are shifted as they are taken, and none are taken between a tile's last and its first activation
       assert (w_shift == w_beat);
-      assert (s_axis_w_tready == (phase_q == WEIGHTS));
-      // activations: taken in their phase, always then unless a result waits
-      assert (s_axis_a_tready == (phase_q == ACTIVATIONS && advance));
+      if (w_beat) assert (!loaded_q);
+      // activations: taken when the weights of their tile are there, always then unless a result waits
+      assert (s_axis_a_tready == ((loaded_q || open_q) && advance));
       // a result is held until it is taken
       if (stalled_q) assert (m_axis_y_tvalid && m_axis_y_tlast == stalled_last_q);
       // results only for activations taken, tlast only for theirs
@@ -136,8 +143,36 @@ module stream_control_props #(
       // nothing lost: it is at the end after Latency steps, and no step happens before it is taken
       if (marked_q && !arrived_q) assert (age_q <= CountWidth'(Latency));
       if (marked_q && !arrived_q && age_q == CountWidth'(Latency)) assert (m_axis_y_tvalid && ahead_q == '0);
-      // the next tile begins only when every result of this one has left
-      if (phase_q == WEIGHTS) assert (pending_q == '0);
+    end
+  end
+
+  if (Shadow) begin : gen_shadow
+    // weights take effect with the first activation of their tile, `SwapCycles` steps later everywhere;
+    // until then those of the next tile must wait, and no longer
+    localparam int SwapWidth = $clog2(SwapCycles + 2);
+    logic [SwapWidth-1:0] steps_q;  // since the first activation, no further than SwapCycles
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) steps_q <= SwapWidth'(SwapCycles);
+      else if (a_beat && !open_q) steps_q <= '0;
+      else if (advance && steps_q != SwapWidth'(SwapCycles)) steps_q <= steps_q + SwapWidth'(1);
+    end
+    always_comb begin
+      if (rst_ni) begin
+        assert (w_swap == (a_beat && !open_q));
+        assert (s_axis_w_tready == (!loaded_q && steps_q == SwapWidth'(SwapCycles)));
+        assert (steps_q <= SwapWidth'(SwapCycles));
+      end
+    end
+  end else begin : gen_direct
+    // weights of the next tile are taken only when every result of this one has left, and then always
+    always_comb begin
+      if (rst_ni) begin
+        assert (!w_swap);
+        assert (s_axis_w_tready == !(loaded_q || open_q || waiting_q));
+        if (s_axis_w_tready) assert (pending_q == '0);
+        assert (!(loaded_q && open_q) && !(loaded_q && waiting_q) && !(open_q && waiting_q));
+        if (loaded_q) assert (pending_q == '0);
+      end
     end
   end
 
@@ -160,7 +195,6 @@ module stream_control_props #(
         assert (ahead_q == ones(valid_q & ~(place | (place - Latency'(1)))));
         assert (marked_last_q == ((last_q & place) != '0));
       end
-      if (phase_q == ACTIVATIONS) assert (lasts_q == '0);
     end
   end
 
@@ -171,16 +205,17 @@ module stream_control_props #(
 
   logic busy_q;  // results were awaited in the cycle before
   always_ff @(posedge clk_i) busy_q <= started_q && rst_ni && pending_q != '0;
-  logic second_q;  // weights of a second tile are being taken
+  logic second_q;  // the weights of a tile were taken after the last activation of another
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) second_q <= 1'b0;
-    else if (phase_q == RESULTS && pending_q == '0) second_q <= 1'b1;
+    else if (a_beat && s_axis_a_tlast) second_q <= 1'b1;
   end
   assign reached_o[0] = rst_ni && mine;
   assign reached_o[1] = rst_ni && mine && marked_last_q;
   assign reached_o[2] = rst_ni && stalled_q && y_beat;
   assign reached_o[3] = rst_ni && pending_q == CountWidth'(Latency);
-  assign reached_o[4] = rst_ni && second_q && w_beat;
+  // the next tile's weights: while results are pending with Shadow, after them without
+  assign reached_o[4] = rst_ni && w_beat && (Shadow ? open_q && pending_q != '0 : second_q);
   assign reached_o[5] = rst_ni && second_q && a_beat;
   assign reached_o[6] = !rst_ni && busy_q;  // reset amid a tile
   assign reached_o[7] = rst_ni && marked_q && ahead_q == CountWidth'(Latency - 1);
