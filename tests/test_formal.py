@@ -245,6 +245,14 @@ def test_rewriting_knows_adders() -> None:
     assert prove(netlist(ADDER), identity(1, 0, width=1)) == ""
 
 
+def test_rewriting_knows_the_same_sum_twice() -> None:
+    twice = (*HALF, Operation("xor", (2, 3), (7,)), Operation("and", (2, 3), (8,)))
+    ports = {"y": [5, 6], "z": [7, 8]}
+    left = {("y", 0): 4, ("z", 1): 2, ("z", 0): 1, ("y", 1): 8}
+    claim = Identity(left, {("x", 0): 5, ("x", 1): 5}, 0, 8)
+    assert prove(Netlist({"x": [2, 3, 4]}, ports, twice), claim) == ""
+
+
 def test_rewriting_refutes_with_values() -> None:
     assert "in place of" in prove(netlist(ADDER), identity(1, 2, bits=2))
     assert "in place of" in prove(netlist(*HALF), identity(1, 4, bits=2))

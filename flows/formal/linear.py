@@ -80,26 +80,33 @@ def rewrite(netlist: Netlist, identity: Identity) -> tuple[dict[Bit, int], int]:
 
 
 def _paired(operations: tuple[Operation, ...]) -> list[Operation]:
-    """Operations with each xor, and the and of the same bits, as one half adder (outputs: sum, carry)."""
-    ands = {frozenset(o.inputs): o for o in operations if o.kind == "and" and {"0", "1"}.isdisjoint(o.inputs)}
-    result, paired = [], set()
-    for index, operation in enumerate(operations):
-        if operation.kind in ("xor", "and") and not {"0", "1"}.isdisjoint(operation.inputs):
-            x, y = sorted(operation.inputs, key=lambda bit: isinstance(bit, str))
-            if operation.kind == "xor":
-                result.append(Operation("not" if y == "1" else "buf", (x,), operation.outputs))
-            else:
-                result.append(Operation("buf", (x if y == "1" else "0",), operation.outputs))
-        elif operation.kind == "xor":
-            partner = ands.pop(frozenset(operation.inputs), None)
-            carry: Bit = partner.outputs[0] if partner else f"no carry {index}"
-            if partner:
-                paired.add(partner.outputs)
-            result.append(Operation("half", operation.inputs, (operation.outputs[0], carry)))
-        else:
+    """Operations with the xor and the and of two bits as one half adder (outputs: sum, carry).
+
+    Where two bits are added twice, as counts of a position weight with several digits may be, the second
+    result is the first one.
+    """
+    result: list[Operation] = []
+    xors: dict[frozenset[Bit], Operation] = {}
+    ands: dict[frozenset[Bit], Operation] = {}
+    for operation in operations:
+        kind, inputs, outputs = operation.kind, operation.inputs, operation.outputs
+        if kind not in ("xor", "and"):
             result.append(operation)
-    # a half adder stands where its xor stood: the and may be read before, so it goes to the earlier place
-    return _ordered([o for o in result if o.kind != "and" or o.outputs not in paired])
+        elif not {"0", "1"}.isdisjoint(inputs):
+            x, y = sorted(inputs, key=lambda bit: isinstance(bit, str))
+            if kind == "xor":
+                result.append(Operation("not" if y == "1" else "buf", (x,), outputs))
+            else:
+                result.append(Operation("buf", (x if y == "1" else "0",), outputs))
+        else:
+            first = (xors if kind == "xor" else ands).setdefault(frozenset(inputs), operation)
+            if first is not operation:
+                result.append(Operation("buf", first.outputs, outputs))
+    for bits in xors.keys() & ands.keys():
+        result.append(Operation("half", xors[bits].inputs, xors.pop(bits).outputs + ands.pop(bits).outputs))
+    for xor in xors.values():
+        result.append(Operation("half", xor.inputs, (*xor.outputs, f"no carry of {xor.outputs[0]}")))
+    return _ordered([*result, *ands.values()])
 
 
 def _ordered(operations: list[Operation]) -> list[Operation]:
