@@ -63,7 +63,7 @@ encodings: ## write the encodings and their RTL packages anew
 	$(DOCTOR) encodings
 	$(PYTHON_RUN) -m models.encodings
 
-lint: ## ruff on Python, Verilator lint on RTL
+lint: ## ruff on Python, Verilator and slang on RTL
 	$(DOCTOR) lint
 	$(PYTHON_RUN) -m ruff check .
 	$(PYTHON_RUN) -m ruff format --check .

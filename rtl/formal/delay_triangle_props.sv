@@ -30,7 +30,8 @@ module delay_triangle_props #(
       .data_o(data_out)
   );
 
-  logic started_q = 1'b0;
+  logic started_q;
+  initial started_q = 1'b0;
   always_ff @(posedge clk_i) started_q <= 1'b1;
   always_comb assume (started_q == rst_ni);
 
@@ -50,6 +51,9 @@ module delay_triangle_props #(
       end
     end
   end
+
+  logic unused_data;  // of the lane that is not delayed
+  assign unused_data = ^data_q;
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     localparam int Delay = Falling ? Lanes - 1 - l : l;

@@ -47,7 +47,8 @@ module stream_control_props #(
   );
 
   // Reset in the first cycle; later as it likes.
-  logic started_q = 1'b0;
+  logic started_q;
+  initial started_q = 1'b0;
   always_ff @(posedge clk_i) started_q <= 1'b1;
   always_comb assume (started_q || !rst_ni);
 
@@ -204,7 +205,7 @@ module stream_control_props #(
   endfunction
 
   logic busy_q;  // results were awaited in the cycle before
-  always_ff @(posedge clk_i) busy_q <= started_q && rst_ni && pending_q != '0;
+  always_ff @(posedge clk_i) busy_q <= started_q && pending_q != '0;
   logic second_q;  // the weights of a tile were taken after the last activation of another
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) second_q <= 1'b0;
