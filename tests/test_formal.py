@@ -12,7 +12,7 @@ import pytest
 
 from flows.formal.__main__ import select
 from flows.formal.induction import judge
-from flows.formal.linear import Identity, prove, rewrite
+from flows.formal.linear import Identity, Rewriter, prove
 from flows.formal.netlist import Netlist, NotProven, Operation, counting_patterns, evaluate, is_full_adder
 from flows.formal.proofs import all_proofs, sum_width
 from flows.formal.worker import Result
@@ -20,7 +20,7 @@ from flows.formal.worker import prove as prove_in_process
 from models.encoding import Encoding, Gate
 
 ROOT = Path(__file__).resolve().parent.parent
-ENCODINGS = ["exact64", "m28p"]
+ENCODINGS = ["exact64", "m16", "m28p"]
 SOUND = (
     "full_adder/3",
     "bit_counter/5+count",
@@ -30,6 +30,8 @@ SOUND = (
     "enc_mult/m28p",
     "position_decoder/exact64/counted",
     "position_decoder/m28p/next_group",
+    "enc_column/m28p",
+    "enc_column/m16+shadow",
     "stream_control/2",
     "stream_control/3+shadow",
     "delay_triangle/4falling",
@@ -79,6 +81,37 @@ MUTANTS = {
         "(Bit*CountWidth+j)*Lanes+:Lanes",
         "(Bit*CountWidth+CountWidth-1-j)*Lanes+:Lanes",
     ),
+    "group_skipped": (
+        "enc_column/m28p",
+        "array/enc_column.sv",
+        "assign state_in = gen_group[g-1].state;",
+        "assign state_in = '0;",
+    ),
+    "activations_of_another_group": (
+        "enc_column/m28p",
+        "array/enc_column.sv",
+        "a_i[g*GroupBits+:GroupBits]",
+        "a_i[0+:GroupBits]",
+    ),
+    "weights_pass_groups_by": (
+        "enc_column/m28p",
+        "array/enc_column.sv",
+        "w_chain[(g+1)*WPorts+:WPorts]",
+        "w_chain[Groups*WPorts+:WPorts]",
+    ),
+    "sum_moves_under_stall": (
+        "enc_column/m28p",
+        "array/enc_column.sv",
+        "if (advance_i) state <= state_out;",
+        "state <= state_out;",
+    ),
+    "result_one_cycle_early": (
+        "enc_column/m28p",
+        "array/enc_column.sv",
+        "g + 1 < Groups || SumRegister",
+        "g + 1 < Groups",
+    ),
+    "count_lost_between_groups": ("enc_column/m16", "array/enc_group.sv", ".Accumulate(!First)", ".Accumulate(1'b0)"),
     "valid_lost_under_stall": ("stream_control/2", "array/stream_control.sv", "if (advance_o)", "if (1'b1)"),
     "valid_never_rises": ("stream_control/2", "array/stream_control.sv", "({valid_q, a_beat})", "({valid_q, 1'b0})"),
     "tlast_dropped": (
@@ -265,7 +298,7 @@ def test_rewriting_does_not_guess() -> None:
     with pytest.raises(NotProven, match="no counterexample found"):
         prove(netlist(*either), identity(1, 1, bits=2))
     with pytest.raises(NotProven):
-        rewrite(netlist(*either), identity(1, 1, bits=2))
+        Rewriter(netlist(*either)).rewrite(identity(1, 1, bits=2))
 
 
 def test_evaluation() -> None:

@@ -8,6 +8,7 @@ what it reads, by an identity that holds for all values of its inputs:
     half adder   (x ^ y) + 2 (x & y) = x + y
     inverter     ~x = 1 - x
     addition     Y = A + B (modulo 2^its width)
+    register     its value now is what it read at the last step of its enable
 
 An output whose coefficient does not fit such an identity stops the proof; what is left at the inputs is
 compared with the right side, coefficient by coefficient. That is a proof for all inputs in time linear in
@@ -17,66 +18,95 @@ if random inputs find one.
 
 from __future__ import annotations
 
+import heapq
 import random
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flows.formal.netlist import Bit, Netlist, NotProven, Operation, evaluate
 
 Form = dict[tuple[str, int], int]  # (port, bit) -> coefficient
+Path = tuple[Bit, ...]  # enables of the registers between an input and an output, the last register first
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Sum over outputs of a netlist = sum over its inputs + constant, modulo 2**width."""
+    """Sum over outputs of a netlist = sum over its inputs + constant, modulo 2**width.
+
+    `steps`: for an input port the enables (port, bit) of the registers on its way, the last register
+    first; a port not named is read at once.
+    """
 
     left: Form
     right: Form
     constant: int
     width: int
+    steps: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
 
-def rewrite(netlist: Netlist, identity: Identity) -> tuple[dict[Bit, int], int]:
-    """The left side in terms of input nets: (coefficients, constant). Raises NotProven if a step does not fit."""
-    modulus = 1 << identity.width
-    terms: dict[Bit, int] = defaultdict(int)
-    for (port, index), coefficient in identity.left.items():
-        terms[netlist.outputs[port][index]] += coefficient
+class Rewriter:
+    """The operations of a netlist, ready to rewrite any number of sums."""
 
-    def add(bit: Bit, coefficient: int) -> None:
-        terms[bit] = (terms[bit] + coefficient) % modulus
+    def __init__(self, netlist: Netlist) -> None:
+        self.netlist = netlist
+        self.operations = _paired(netlist.operations)
+        self.makers = {bit: i for i, o in enumerate(self.operations) for bit in o.outputs}
 
-    def take(bit: Bit) -> int:
-        return terms.pop(bit, 0) % modulus
+    def rewrite(self, identity: Identity) -> tuple[dict[tuple[Bit, Path], int], int]:
+        """The left side in terms of inputs: ((net, path) -> coefficient, constant).
 
-    for operation in reversed(_paired(netlist.operations)):
-        kind, inputs, outputs = operation.kind, operation.inputs, operation.outputs
-        if kind == "add":
-            coefficients, width = [take(bit) for bit in outputs], len(outputs)
-            unit = coefficients[0]
-            if any(c != (unit << i) % modulus for i, c in enumerate(coefficients)) or (unit << width) % modulus:
-                raise NotProven("an addition is not used as one number")
-            for i in range(width):
-                add(inputs[i], unit << i)
-                add(inputs[width + i], unit << i)
-        elif kind in ("adder", "half"):
-            total, carry = take(outputs[0]), take(outputs[1])
-            if (carry - 2 * total) % modulus:
-                raise NotProven(f"a carry weighs {carry} and its sum {total}")
-            for bit in inputs:
-                add(bit, total)
-        elif kind == "not":
-            coefficient = take(outputs[0])
-            add("1", coefficient)
-            add(inputs[0], -coefficient)
-        elif kind == "buf":
-            add(inputs[0], take(outputs[0]))
-        elif any(take(bit) for bit in outputs):
-            raise NotProven(f"the output of an {kind} is added")
-    constant = take("1")
-    take("0")
-    return {bit: c for bit, c in terms.items() if c}, constant
+        Operations are taken from the last to the first, so an output has all its coefficients when its
+        turn comes. Raises NotProven if a step does not fit.
+        """
+        modulus = 1 << identity.width
+        terms: dict[Bit, dict[Path, int]] = {}
+        awaited: list[int] = []  # operations to rewrite, negated for the heap
+
+        def add(bit: Bit, path: Path, coefficient: int) -> None:
+            if bit not in terms:
+                terms[bit] = {}
+                if bit in self.makers:
+                    heapq.heappush(awaited, -self.makers[bit])
+            terms[bit][path] = (terms[bit].get(path, 0) + coefficient) % modulus
+
+        for (port, index), coefficient in identity.left.items():
+            add(self.netlist.outputs[port][index], (), coefficient)
+        while awaited:
+            operation = self.operations[-heapq.heappop(awaited)]
+            taken = [terms.pop(bit, {}) for bit in operation.outputs]
+            for path in dict.fromkeys(path for found in taken for path in found):
+                coefficients = [found.get(path, 0) for found in taken]
+                if operation.kind == "register":
+                    add(operation.inputs[0], (*path, operation.inputs[1]), coefficients[0])
+                    continue
+                for bit, coefficient in _step(operation, coefficients, modulus):
+                    add(bit, path, coefficient)
+        constant = sum(terms.pop("1", {}).values()) % modulus
+        terms.pop("0", None)
+        return {(bit, path): c for bit, found in terms.items() for path, c in found.items() if c}, constant
+
+
+def _step(operation: Operation, coefficients: list[int], modulus: int) -> list[tuple[Bit, int]]:
+    """What a weighted sum of an operation's outputs is in terms of what it reads."""
+    kind, inputs = operation.kind, operation.inputs
+    if not any(coefficients):
+        return []
+    if kind == "add":
+        unit, width = coefficients[0], len(coefficients)
+        if any(c != (unit << i) % modulus for i, c in enumerate(coefficients)) or (unit << width) % modulus:
+            raise NotProven("an addition is not used as one number")
+        return [(inputs[i], unit << i % width) for i in range(2 * width)]
+    if kind in ("adder", "half"):
+        total, carry = coefficients
+        if (carry - 2 * total) % modulus:
+            raise NotProven(f"a carry weighs {carry} and its sum {total}")
+        return [(bit, total) for bit in inputs]
+    if kind == "not":
+        return [("1", coefficients[0]), (inputs[0], -coefficients[0])]
+    if kind == "buf":
+        return [(inputs[0], coefficients[0])]
+    raise NotProven(f"the output of an {kind} is added")
 
 
 def _paired(operations: tuple[Operation, ...]) -> list[Operation]:
@@ -126,24 +156,45 @@ def _ordered(operations: list[Operation]) -> list[Operation]:
     return order
 
 
-def prove(netlist: Netlist, identity: Identity) -> str:
-    """Prove it: "" if it holds, else a counterexample in words. Raises NotProven if neither is found."""
-    modulus = 1 << identity.width
-    expected: dict[Bit, int] = defaultdict(int)
+def prove(netlist: Netlist, *identities: Identity) -> str:
+    """Prove all: "" if they hold, else a counterexample in words. Raises NotProven if neither is found."""
+    rewriter = Rewriter(netlist)
+    return next(filter(None, (_prove(rewriter, identity) for identity in identities)), "")
+
+
+def _prove(rewriter: Rewriter, identity: Identity) -> str:
+    netlist, modulus = rewriter.netlist, 1 << identity.width
+    there = netlist.inputs.keys() | netlist.outputs.keys()
+    if gone := [port for port, _ in (*identity.left, *identity.right) if port not in there]:
+        return f"{gone[0]} is not in the netlist: nothing reads what its module puts out"
+    expected: dict[tuple[Bit, Path], int] = defaultdict(int)
     for (port, index), coefficient in identity.right.items():
-        expected[netlist.inputs[port][index]] += coefficient
-    expected = {bit: c % modulus for bit, c in expected.items() if c % modulus}
-    reason = "the sums differ"
+        path = tuple(netlist.inputs[enable][bit] for enable, bit in identity.steps.get(port, ()))
+        expected[netlist.inputs[port][index], path] += coefficient
+    expected = {term: c % modulus for term, c in expected.items() if c % modulus}
     try:
-        terms, constant = rewrite(netlist, identity)
-        if terms == expected and constant == identity.constant % modulus:
-            return ""
+        terms, constant = rewriter.rewrite(identity)
     except NotProven as error:
-        reason = str(error)
-    found = counterexample(netlist, identity)
-    if not found:
-        raise NotProven(f"{reason}; no counterexample found")
-    return found
+        if found := counterexample(netlist, identity):
+            return found
+        raise NotProven(f"{error}; no counterexample found") from error
+    if terms == expected and constant == identity.constant % modulus:
+        return ""
+    return counterexample(netlist, identity) or _difference(netlist, terms, expected)
+
+
+def _difference(netlist: Netlist, terms: dict[tuple[Bit, Path], int], expected: dict[tuple[Bit, Path], int]) -> str:
+    """The first input that counts more or less than it must, or at another time: values held long show no difference.
+
+    Inputs of different times are free, so two sums of them are equal only if their coefficients are.
+    """
+    names = {bit: f"{port}[{i}]" for port, bits in netlist.inputs.items() for i, bit in enumerate(bits)} | {
+        "1": "clk_i"
+    }
+    bit, path = next(term for term in {**expected, **terms} if terms.get(term, 0) != expected.get(term, 0))
+    steps = ", ".join(names[enable] for enable in path) or "no register"
+    count, right = terms.get((bit, path), 0), expected.get((bit, path), 0)
+    return f"{names[bit]} behind {steps}: counts {count} in place of {right}"
 
 
 def counterexample(netlist: Netlist, identity: Identity, patterns: int = 256, seed: int = 1) -> str:

@@ -23,7 +23,8 @@ class NotProven(Exception):
 
 @dataclass(frozen=True)
 class Operation:
-    """`kind` is and, or, xor, not, buf, adder (x, y, z -> sum, carry) or add (A and B, lowest bit first -> Y)."""
+    """One of these kinds: and, or, xor, not, buf; adder (x, y, z -> sum, carry); add (A and B, lowest bit first -> Y);
+    register (next value, enable -> value)."""
 
     kind: str
     inputs: tuple[Bit, ...]
@@ -32,7 +33,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class Netlist:
-    """Ports (nets, lowest bit first) and operations, each after those that it reads."""
+    """Ports (nets, lowest bit first) and operations, each after those that it reads.
+
+    A module that was opened at is not in it: what it puts out is an input here, what it reads an output,
+    both under the names `<instance>.<port>`.
+    """
 
     inputs: dict[str, list[Bit]]
     outputs: dict[str, list[Bit]]
@@ -60,36 +65,57 @@ def read_rtl(
     )
 
 
-def elaborate(read: str, top: str, folder: Path) -> Netlist:
-    """The netlist of combinational RTL; `read` is a command of `read_rtl`."""
+def elaborate(read: str, top: str, folder: Path, opened: tuple[str, ...] = ()) -> Netlist:
+    """The netlist of RTL without resets, opened at some modules; `read` is a command of `read_rtl`."""
     path = folder / "netlist.json"
     path.unlink(missing_ok=True)
-    commands = [read, f"hierarchy -check -top {top}", "proc", f"setattr -mod -set keep_hierarchy 1 {ADDER}*"]
+    kept = " ".join(f"{name}*" for name in (ADDER, *opened))
+    commands = [read, f"hierarchy -check -top {top}", "proc", f"setattr -mod -set keep_hierarchy 1 {kept}"]
     commands += [] if top == ADDER else ["flatten"]
     commands += ["opt_clean -purge", f"write_json {path}"]
     run_yosys(commands)
-    return from_json(json.loads(path.read_text()), top)
+    return from_json(json.loads(path.read_text()), top, opened)
 
 
-def from_json(document: dict, top: str) -> Netlist:
+def from_json(document: dict, top: str, opened: tuple[str, ...] = ()) -> Netlist:
     """The netlist of module `top` in what Yosys wrote; raises NotProven for cells it does not know."""
     modules = document["modules"]
     module = modules[top]
+    ports: dict[str, dict[str, list[Bit]]] = {"input": {}, "output": {}}
+    for name, port in module["ports"].items():
+        ports[port["direction"]][name] = port["bits"]
     operations: list[Operation] = []
+    holds: dict[Bit, tuple[Bit, Bit, Bit]] = {}  # output of a multiplexer: kept value, new value, enable
+    for cell in module["cells"].values():
+        if cell["type"] == "$mux":
+            wires = cell["connections"]
+            for kept, new, out in zip(wires["A"], wires["B"], wires["Y"], strict=True):
+                holds[out] = (kept, new, wires["S"][0])
     for name, cell in module["cells"].items():
         kind, wires = cell["type"], cell["connections"]
-        if kind == "$scopeinfo":
+        if kind in ("$scopeinfo", "$mux"):
             continue
-        if kind.startswith(ADDER):
+        if kind.startswith(opened) and opened:
+            other = {"input": "output", "output": "input"}
+            for port, direction in cell["port_directions"].items():
+                ports[other[direction]][f"{name}.{port}"] = wires[port]
+        elif kind.startswith(ADDER):
             if not is_full_adder(from_json(document, kind)):
                 raise NotProven(f"{name} is no full adder")
             lanes = zip(*(wires[port] for port in ("x_i", "y_i", "z_i", "sum_o", "carry_o")), strict=True)
             operations += [Operation("adder", lane[:3], lane[3:]) for lane in lanes]
+        elif kind == "$dff":
+            if wires["CLK"] != ports["input"].get("clk_i") or int(cell["parameters"]["CLK_POLARITY"], 2) != 1:
+                raise NotProven(f"{name} is not clocked by the rising edge of clk_i")
+            for following, value in zip(wires["D"], wires["Q"], strict=True):
+                kept, new, enable = holds.pop(following, (None, following, "1"))
+                if kept not in (None, value):
+                    raise NotProven(f"{name} is no register with an enable")
+                operations.append(Operation("register", (new, enable), (value,)))
         else:
             operations += _split(kind, cell["parameters"], wires)
-    ports: dict[str, dict[str, list[Bit]]] = {"input": {}, "output": {}}
-    for name, port in module["ports"].items():
-        ports[port["direction"]][name] = port["bits"]
+    if holds:
+        raise NotProven("a multiplexer is not understood")
     return Netlist(ports["input"], ports["output"], _sorted(operations, ports["input"], ports["output"]))
 
 
@@ -142,7 +168,7 @@ def _sorted(operations: list[Operation], *ports: dict[str, list[Bit]]) -> tuple[
 
 
 def evaluate(netlist: Netlist, inputs: Mapping[str, list[int]], patterns: int) -> dict[str, list[int]]:
-    """Values of the output ports for `patterns` input patterns at once.
+    """Values of the output ports for `patterns` input patterns at once, held long enough for registers to follow.
 
     `inputs`: for each port one integer per bit, bit k of it is the value in pattern k. Same form returned.
     """
@@ -165,8 +191,8 @@ def _compute(kind: str, x: list[int], ones: int) -> list[int]:
         return [x[0] ^ x[1]]
     if kind == "not":
         return [x[0] ^ ones]
-    if kind == "buf":
-        return x
+    if kind in ("buf", "register"):
+        return x[:1]
     if kind == "adder":
         return _add_bits(*x)
     width, carry, total = len(x) // 2, 0, []

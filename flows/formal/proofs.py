@@ -27,6 +27,7 @@ from models.encoding import Encoding, export_package, load_encoding
 
 ROWS = 64  # of the column whose decoders are proven
 GROUP = 8  # rows of a group in it
+SHADOWED = ("exact64", "m16")  # columns proven with shadow weights too, one merged and one counted
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def all_proofs(encodings: list[str]) -> dict[str, Proof]:
             proofs.append(_decoder(name, encoding, "merged", ROWS, ROWS, 0, ROWS))
             proofs.append(_decoder(name, encoding, "first_group", GROUP, GROUP, 0, ROWS))
             proofs.append(_decoder(name, encoding, "next_group", GROUP, GROUP, 2, 0))
+    for name in encodings:
+        encoding = load_encoding(name)
+        proofs.append(_column(name, encoding, int(encoding.is_power_of_two), 16, 0))
+        if name in SHADOWED:
+            proofs.append(_column(name, encoding, int(encoding.is_power_of_two), 16, 1))
     proofs += [_control(latency, None) for latency in (1, 2, 3, 4, 6, 8)]
     proofs += [_control(latency, swap_cycles) for latency, swap_cycles in ((1, 0), (2, 0), (3, 1), (4, 2), (6, 4))]
     proofs += [
@@ -239,6 +245,64 @@ def _decoder(
     full = {"encoding": encoding.name, "form": form, **parameters}
     claim = "row0 + row1 = sum of s[m] cnt[m] (+ acc0 + acc1)"
     return Proof(f"position_decoder/{encoding.name}/{form}", "position_decoder", full, claim, "rewriting", run)
+
+
+def _column(name: str, encoding: Encoding, merged: int, group: int, shadow: int) -> Proof:
+    """A whole column between the ports and the gates of its rows: operands, sums, delays."""
+    parameters = {"Rows": ROWS, "RowsPerGroup": group, "Merged": merged, "SumRegister": 1, "Shadow": shadow}
+    groups, (a_wires, w_wires) = ROWS // group, encoding.operands
+    width = sum_width(ROWS, int(encoding.column_table.min()), int(encoding.column_table.max()))
+    rows = [(g, r) for g in range(groups) for r in range(group)]
+
+    def of_row(g: int) -> str:
+        return f"u_column.gen_group[{g}].u_group.u_mult"
+
+    def operands() -> list[linear.Identity]:
+        """Every operand bit at the gates of a row: the activation at once, the weight after its shifts."""
+        found = []
+        for g, r in rows:
+            shifts = (("w_shift_i", 0),) * (ROWS - g * group - r)
+            steps = {"w_i": ((("w_swap_i", g),) if shadow else ()) + shifts}
+            for i in range(len(a_wires) + len(w_wires)):
+                here = {(f"{of_row(g)}.in_i", i * group + r): 1}
+                there = ("a_i", (g * len(a_wires) + i) * group + r) if i < len(a_wires) else ("w_i", i - len(a_wires))
+                found.append(linear.Identity(here, {there: 1}, 0, 1, steps))
+        return found
+
+    def sums() -> list[linear.Identity]:
+        """The result; counted: each count modulo its range, which it cannot leave, and the decoder's two rows."""
+
+        def steps(after: int) -> dict[str, tuple[tuple[str, int], ...]]:
+            return {f"{of_row(g)}.b_o": (("advance_i", 0),) * (groups - g + after) for g in range(groups)}
+
+        result = {("y_o", i): 1 << i for i in range(width)}
+        bits = {(f"{of_row(g)}.b_o", m * group + r): s for g, r in rows for m, s in enumerate(encoding.weights)}
+        if merged:
+            return [linear.Identity(result, bits, 0, width, steps(1))]
+        decoder, count = "u_column.gen_decoder.u_decoder", ROWS.bit_length()
+        found = []
+        for m in range(encoding.m):
+            left = {(f"{decoder}.counts_i", m * count + j): 1 << j for j in range(count)}
+            found.append(linear.Identity(left, {(p, i): 1 for p, i in bits if i // group == m}, 0, count, steps(0)))
+        right = {(f"{decoder}.{row}", i): 1 << i for row in ("row0_o", "row1_o") for i in range(width)}
+        after = {f"{decoder}.{row}": (("advance_i", 0),) for row in ("row0_o", "row1_o")}
+        return [*found, linear.Identity(result, right, 0, width, after)]
+
+    def run(place: Place) -> Verdict:
+        package, defines = _package(name, encoding, place)
+        files = _sources(place, "mult/enc_mult.sv", *ACCUM, "array/enc_group.sv", "array/enc_column.sv")
+        top = "enc_column_dut"
+        files = [files[0], package, *files[1:], place.rtl / f"formal/{top}.sv"]
+        read = read_rtl(top, files, place.rtl, parameters, defines)
+        netlist = elaborate(read, top, place.folder, ("enc_mult",) if merged else ("enc_mult", "position_decoder"))
+        identities = operands() + sums()
+        return Verdict(linear.prove(netlist, *identities), f"{ROWS * encoding.m} product bits, {len(identities)} sums")
+
+    full = {"encoding": encoding.name, **parameters}
+    claim = "y = sum of s[m] b[m] over all rows, in time; operands reach their rows"
+    return Proof(
+        f"enc_column/{encoding.name}{'+shadow' if shadow else ''}", "enc_column", full, claim, "rewriting", run
+    )
 
 
 def sum_width(rows: int, low: int, high: int) -> int:

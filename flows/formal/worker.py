@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,9 @@ def prove(proof: Proof, encodings: list[str], rtl: Path, folder: Path, time_limi
 
 
 def tool_error(log: Path) -> str:
-    """The first error in a log of Yosys."""
+    """The first error in a log of Yosys, or the last line of a traceback."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    errors = [line.strip() for line in lines if "error" in line.lower()]
+    errors = [line.strip() for line in lines if re.search(r"\bERROR\b", line)]
+    if not errors and any(line.startswith("Traceback") for line in lines):
+        errors = lines[-1:]
     return errors[0] if errors else f"the proof ended without a result; see {log}"
