@@ -20,7 +20,7 @@ from flows.formal.worker import prove as prove_in_process
 from models.encoding import Encoding, Gate
 
 ROOT = Path(__file__).resolve().parent.parent
-ENCODINGS = ["exact64", "m16", "m28p"]
+ENCODINGS = ["exact64", "m28p", "and36"]
 SOUND = (
     "full_adder/3",
     "bit_counter/5+count",
@@ -31,7 +31,7 @@ SOUND = (
     "position_decoder/exact64/counted",
     "position_decoder/m28p/next_group",
     "enc_column/m28p",
-    "enc_column/m16+shadow",
+    "enc_column/and36+shadow",
     "stream_control/2",
     "stream_control/3+shadow",
     "delay_triangle/4falling",
@@ -111,7 +111,7 @@ MUTANTS = {
         "g + 1 < Groups || SumRegister",
         "g + 1 < Groups",
     ),
-    "count_lost_between_groups": ("enc_column/m16", "array/enc_group.sv", ".Accumulate(!First)", ".Accumulate(1'b0)"),
+    "count_lost_between_groups": ("enc_column/and36", "array/enc_group.sv", ".Accumulate(!First)", ".Accumulate(1'b0)"),
     "valid_lost_under_stall": ("stream_control/2", "array/stream_control.sv", "if (advance_o)", "if (1'b1)"),
     "valid_never_rises": ("stream_control/2", "array/stream_control.sv", "({valid_q, a_beat})", "({valid_q, 1'b0})"),
     "tlast_dropped": (

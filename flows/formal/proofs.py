@@ -27,7 +27,7 @@ from models.encoding import Encoding, export_package, load_encoding
 
 ROWS = 64  # of the column whose decoders are proven
 GROUP = 8  # rows of a group in it
-SHADOWED = ("exact64", "m16")  # columns proven with shadow weights too, one merged and one counted
+SHADOWED = ("exact64", "and36")  # columns proven with shadow weights too, one merged and one counted
 
 
 @dataclass(frozen=True)
