@@ -42,6 +42,7 @@ module enc_column_dut #(
       .w_shift_i,
       .w_swap_i,
       .w_i,
+      .s_i      ('0),
       .a_i,
       .y_o
   );
