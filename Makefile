@@ -20,9 +20,10 @@ SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
 SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
 SEARCH_OPTIONS += $(call option,islands,$(ISLANDS))$(call option,scheduler,$(SCHEDULER))
 TRAIN_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,seed,$(SEED))
+FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 
-.PHONY: help setup doctor sim synth search train accuracy encodings lint test bench clean
+.PHONY: help setup doctor sim formal synth search train accuracy encodings lint test bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,10 @@ doctor: ## what is installed, what is missing, how to mend it
 sim: ## simulate an array against its model          SIM= ARRAY= ENCODING= SUITE= TEST= SEED= JOBS=
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
+
+formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS=
+	$(DOCTOR) formal
+	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)
 
 synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS=
 	$(DOCTOR) synth
@@ -58,7 +63,7 @@ encodings: ## write the encodings and their RTL packages anew
 	$(DOCTOR) encodings
 	$(PYTHON_RUN) -m models.encodings
 
-lint: ## ruff on Python, Verilator lint on RTL
+lint: ## ruff on Python, Verilator and slang on RTL
 	$(DOCTOR) lint
 	$(PYTHON_RUN) -m ruff check .
 	$(PYTHON_RUN) -m ruff format --check .

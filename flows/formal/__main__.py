@@ -1,0 +1,128 @@
+"""Prove the RTL: `python -m flows.formal`.
+
+Every library encoding's product bits, the adder trees, counters and decoders at full size, and the
+stream control. Each proof runs in a process of its own with a time limit. Exit code 0 only if every
+proof that was asked for came about: a counterexample, a timeout and a fault of a tool all fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from flows.formal.proofs import Proof, all_proofs
+from flows.formal.worker import Result, prove
+from models.encoding import library_names, write_text
+from models.errors import UserError, run_cli
+from models.provenance import git_commit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def select(proofs: dict[str, Proof], wanted: str | None) -> list[Proof]:
+    """Proofs whose name is, or begins at a slash with, one of the words in `wanted` (commas between)."""
+    if wanted is None:
+        return list(proofs.values())
+    chosen: dict[str, Proof] = {}
+    for word in wanted.split(","):
+        found = {name: proof for name, proof in proofs.items() if f"{name}/".startswith(f"{word.strip('/')}/")}
+        if not found:
+            known = ", ".join(dict.fromkeys(proof.module for proof in proofs.values()))
+            raise UserError(f"no proof '{word}'; known: {known}, each also as <module>/<name> (--list shows them)")
+        chosen |= found
+    return list(chosen.values())
+
+
+def record(results: list[Result]) -> dict:
+    """formal.json."""
+    return {
+        "format": "encmac-formal/1",
+        "proofs": [
+            {
+                "name": r.proof.name,
+                "module": r.proof.module,
+                "parameters": r.proof.parameters,
+                "claim": r.proof.claim,
+                "method": r.proof.method,
+                "result": r.result,
+                "detail": r.detail,
+                "seconds": r.seconds,
+            }
+            for r in results
+        ],
+        "proven": sum(r.result == "proven" for r in results),
+        "total": len(results),
+        "tools": {"pyosys": importlib.metadata.version("pyosys")},
+        "git_commit": git_commit(),
+    }
+
+
+def print_tables(results: list[Result]) -> None:
+    """One line a proof, then one a module."""
+    rows = [("proof", "method", "result", "seconds", "extent or counterexample")]
+    rows += [(r.proof.name, r.proof.method, r.result, f"{r.seconds:.1f}", r.detail) for r in results]
+    _print(rows)
+    groups: dict[tuple[str, str, str], list[Result]] = {}
+    for r in results:
+        groups.setdefault((r.proof.module, r.proof.method, r.proof.claim), []).append(r)
+    rows = [("module", "claim", "method", "proven", "seconds")]
+    for (module, method, claim), members in groups.items():
+        proven = sum(r.result == "proven" for r in members)
+        rows.append((module, claim, method, f"{proven} of {len(members)}", f"{sum(r.seconds for r in members):.1f}"))
+    print()
+    _print(rows)
+
+
+def _print(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def main() -> int:
+    """Command line; exit code 0 if every proof came about."""
+    parser = argparse.ArgumentParser(prog="flows.formal", description=__doc__.splitlines()[0])
+    parser.add_argument("--proof", help="names or modules, with commas; default: all")
+    parser.add_argument("--encoding", help="encodings, names or JSON files, with commas; default: the library")
+    parser.add_argument("--time-limit", type=float, default=120, help="seconds for each proof")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the RTL")
+    parser.add_argument("--out", type=Path, default=ROOT / "build")
+    parser.add_argument("--list", action="store_true", help="names of the proofs, and nothing else")
+    args = parser.parse_args()
+    if args.time_limit <= 0 or args.jobs < 1:
+        raise UserError(f"time limit ({args.time_limit:g} s) and jobs ({args.jobs}) must be positive")
+    if not (args.rtl / "encmac_pkg.sv").is_file():
+        raise UserError(f"{args.rtl} holds no encmac_pkg.sv; give the folder of the RTL with --rtl")
+    encodings = args.encoding.split(",") if args.encoding else library_names()
+    proofs = select(all_proofs(encodings), args.proof)
+    if args.list:
+        print("\n".join(proof.name for proof in proofs))
+        return 0
+    if importlib.util.find_spec("pyosys") is None:
+        raise UserError("pyosys is not installed; run: make setup")
+    folder, rtl = args.out.resolve() / "formal", args.rtl.resolve()
+    start = time.monotonic()
+    with ThreadPoolExecutor(args.jobs) as pool:
+        running = pool.map(lambda proof: prove(proof, encodings, rtl, folder, args.time_limit), proofs)
+        results = list(tqdm(running, total=len(proofs), unit="proof", disable=not sys.stderr.isatty(), leave=False))
+    write_text(args.out / "reports" / "formal.json", json.dumps(record(results), indent=1) + "\n")
+    print_tables(results)
+    missing = [r.proof.name for r in results if r.result != "proven"]
+    print(f"\n{len(results) - len(missing)} of {len(results)} proven in {time.monotonic() - start:.0f} s")
+    if missing:
+        print(f"NOT proven: {', '.join(missing)}")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    run_cli(main)

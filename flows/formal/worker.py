@@ -1,0 +1,72 @@
+"""One proof in a process of its own, with a time limit."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.formal.netlist import NotProven
+from flows.formal.proofs import Place, Proof, all_proofs
+from models.encoding import write_text
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a proof. `result`: proven, refuted (`detail`: counterexample), timeout or error."""
+
+    proof: Proof
+    result: str
+    detail: str
+    seconds: float
+
+
+def work(name: str, encodings: list[str], place: Place) -> None:
+    """Run one proof and write `result.json`: meant for a process of its own, which Yosys may end."""
+    with (place.folder / "yosys.log").open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    try:
+        verdict = all_proofs(encodings)[name].run(place)
+        outcome = {"result": "refuted" if verdict.counterexample else "proven"}
+        outcome["detail"] = verdict.counterexample or verdict.extent
+    except NotProven as error:
+        outcome = {"result": "error", "detail": str(error)}
+    write_text(place.folder / "result.json", json.dumps(outcome))
+
+
+def prove(proof: Proof, encodings: list[str], rtl: Path, folder: Path, time_limit: float) -> Result:
+    """Run one proof in a process with a time limit in seconds."""
+    place = Place(rtl, folder / proof.name.replace("/", "-"))
+    place.folder.mkdir(parents=True, exist_ok=True)
+    for stale in ("result.json", "yosys.log"):
+        (place.folder / stale).unlink(missing_ok=True)
+    start = time.monotonic()
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(proof.name, encodings, place))
+    process.start()
+    process.join(time_limit)
+    timeout = process.is_alive()
+    if timeout:
+        process.kill()
+        process.join()
+    seconds = round(time.monotonic() - start, 2)
+    if timeout:
+        return Result(proof, "timeout", f"not done in {time_limit:g} s", seconds)
+    try:
+        outcome = json.loads((place.folder / "result.json").read_text())
+        return Result(proof, outcome["result"], outcome["detail"], seconds)
+    except (OSError, ValueError, KeyError):
+        return Result(proof, "error", f"{tool_error(place.folder / 'yosys.log')}", seconds)
+
+
+def tool_error(log: Path) -> str:
+    """The first error in a log of Yosys, or the last line of a traceback."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    errors = [line.strip() for line in lines if re.search(r"\bERROR\b", line)]
+    if not errors and any(line.startswith("Traceback") for line in lines):
+        errors = lines[-1:]
+    return errors[0] if errors else f"the proof ended without a result; see {log}"
