@@ -8,13 +8,14 @@ from pathlib import Path
 
 from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli
-from tb.runner import CONTROL, ROOT, TOP, Config, defines, prepare_environment, sources
+from tb.runner import CONTROL, ROOT, Config, defines, prepare_environment, sources
 
 
 def configurations() -> list[Config]:
     """Small arrays that reach every generate branch."""
     small = {"rows": 4, "columns": 4, "rows_per_group": 2}
     configs = [Config("verilator", "conv", form=form, **small) for form in range(3)]
+    configs += [Config("verilator", "conv", rows=rows, columns=rows, depth=2 * rows - 1) for rows in (4, 1)]
     for name in library_names():
         configs += [Config("verilator", "enc", name, merged=False, **small)]
         if load_encoding(name).is_power_of_two:
@@ -28,7 +29,7 @@ def main() -> int:
     faults = 0
     with tempfile.TemporaryDirectory() as scratch:
         for config in configurations():
-            command = ["verilator", "--lint-only", "-Wall", "--assert", "--top-module", TOP, f"-I{ROOT / 'rtl'}"]
+            command = ["verilator", "--lint-only", "-Wall", "--assert", "--top-module", config.top, f"-I{ROOT / 'rtl'}"]
             command += [f"-D{key}={value}" for key, value in defines(config).items()]
             command += [f"-G{key}={value}" for key, value in config.parameters.items()]
             command += map(str, [CONTROL, *sources(config, Path(scratch), ROOT / "rtl")])
