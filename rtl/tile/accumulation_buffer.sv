@@ -14,11 +14,13 @@ module accumulation_buffer #(
     input  logic               rst_ni,
     input  logic               first_i,        // the vector at s_axis is of the first K tile
     input  logic               final_i,        // ... of the last K tile
-    input  logic [Cols*32-1:0] bias_i,         // stable from a vector until its sum has left
+    input  logic               bank_i,         // ... takes its bias from this bank
+    input  logic [2*Cols*32-1:0] bias_i,       // two banks, each stable from a vector until its sum has left
     input  logic [Cols*32-1:0] s_axis_tdata,
     input  logic               s_axis_tvalid,
     output logic               s_axis_tready,
     input  logic               s_axis_tlast,   // last vector of the tile
+    output logic               bank_o,         // bank of the sum at m_axis
     output logic [Cols*32-1:0] m_axis_tdata,
     output logic               m_axis_tvalid,
     input  logic               m_axis_tready,
@@ -40,7 +42,7 @@ module accumulation_buffer #(
   assign s_axis_tready = advance && !(write && address == address_q);
   assign beat          = s_axis_tvalid && s_axis_tready;
 
-  assign base          = first_q ? bias_i : read_q;
+  assign base          = first_q ? (bank_o ? bias_i[Cols*32+:Cols*32] : bias_i[0+:Cols*32]) : read_q;
   for (genvar c = 0; c < Cols; c++) begin : gen_column
     assign sum[c*32+:32] = base[c*32+:32] + vector_q[c*32+:32];
   end
@@ -53,6 +55,7 @@ module accumulation_buffer #(
       address_q <= address;
       first_q   <= first_i;
       final_q   <= final_i;
+      bank_o    <= bank_i;
       last_q    <= s_axis_tlast;
     end
   end

@@ -13,13 +13,14 @@ module requantiser #(
 ) (
     input  logic               clk_i,
     input  logic               rst_ni,
-    // stable while a vector is inside
+    // stable while a vector is inside; multipliers and shifts: those of its bank
     input  logic               raw_i,
     input  logic [        7:0] min_i,          // signed
     input  logic [        7:0] max_i,          // signed
     input  logic [        7:0] zero_point_i,   // signed
-    input  logic [Cols*32-1:0] multiplier_i,
-    input  logic [ Cols*6-1:0] shift_i,
+    input  logic [2*Cols*32-1:0] multiplier_i,  // two banks
+    input  logic [2*Cols*6-1:0] shift_i,
+    input  logic               bank_i,         // bank of the vector at s_axis
     input  logic [Cols*32-1:0] s_axis_tdata,
     input  logic               s_axis_tvalid,
     output logic               s_axis_tready,
@@ -31,7 +32,7 @@ module requantiser #(
 );
   localparam int Stages = 3;
   logic [Stages-1:0] valid_q, last_q;
-  logic advance;
+  logic advance, bank_product_q, bank_rounded_q;
 
   assign m_axis_tvalid = valid_q[Stages-1];
   assign m_axis_tlast  = last_q[Stages-1];
@@ -48,21 +49,26 @@ module requantiser #(
     end
   end
 
+  always_ff @(posedge clk_i) begin
+    if (advance) {bank_rounded_q, bank_product_q} <= {bank_product_q, bank_i};
+  end
+
   logic [Cols*32-1:0] wide;
   logic [ Cols*8-1:0] narrow;
   for (genvar c = 0; c < Cols; c++) begin : gen_column
     logic signed [31:0] sum, multiplier;
     logic signed [63:0] product, product_q, half, rounded_q, scaled;
-    logic [5:0] shift;
+    logic [5:0] shift_product, shift_rounded;
     logic [31:0] unscaled, result, result_q;
     logic [7:0] unclamped;
 
     assign sum        = $signed(s_axis_tdata[c*32+:32]);
-    assign multiplier = $signed(multiplier_i[c*32+:32]);
-    assign shift      = shift_i[c*6+:6];
+    assign multiplier = $signed(bank_i ? multiplier_i[(Cols+c)*32+:32] : multiplier_i[c*32+:32]);
     assign product    = sum * multiplier;
-    assign half       = $signed((64'd1 << shift) >> 1);
-    assign scaled     = (rounded_q >>> shift) + 64'($signed(zero_point_i));
+    assign shift_product = bank_product_q ? shift_i[(Cols+c)*6+:6] : shift_i[c*6+:6];
+    assign shift_rounded = bank_rounded_q ? shift_i[(Cols+c)*6+:6] : shift_i[c*6+:6];
+    assign half       = $signed((64'd1 << shift_product) >> 1);
+    assign scaled     = (rounded_q >>> shift_rounded) + 64'($signed(zero_point_i));
     assign unscaled   = rounded_q[31:0];
     assign unclamped  = scaled[7:0];
 

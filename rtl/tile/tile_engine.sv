@@ -80,7 +80,7 @@ module tile_engine #(
                   Rows > 0 && Rows < 65536 && Cols > 0 && Cols < 65536 && Depth > 0 && Depth < 65536,
                   "tile_engine: Rows, Cols and Depth must be 1..65535")
 
-  logic start, busy_q, raw, layer_done;
+  logic start, busy, raw;
   logic [15:0] k_tiles, n_tiles, vectors, last_rows;
   logic [7:0] min, max, zero_point;
   logic [31:0] cycles_q, open_cycles_q, open_beats_q;
@@ -112,7 +112,7 @@ module tile_engine #(
       .s_axil_rvalid,
       .s_axil_rready,
       .start_o      (start),
-      .busy_i       (busy_q),
+      .busy_i       (busy),
       .errors_i     ({p_range, p_late, p_early, a_late, a_early, w_late, w_early}),
       .tile_i       ({y_n_tile, y_k_tile}),
       .cycles_i     (cycles_q),
@@ -211,19 +211,33 @@ module tile_engine #(
     assign m_axis_array_a_tdata[r*8+:8] = !a_k_last || 16'(r) < last_rows ? a_data[r*8+:8] : 8'd0;
   end
 
-  // Parameters: taken for one set of columns, kept until its last result has left.
-  logic held_q;  // they are complete
-  logic summed_q;  // the array's last result of the set is in, but has not left
-  logic p_beat, p_done, y_set_done, result_set_done;
+  // Parameters: two banks, so that those of the next set of columns come while this one is at work.
+  // Banks take turns; each is loaded, held, summed (its last vector is in) and free when its results left.
+  logic load_bank_q, sum_bank_q, leave_bank_q;
+  logic [1:0] held_q, summed_q;
+  logic p_active, p_beat, p_done, sum_set_done, result_set_done;
   logic [127:0] p_data;
-  logic [Cols*32-1:0] bias_q, multiplier_q;
-  logic [Cols*6-1:0] shift_q;
+  logic [2*Cols*32-1:0] bias_q, multiplier_q;
+  logic [2*Cols*6-1:0] shift_q;
+  tile_counter u_p_tile (
+      .clk_i,
+      .rst_ni,
+      .start_i  (start),
+      .step_i   (p_done),
+      .k_tiles_i(16'd1),
+      .n_tiles_i(n_tiles),
+      .active_o (p_active),
+      .k_first_o(),
+      .k_last_o (),
+      .k_tile_o (),
+      .n_tile_o ()
+  );
   packet_framer #(
       .Width(128)
   ) u_p_framer (
       .clk_i,
       .rst_ni,
-      .enable_i     (busy_q && !held_q),
+      .enable_i     (p_active && !held_q[load_bank_q]),
       .length_i     (16'(Cols)),
       .s_axis_tdata (s_axis_p_tdata),
       .s_axis_tvalid(s_axis_p_tvalid),
@@ -242,35 +256,49 @@ module tile_engine #(
   logic unused_p;
   assign unused_p = ^p_data[127:96];
   assign p_range  = p_beat && s_axis_p_tready && !raw && (p_data[63] || p_data[95:64] == '0 || p_data[95:64] > 62);
-  always_ff @(posedge clk_i) begin
-    if (p_beat) begin
-      bias_q       <= (Cols * 32)'({p_data[31:0], bias_q} >> 32);
-      multiplier_q <= (Cols * 32)'({p_data[63:32], multiplier_q} >> 32);
-      shift_q      <= (Cols * 6)'({p_data[69:64], shift_q} >> 6);
+  for (genvar b = 0; b < 2; b++) begin : gen_bank
+    // column 0 comes first and moves down to the lowest place
+    always_ff @(posedge clk_i) begin
+      if (p_beat && load_bank_q == 1'(b)) begin
+        bias_q[b*Cols*32+:Cols*32]       <= (Cols * 32)'({p_data[31:0], bias_q[b*Cols*32+:Cols*32]} >> 32);
+        multiplier_q[b*Cols*32+:Cols*32] <= (Cols * 32)'({p_data[63:32], multiplier_q[b*Cols*32+:Cols*32]} >> 32);
+        shift_q[b*Cols*6+:Cols*6]        <= (Cols * 6)'({p_data[69:64], shift_q[b*Cols*6+:Cols*6]} >> 6);
+      end
+    end
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) begin
+        held_q[b]   <= 1'b0;
+        summed_q[b] <= 1'b0;
+      end else if (result_set_done && leave_bank_q == 1'(b)) begin
+        held_q[b]   <= 1'b0;
+        summed_q[b] <= 1'b0;
+      end else begin
+        if (p_done && load_bank_q == 1'(b)) held_q[b] <= 1'b1;
+        if (sum_set_done && sum_bank_q == 1'(b)) summed_q[b] <= 1'b1;
+      end
     end
   end
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      held_q   <= 1'b0;
-      summed_q <= 1'b0;
-    end else if (result_set_done) begin
-      held_q   <= 1'b0;
-      summed_q <= 1'b0;
+      load_bank_q  <= 1'b0;
+      sum_bank_q   <= 1'b0;
+      leave_bank_q <= 1'b0;
     end else begin
-      if (p_done) held_q <= 1'b1;
-      if (y_set_done) summed_q <= 1'b1;
+      load_bank_q  <= load_bank_q ^ p_done;
+      sum_bank_q   <= sum_bank_q ^ sum_set_done;
+      leave_bank_q <= leave_bank_q ^ result_set_done;
     end
   end
 
   // Results of the array: added up, then requantised.
-  logic y_active, y_k_first, y_k_last, y_valid, y_ready, y_open, y_done;
-  logic sum_valid, sum_ready, sum_last;
+  logic y_k_first, y_k_last, y_valid, y_ready, y_open, y_done;
+  logic sum_valid, sum_ready, sum_last, sum_bank;
   logic [Cols*32-1:0] sum_data;
-  assign y_open                = held_q && !summed_q;
+  assign y_open                = held_q[sum_bank_q] && !summed_q[sum_bank_q];
   assign y_valid               = s_axis_array_y_tvalid && y_open;
   assign s_axis_array_y_tready = y_ready && y_open;
   assign y_done                = y_valid && y_ready && s_axis_array_y_tlast;
-  assign y_set_done            = y_done && y_k_last;
+  assign sum_set_done          = y_done && y_k_last;
   tile_counter u_y_tile (
       .clk_i,
       .rst_ni,
@@ -278,7 +306,7 @@ module tile_engine #(
       .step_i   (y_done),
       .k_tiles_i(k_tiles),
       .n_tiles_i(n_tiles),
-      .active_o (y_active),
+      .active_o (),
       .k_first_o(y_k_first),
       .k_last_o (y_k_last),
       .k_tile_o (y_k_tile),
@@ -292,11 +320,13 @@ module tile_engine #(
       .rst_ni,
       .first_i      (y_k_first),
       .final_i      (y_k_last),
+      .bank_i       (sum_bank_q),
       .bias_i       (bias_q),
       .s_axis_tdata (s_axis_array_y_tdata),
       .s_axis_tvalid(y_valid),
       .s_axis_tready(y_ready),
       .s_axis_tlast (s_axis_array_y_tlast),
+      .bank_o       (sum_bank),
       .m_axis_tdata (sum_data),
       .m_axis_tvalid(sum_valid),
       .m_axis_tready(sum_ready),
@@ -311,6 +341,7 @@ module tile_engine #(
       .min_i        (min),
       .max_i        (max),
       .zero_point_i (zero_point),
+      .bank_i       (sum_bank),
       .multiplier_i (multiplier_q),
       .shift_i      (shift_q),
       .s_axis_tdata (sum_data),
@@ -323,21 +354,30 @@ module tile_engine #(
       .m_axis_tlast (m_axis_y_tlast)
   );
   assign result_set_done = m_axis_y_tvalid && m_axis_y_tready && m_axis_y_tlast;
-  assign layer_done      = result_set_done && !y_active;
+  tile_counter u_result_tile (
+      .clk_i,
+      .rst_ni,
+      .start_i  (start),
+      .step_i   (result_set_done),
+      .k_tiles_i(16'd1),
+      .n_tiles_i(n_tiles),
+      .active_o (busy),
+      .k_first_o(),
+      .k_last_o (),
+      .k_tile_o (),
+      .n_tile_o ()
+  );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      busy_q        <= 1'b0;
       cycles_q      <= '0;
       open_cycles_q <= '0;
       open_beats_q  <= '0;
     end else if (start) begin
-      busy_q        <= 1'b1;
       cycles_q      <= '0;
       open_cycles_q <= '0;
       open_beats_q  <= '0;
-    end else if (busy_q) begin
-      if (layer_done) busy_q <= 1'b0;
+    end else if (busy) begin
       cycles_q <= cycles_q + 1'b1;
       if (a_vector != '0 || a_beat) open_cycles_q <= open_cycles_q + 1'b1;
       if (a_beat) open_beats_q <= open_beats_q + 1'b1;
