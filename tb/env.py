@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,6 +86,10 @@ class BenchEnv(uvm_env):
                 agent.monitor.ap.connect(getattr(self.reference, name).analysis_export)
         self.reference.ap.connect(self.scoreboard.predicted.analysis_export)
         self.agents["results"].monitor.ap.connect(self.scoreboard.observed.analysis_export)
+
+    def leftovers(self) -> list[str]:
+        """What a run must not leave behind, beside results that never came."""
+        return []
 
     def stall_all(self, stall: bool = True) -> None:
         """Random stalls on every interface from now on, or none."""
@@ -175,6 +180,10 @@ class TileEnv(BenchEnv):
         self.registers = AxilConfig(self.dut, "s_axil")
         ConfigDB().set(self, "registers", "config", self.registers)
         self.agents["registers"] = AxilAgent("registers", self)
+
+    def leftovers(self) -> list[str]:
+        counts = Counter(stream for _, stream, *_ in self.reference.pending)
+        return [f"{count} beats of {stream} taken that nobody asked for" for stream, count in counts.items()]
 
     def stall_all(self, stall: bool = True) -> None:
         super().stall_all(stall)

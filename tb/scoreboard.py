@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from cocotb.utils import get_sim_time
 from pyuvm import uvm_analysis_port, uvm_component, uvm_subscriber
 
 from models.hardware import TileModel
@@ -78,7 +79,7 @@ class Reference(uvm_component):
 class EngineReference(uvm_component):
     """Predicts what a tile engine gives for the registers written and the beats that it accepted.
 
-    The engine may take beats in the very cycle in which a start is seen: such beats wait in `pending`.
+    Beats that nobody asked for stay in `pending`, but for those taken in the very cycle in which a start shows.
     """
 
     def __init__(self, name: str, parent: uvm_component, model: EngineModel) -> None:
@@ -101,16 +102,18 @@ class EngineReference(uvm_component):
         """The engine has lost everything; its registers are as after power-up."""
         self.model.reset()
         self.words = dict(Shape(last_rows=self.model.rows).registers())
-        self.pending: list[tuple[str, np.ndarray, bool]] = []
+        self.pending: list[tuple[int, str, np.ndarray, bool]] = []  # with the time
 
     def _access(self, access: Access) -> None:
         if not access.write or access.response != OKAY:
             return
         if access.address == Register.CONTROL:
             if access.data & 1 and self.model.start(Shape.from_registers(self.words)):
-                waiting, self.pending = self.pending, []
-                for stream, beat, last in waiting:
-                    self._feed(stream, beat, last)
+                now = get_sim_time("step")
+                due = [entry for entry in self.pending if entry[0] == now]
+                self.pending = [entry for entry in self.pending if entry[0] != now]
+                for _, *beat in due:
+                    self._feed(*beat)
         elif access.address == Register.ERRORS:
             self.model.faults &= ~Fault(access.data)
         elif access.address in self.words:
@@ -124,7 +127,7 @@ class EngineReference(uvm_component):
 
     def _feed(self, stream: str, values: np.ndarray, last: bool) -> None:
         if not self.model.wants(stream):
-            self.pending.append((stream, values, last))
+            self.pending.append((get_sim_time("step"), stream, values, last))
             return
         self.model.feed(stream, values, last)
         for result in self.model.take_results():

@@ -66,6 +66,12 @@ MUTANTS = {
         {"bank_i ? multiplier_i": "!bank_i ? multiplier_i"},
         "expected",
     ),
+    "weights taken without a start": (
+        "conv",
+        ENGINE,
+        {"enable_i     (w_active)": "enable_i     (w_active || 1'b1)"},
+        "nobody asked for",
+    ),
     "writes while busy": (
         "conv",
         "tile/axil_registers.sv",

@@ -1,4 +1,4 @@
-"""A layer on a tile engine: registers, start, then all streams at the same time."""
+"""A layer on a tile engine: all streams at the same time, registers and start meanwhile."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ class LayerSequence(uvm_sequence):
         self.completed = True
 
     async def body(self) -> None:
+        # streams may be offered long before the start: the engine must leave them alone until then
+        streams = [cocotb.start_soon(self._send(name)) for name in self.packets]
         for register, word in (self.job.shape.registers() | {Register.CONTROL: 1}).items():
             access = await self.env.write(register, word)
             if access.aborted:
                 self.completed = False
-                return
+                break
             self.env.scoreboard.check(f"response to a write of {register.name}", access.response, OKAY)
-        streams = [cocotb.start_soon(self._send(name)) for name in self.packets]
         for stream in streams:
             await stream
         while self.completed:

@@ -34,7 +34,7 @@ class BenchTest(uvm_test):
 
     def check_phase(self) -> None:
         board = self.env.scoreboard
-        errors = board.close()
+        errors = self.env.leftovers() + board.close()
         record = {"test": type(self).__name__, "matches": board.matches, "mismatches": board.mismatches}
         record |= {"discarded": board.discarded, "errors": errors[:5]}
         with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
