@@ -1,6 +1,7 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-/// Simulation top: a tile engine and the array that `array_top` chooses.
+/// Simulation top: a tile engine and the array that `array_top` chooses. The engine's registers do not
+/// reach the array: position weights of a programmable one are written at its own pins.
 module tile_top #(
     parameter int Rows = 16,
     parameter int Cols = 16,
@@ -9,11 +10,17 @@ module tile_top #(
     parameter int RowsPerGroup = Rows,
     parameter bit Merged = 1'b0,
     parameter bit SumRegister = 1'b1,
+    parameter bit Programmable = 1'b0,
     parameter int Form = 0,
     parameter bit Shadow = 1'b0
 ) (
     input  logic               clk_i,
     input  logic               rst_ni,
+    input  logic               position_write_i,
+    input  logic [       15:0] position_index_i,
+    input  logic [       31:0] position_weight_i,
+    input  logic               position_clear_i,
+    output logic               position_error_o,
     input  logic [        7:0] s_axil_awaddr,
     input  logic               s_axil_awvalid,
     output logic               s_axil_awready,
@@ -83,11 +90,17 @@ module tile_top #(
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
       .SumRegister (SumRegister),
+      .Programmable(Programmable),
       .Form        (Form),
       .Shadow      (Shadow)
   ) u_array (
       .clk_i,
       .rst_ni,
+      .position_write_i,
+      .position_index_i,
+      .position_weight_i,
+      .position_clear_i,
+      .position_error_o,
       .s_axis_w_tdata (array_w_tdata),
       .s_axis_w_tvalid(array_w_tvalid),
       .s_axis_w_tready(array_w_tready),
