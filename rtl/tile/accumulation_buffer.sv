@@ -10,21 +10,21 @@ module accumulation_buffer #(
     parameter int Cols = 16,
     parameter int Depth = 256
 ) (
-    input  logic               clk_i,
-    input  logic               rst_ni,
-    input  logic               first_i,        // the vector at s_axis is of the first K tile
-    input  logic               final_i,        // ... of the last K tile
-    input  logic               bank_i,         // ... takes its bias from this bank
-    input  logic [2*Cols*32-1:0] bias_i,       // two banks, each stable from a vector until its sum has left
-    input  logic [Cols*32-1:0] s_axis_tdata,
-    input  logic               s_axis_tvalid,
-    output logic               s_axis_tready,
-    input  logic               s_axis_tlast,   // last vector of the tile
-    output logic               bank_o,         // bank of the sum at m_axis
-    output logic [Cols*32-1:0] m_axis_tdata,
-    output logic               m_axis_tvalid,
-    input  logic               m_axis_tready,
-    output logic               m_axis_tlast
+    input  logic                 clk_i,
+    input  logic                 rst_ni,
+    input  logic                 first_i,        // the vector at s_axis is of the first K tile
+    input  logic                 final_i,        // ... of the last K tile
+    input  logic                 bank_i,         // ... takes its bias from this bank
+    input  logic [2*Cols*32-1:0] bias_i,         // two banks, each stable from a vector until its sum has left
+    input  logic [  Cols*32-1:0] s_axis_tdata,
+    input  logic                 s_axis_tvalid,
+    output logic                 s_axis_tready,
+    input  logic                 s_axis_tlast,   // last vector of the tile
+    output logic                 bank_o,         // bank of the sum at m_axis
+    output logic [  Cols*32-1:0] m_axis_tdata,
+    output logic                 m_axis_tvalid,
+    input  logic                 m_axis_tready,
+    output logic                 m_axis_tlast
 );
   localparam int AddressWidth = Depth > 1 ? $clog2(Depth) : 1;
 

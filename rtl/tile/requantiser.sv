@@ -11,24 +11,24 @@
 module requantiser #(
     parameter int Cols = 16
 ) (
-    input  logic               clk_i,
-    input  logic               rst_ni,
+    input  logic                 clk_i,
+    input  logic                 rst_ni,
     // stable while a vector is inside; multipliers and shifts: those of its bank
-    input  logic               raw_i,
-    input  logic [        7:0] min_i,          // signed
-    input  logic [        7:0] max_i,          // signed
-    input  logic [        7:0] zero_point_i,   // signed
-    input  logic [2*Cols*32-1:0] multiplier_i,  // two banks
-    input  logic [2*Cols*6-1:0] shift_i,
-    input  logic               bank_i,         // bank of the vector at s_axis
-    input  logic [Cols*32-1:0] s_axis_tdata,
-    input  logic               s_axis_tvalid,
-    output logic               s_axis_tready,
-    input  logic               s_axis_tlast,
-    output logic [Cols*32-1:0] m_axis_tdata,   // raw: column c at [c*32 +: 32]; int8: at [c*8 +: 8], 0 above
-    output logic               m_axis_tvalid,
-    input  logic               m_axis_tready,
-    output logic               m_axis_tlast
+    input  logic                 raw_i,
+    input  logic [          7:0] min_i,          // signed
+    input  logic [          7:0] max_i,          // signed
+    input  logic [          7:0] zero_point_i,   // signed
+    input  logic [2*Cols*32-1:0] multiplier_i,   // two banks
+    input  logic [ 2*Cols*6-1:0] shift_i,
+    input  logic                 bank_i,         // bank of the vector at s_axis
+    input  logic [  Cols*32-1:0] s_axis_tdata,
+    input  logic                 s_axis_tvalid,
+    output logic                 s_axis_tready,
+    input  logic                 s_axis_tlast,
+    output logic [  Cols*32-1:0] m_axis_tdata,   // raw: column c at [c*32 +: 32]; int8: at [c*8 +: 8], 0 above
+    output logic                 m_axis_tvalid,
+    input  logic                 m_axis_tready,
+    output logic                 m_axis_tlast
 );
   localparam int Stages = 3;
   logic [Stages-1:0] valid_q, last_q;
@@ -62,15 +62,15 @@ module requantiser #(
     logic [31:0] unscaled, result, result_q;
     logic [7:0] unclamped;
 
-    assign sum        = $signed(s_axis_tdata[c*32+:32]);
-    assign multiplier = $signed(bank_i ? multiplier_i[(Cols+c)*32+:32] : multiplier_i[c*32+:32]);
-    assign product    = sum * multiplier;
+    assign sum           = $signed(s_axis_tdata[c*32+:32]);
+    assign multiplier    = $signed(bank_i ? multiplier_i[(Cols+c)*32+:32] : multiplier_i[c*32+:32]);
+    assign product       = sum * multiplier;
     assign shift_product = bank_product_q ? shift_i[(Cols+c)*6+:6] : shift_i[c*6+:6];
     assign shift_rounded = bank_rounded_q ? shift_i[(Cols+c)*6+:6] : shift_i[c*6+:6];
-    assign half       = $signed((64'd1 << shift_product) >> 1);
-    assign scaled     = (rounded_q >>> shift_rounded) + 64'($signed(zero_point_i));
-    assign unscaled   = rounded_q[31:0];
-    assign unclamped  = scaled[7:0];
+    assign half          = $signed((64'd1 << shift_product) >> 1);
+    assign scaled        = (rounded_q >>> shift_rounded) + 64'($signed(zero_point_i));
+    assign unscaled      = rounded_q[31:0];
+    assign unclamped     = scaled[7:0];
 
     always_comb begin
       if (raw_i) result = unscaled;
