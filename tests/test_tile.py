@@ -193,6 +193,22 @@ def test_model_computes_a_layer_as_the_network_does(name: str, encoding: str | N
     assert np.array_equal(run_layer(layer, encoding, 10, 6, 300, images=1), expected)
 
 
+def test_bias_takes_off_what_unused_rows_add() -> None:
+    class Shifted:
+        array_table = exact_table() // 2 + 7
+        row_constants = np.arange(256, dtype=np.int32)  # index w + 128
+
+    layer = load_capture().layer("conv1")
+    engine = TableEngine(Shifted.array_table + Shifted.row_constants)
+    acc = engine(layer.inputs[:1], layer.weights, layer.stride, layer.padding)
+    acc = acc.transpose(0, 2, 3, 1).reshape(-1, len(layer.bias)) + layer.bias
+    assert layer.depth % 10
+    model, output = EngineModel(Shifted.array_table, 10, 6, 500), np.zeros(acc.shape, np.int8)
+    for part in layer_jobs(layer, Shifted, 10, 6, 500, images=1):
+        part.place(part.results(model), output)
+    assert np.array_equal(output, layer.requant(acc))
+
+
 def test_groups_are_sets_of_columns() -> None:
     rng = np.random.default_rng(3)
     inputs, weights = (rng.integers(-128, 128, s).astype(np.int8) for s in ((1, 4, 5, 5), (6, 2, 3, 3)))
