@@ -1,10 +1,11 @@
-"""The environment of an array: three stream agents, reference, scoreboard, watchdog."""
+"""Environments of an array and of a tile engine: an agent for each interface, reference, scoreboard, watchdog."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,9 +16,11 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from pyuvm import ConfigDB, uvm_env
 
 from models.emulate import exact_table
-from models.encoding import load_encoding
-from tb.agents.axis import AxisAgent, AxisConfig
-from tb.scoreboard import Reference, Scoreboard
+from models.encoding import Encoding, load_encoding
+from models.hardware.tile import EngineModel
+from tb.agents.axil import Access, AxilAgent, AxilConfig
+from tb.agents.axis import AxisAgent, AxisConfig, no_stall, random_stall
+from tb.scoreboard import EngineReference, Reference, Scoreboard
 
 CLOCK_NS = 10
 SILENCE_CYCLES = 2000  # more than any latency plus any stall
@@ -32,6 +35,7 @@ class ArrayConfig:
     rows: int
     columns: int
     shadow: bool
+    depth: int  # vectors that a tile engine's buffer holds
 
     @classmethod
     def from_environment(cls) -> ArrayConfig:
@@ -39,13 +43,24 @@ class ArrayConfig:
         return cls(**json.loads(os.environ["ENCMAC_CONFIG"]))
 
     @cached_property
+    def products(self) -> Encoding | None:
+        """The encoding of the array's products; None if they are exact."""
+        return load_encoding(self.encoding) if self.array == "enc" else None
+
+    @cached_property
     def table(self) -> np.ndarray:
         """What one row adds to a column: int32 [256, 256], index [a + 128, w + 128]."""
-        return load_encoding(self.encoding).array_table if self.array == "enc" else exact_table()
+        return self.products.array_table if self.products else exact_table()
 
 
-class ArrayEnv(uvm_env):
-    """Agents for weights, activations and results around one array."""
+class BenchEnv(uvm_env):
+    """What all benches share: stream agents, scoreboard, clock, resets, watchdog.
+
+    A bench names its streams and makes `reference` (with `reset` and a port `ap` for predictions).
+    """
+
+    # name of the stream, prefix of its ports, whether the bench sends
+    STREAMS: tuple[tuple[str, str, bool], ...] = ()
 
     def build_phase(self) -> None:
         self.dut = cocotb.top
@@ -53,24 +68,33 @@ class ArrayEnv(uvm_env):
         self.rng = random.Random(cocotb.RANDOM_SEED)
         self.numpy_rng = np.random.default_rng(cocotb.RANDOM_SEED)
         self.streams: dict[str, AxisConfig] = {}
-        self.agents: dict[str, AxisAgent] = {}
-        for name, prefix, source in (
-            ("weights", "s_axis_w", True),
-            ("activations", "s_axis_a", True),
-            ("results", "m_axis_y", False),
-        ):
+        self.agents: dict[str, AxisAgent | AxilAgent] = {}
+        for name, prefix, source in self.STREAMS:
             self.streams[name] = AxisConfig(self.dut, prefix, source, rng=self.rng)
             ConfigDB().set(self, name, "config", self.streams[name])
             self.agents[name] = AxisAgent(name, self)
-        config = self.config
-        self.reference = Reference("reference", self, config.table, config.rows, config.columns)
-        self.scoreboard = Scoreboard("scoreboard", self, config.columns)
+        self.build_reference()
+        self.scoreboard = Scoreboard("scoreboard", self, self.config.columns)
+
+    def build_reference(self) -> None:
+        """Make `reference`."""
+        raise AssertionError(f"{type(self).__name__} has no reference")
 
     def connect_phase(self) -> None:
-        self.agents["weights"].monitor.ap.connect(self.reference.weights.analysis_export)
-        self.agents["activations"].monitor.ap.connect(self.reference.activations.analysis_export)
+        for name, agent in self.agents.items():
+            if name != "results":
+                agent.monitor.ap.connect(getattr(self.reference, name).analysis_export)
         self.reference.ap.connect(self.scoreboard.predicted.analysis_export)
         self.agents["results"].monitor.ap.connect(self.scoreboard.observed.analysis_export)
+
+    def leftovers(self) -> list[str]:
+        """What a run must not leave behind, beside results that never came."""
+        return []
+
+    def stall_all(self, stall: bool = True) -> None:
+        """Random stalls on every interface from now on, or none."""
+        for stream in self.streams.values():
+            stream.stall = random_stall(self.rng) if stall else no_stall
 
     async def start(self) -> None:
         """Clock, first reset, watchers."""
@@ -133,3 +157,42 @@ class ArrayEnv(uvm_env):
                 raise AssertionError(f"no stream moved for {SILENCE_CYCLES} cycles, {waiting} result vectors missing")
             before = moved
             await ClockCycles(self.dut.clk_i, SILENCE_CYCLES)
+
+
+class ArrayEnv(BenchEnv):
+    """Agents for weights, activations and results around one array."""
+
+    STREAMS = (("weights", "s_axis_w", True), ("activations", "s_axis_a", True), ("results", "m_axis_y", False))
+
+    def build_reference(self) -> None:
+        self.reference = Reference("reference", self, self.config.table, self.config.rows, self.config.columns)
+
+
+class TileEnv(BenchEnv):
+    """The same around a tile engine, with its parameters and registers."""
+
+    STREAMS = (*ArrayEnv.STREAMS[:2], ("parameters", "s_axis_p", True), ArrayEnv.STREAMS[2])
+
+    def build_reference(self) -> None:
+        config = self.config
+        model = EngineModel(config.table, config.rows, config.columns, config.depth)
+        self.reference = EngineReference("reference", self, model)
+        self.registers = AxilConfig(self.dut, "s_axil")
+        ConfigDB().set(self, "registers", "config", self.registers)
+        self.agents["registers"] = AxilAgent("registers", self)
+
+    def leftovers(self) -> list[str]:
+        counts = Counter(stream for _, stream, *_ in self.reference.pending)
+        return [f"{count} beats of {stream} taken that nobody asked for" for stream, count in counts.items()]
+
+    def stall_all(self, stall: bool = True) -> None:
+        super().stall_all(stall)
+        self.registers.stall = self.streams["weights"].stall
+
+    async def write(self, address: int, data: int, strobe: int = 15) -> Access:
+        """Write a register; the access says how the engine answered."""
+        return await self.agents["registers"].access(Access(True, address, data, strobe))
+
+    async def read(self, address: int) -> Access:
+        """Read a register; the access holds data and answer."""
+        return await self.agents["registers"].access(Access(False, address))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli
-from tb.runner import CONTROL, ROOT, TOP, Config, defines, prepare_environment, sources
+from tb.runner import CONTROL, ROOT, Config, defines, prepare_environment, sources
 
 # slang's groups of warnings, less two that the code cannot heed, each with its reason
 SLANG_WARNINGS = ("extra", "conversion", "pedantic")
@@ -44,6 +44,10 @@ def configurations() -> list[Config]:
     """Small arrays that reach every generate branch."""
     small = {"rows": 4, "columns": 4, "rows_per_group": 2}
     configs = [Config("verilator", "conv", form=form, **small) for form in range(3)]
+    configs += [Config("verilator", "conv", rows=rows, columns=rows, depth=2 * rows - 1) for rows in (4, 1)]
+    staged = small | {"columns_per_stage": 2, "shadow": True}
+    configs += [Config("verilator", "conv", **staged), Config("verilator", "enc", "m20p", merged=True, **staged)]
+    configs += [Config("verilator", "enc", "m20p", merged=False, programmable=True, **staged)]
     for name in library_names():
         configs += [Config("verilator", "enc", name, merged=False, **small)]
         if load_encoding(name).is_power_of_two:
@@ -53,7 +57,7 @@ def configurations() -> list[Config]:
 
 def units(rtl: Path, scratch: Path) -> list[Unit]:
     """Arrays, and the modules that state properties."""
-    found = [Unit(c.design, TOP, tuple(sources(c, scratch, rtl)), defines(c), c.parameters) for c in configurations()]
+    found = [Unit(c.design, c.top, tuple(sources(c, scratch, rtl)), defines(c), c.parameters) for c in configurations()]
     package, name = rtl / "encmac_pkg.sv", "formal/delay_triangle_props.sv"
     found.append(
         Unit(name, "delay_triangle_props", (package, rtl / "array/delay_triangle.sv", rtl / name), {}, {}, False)

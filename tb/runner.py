@@ -31,9 +31,7 @@ from models.errors import UserError, run_cli
 from models.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
-RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array")
-TEST_MODULE = "tb.tests.array"
-TOP = "array_top"
+RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array", "tile")
 CONTROL = ROOT / "tb" / "hdl" / "verilator.vlt"
 SIMULATORS = ("verilator", "icarus")
 ARRAYS = ("enc", "conv")
@@ -44,7 +42,7 @@ class Config:
     """One build and the tests that it gets.
 
     `tests` is a regular expression on test names; `vectors` limits the activation vectors of a real
-    tile (0: all).
+    tile (0: all). `depth` puts a tile engine around the array, with a buffer of that many vectors (0: none).
     """
 
     sim: str
@@ -60,6 +58,17 @@ class Config:
     programmable: bool = False
     tests: str = ".*"
     vectors: int = 0
+    depth: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What is tested: names the simulation top and the module of tests."""
+        return "tile" if self.depth else "array"
+
+    @property
+    def top(self) -> str:
+        """Module name of the simulation top."""
+        return f"{self.kind}_top"
 
     @property
     def design(self) -> str:
@@ -68,15 +77,16 @@ class Config:
         size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
         size += " shadow" if self.shadow else ""
         size += " programmable" if self.programmable else ""
+        engine = f" tile d{self.depth}" if self.depth else ""
         if self.array == "conv":
-            return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}"
+            return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}{engine}"
         style = "merged" if self.merged else "counted"
-        return f"enc {Path(self.encoding).stem} {style} {size} g{self.rows_per_group}"
+        return f"enc {Path(self.encoding).stem} {style} {size} g{self.rows_per_group}{engine}"
 
     @property
     def parameters(self) -> dict[str, int]:
         """Parameters of the simulation top."""
-        values = {"Rows": self.rows, "Cols": self.columns}
+        values = {"Rows": self.rows, "Cols": self.columns} | ({"Depth": self.depth} if self.depth else {})
         values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
         if self.array == "conv":
             return values | {"Form": self.form}
@@ -112,12 +122,29 @@ SUITES: dict[str, tuple[Config, ...]] = {
     ),
 }
 SUITES["tiny"] = (Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, tests="corners|back_pressure"),)
-SUITES["full"] = SUITES["smoke"] + (
-    Config("verilator", "enc", "exact64", rows_per_group=4, merged=False),
-    Config("verilator", "enc", APPROXIMATE, rows_per_group=4, columns_per_stage=8, shadow=True),
-    Config("verilator", "conv", columns_per_stage=4, shadow=True),
-    Config("verilator", "conv", form=1, **SMALL),
-    Config("verilator", "conv", form=2, columns_per_stage=8, shadow=True, **SMALL),
+SUITES["tiny-tile"] = (
+    Config("verilator", "conv", rows=4, columns=4, tests="smoke|registers|requantiser", depth=16),
+    Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, tests="tile_smoke", depth=16),
+)
+SUITES["tile"] = (
+    Config("verilator", "enc", "exact64", depth=256),
+    Config("verilator", "enc", APPROXIMATE, depth=256, shadow=True),
+    Config("verilator", "conv", depth=100),
+    Config("verilator", "conv", rows=5, columns=12, tests="^(?!.*first_convolution)", depth=37, shadow=True),
+    Config("verilator", "conv", rows=1, columns=1, tests="smoke|random|requantiser|protocol", depth=1),
+    Config("verilator", "conv", rows=1, columns=2, tests="smoke|random|protocol", depth=3, shadow=True),
+    Config("icarus", "conv", rows=4, columns=8, tests="smoke|registers|protocol|classifier", vectors=4, depth=16),
+)
+SUITES["full"] = (
+    SUITES["smoke"]
+    + SUITES["tile"]
+    + (
+        Config("verilator", "enc", "exact64", rows_per_group=4, merged=False),
+        Config("verilator", "enc", APPROXIMATE, rows_per_group=4, columns_per_stage=8, shadow=True),
+        Config("verilator", "conv", columns_per_stage=4, shadow=True),
+        Config("verilator", "conv", form=1, **SMALL),
+        Config("verilator", "conv", form=2, columns_per_stage=8, shadow=True, **SMALL),
+    )
 )
 
 
@@ -162,11 +189,14 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
     names = {"exact64"} | ({config.encoding} if config.array == "enc" else set())
     for entry in RTL_ORDER:
         path = rtl / entry
+        if entry == "tile" and not config.depth:
+            continue
         if entry == "encodings":
             files += [package_of(load_encoding(name), name, build_dir, path) for name in sorted(names)]
         else:
             files += sorted(path.glob("*.sv")) if path.is_dir() else [path]
-    return [*files, ROOT / "tb" / "hdl" / "array_top.sv"]
+    tops = ["array_top", "tile_top"] if config.depth else ["array_top"]
+    return [*files, *(ROOT / "tb" / "hdl" / f"{top}.sv" for top in tops)]
 
 
 def defines(config: Config) -> dict[str, object]:
@@ -216,7 +246,7 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
             defines=defines(config),
             parameters=config.parameters,
             build_args=args,
-            hdl_toplevel=TOP,
+            hdl_toplevel=config.top,
             build_dir=directory,
             timescale=("1ns", "1ps"),
             log_file=log,
@@ -251,7 +281,7 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
             matches=counts["matches"],
             mismatches=counts["mismatches"],
             duration_s=round(seconds, 2),
-            replay=f"{replay} TEST={name}" if name.startswith("array_") else replay,
+            replay=f"{replay} TEST={name}" if name.startswith(f"{config.kind}_") else replay,
             message=message,
         )
 
@@ -265,7 +295,7 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
     exit_fault = ""
     environment = {
         "ENCMAC_CONFIG": json.dumps(
-            {k: getattr(config, k) for k in ("array", "encoding", "rows", "columns", "shadow")}
+            {k: getattr(config, k) for k in ("array", "encoding", "rows", "columns", "shadow", "depth")}
         ),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),
@@ -280,8 +310,8 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
     xml = run_dir / "results.xml"
     try:
         tool.test(
-            test_module=TEST_MODULE,
-            hdl_toplevel=TOP,
+            test_module=f"tb.tests.{config.kind}",
+            hdl_toplevel=config.top,
             build_dir=directory,
             test_dir=run_dir,
             hdl_toplevel_lang="verilog",

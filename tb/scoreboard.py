@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from cocotb.utils import get_sim_time
 from pyuvm import uvm_analysis_port, uvm_component, uvm_subscriber
 
 from models.hardware import TileModel
+from models.hardware.tile import EngineModel, Fault, Register, Shape
+from tb.agents.axil import OKAY, Access
 from tb.agents.axis import Beat
 
 SHOWN_MISMATCHES = 5
@@ -66,9 +70,68 @@ class Reference(uvm_component):
             if not self._loaded:
                 raise AssertionError("the design accepted activations before a tile of weights")
             self._model = self._loaded.popleft()
-        self.ap.write((self._model.column_sums(unpack(beat.data, self.rows, "int8")), beat.last))
+        sums = self._model.column_sums(unpack(beat.data, self.rows, "int8"))
+        self.ap.write((sums.astype(np.int32), beat.last))
         if beat.last:
             self._model = None
+
+
+class EngineReference(uvm_component):
+    """Predicts what a tile engine gives for the registers written and the beats that it accepted.
+
+    Beats that nobody asked for stay in `pending`, but for those taken in the very cycle in which a start shows.
+    """
+
+    def __init__(self, name: str, parent: uvm_component, model: EngineModel) -> None:
+        super().__init__(name, parent)
+        self.model = model
+
+    def build_phase(self) -> None:
+        self.ap = uvm_analysis_port("ap", self)
+        self.registers = Listener("registers", self, self._access)
+        for stream, lanes, dtype in (
+            ("weights", self.model.columns, "int8"),
+            ("activations", self.model.rows, "int8"),
+            ("parameters", 4, "int32"),
+        ):
+            take = partial(self._beat, stream, lanes, dtype)
+            setattr(self, stream, Listener(stream, self, take))
+        self.reset()
+
+    def reset(self) -> None:
+        """The engine has lost everything; its registers are as after power-up."""
+        self.model.reset()
+        self.words = dict(Shape(last_rows=self.model.rows).registers())
+        self.pending: list[tuple[int, str, np.ndarray, bool]] = []  # with the time
+
+    def _access(self, access: Access) -> None:
+        if not access.write or access.response != OKAY:
+            return
+        if access.address == Register.CONTROL:
+            if access.data & 1 and self.model.start(Shape.from_registers(self.words)):
+                now = get_sim_time("step")
+                due = [entry for entry in self.pending if entry[0] == now]
+                self.pending = [entry for entry in self.pending if entry[0] != now]
+                for _, *beat in due:
+                    self._feed(*beat)
+        elif access.address == Register.ERRORS:
+            self.model.faults &= ~Fault(access.data)
+        elif access.address in self.words:
+            old = self.words[access.address]
+            mask = sum(0xFF << 8 * byte for byte in range(4) if access.strobe >> byte & 1)
+            self.words[access.address] = old & ~mask | access.data & mask
+
+    def _beat(self, stream: str, lanes: int, dtype: str, beat: Beat) -> None:
+        values = unpack(beat.data, lanes, dtype)
+        self._feed(stream, values[:3] if stream == "parameters" else values, beat.last)
+
+    def _feed(self, stream: str, values: np.ndarray, last: bool) -> None:
+        if not self.model.wants(stream):
+            self.pending.append((get_sim_time("step"), stream, values, last))
+            return
+        self.model.feed(stream, values, last)
+        for result in self.model.take_results():
+            self.ap.write(result)
 
 
 class Scoreboard(uvm_component):
@@ -106,6 +169,20 @@ class Scoreboard(uvm_component):
         self.results.clear()
         return taken
 
+    def check(self, what: str, got: int, expected: int) -> None:
+        """Compare a single value, a register say."""
+        good = got == expected
+        self.matches, self.mismatches = self.matches + good, self.mismatches + (not good)
+        if not good:
+            self._error(f"{what}: expected {expected:#x}, got {got:#x}")
+
+    def decode(self, data: int, expected: np.ndarray) -> np.ndarray:
+        """Lanes of a result word, as wide as those of the expected vector; nothing may stand above them."""
+        if data >> 8 * expected.nbytes:
+            self._error(f"bits above the {8 * expected.nbytes} of the result are not 0")
+            data &= (1 << 8 * expected.nbytes) - 1
+        return unpack(data, self.columns, expected.dtype)
+
     def _compare(self, beat: Beat) -> None:
         if beat.data is None:
             self._error("result with bits that are neither 0 nor 1")
@@ -114,7 +191,7 @@ class Scoreboard(uvm_component):
             self._error("result without an activation vector")
             return
         expected, last = self._expected.popleft()
-        got = unpack(beat.data, self.columns, "int32")
+        got = self.decode(beat.data, expected)
         self.results.append(got)
         wrong = np.flatnonzero(got != expected)
         self.matches += self.columns - len(wrong)

@@ -70,9 +70,9 @@ def test_wrong_position_weight_fails(copy_of_rtl: Path, tmp_path: Path) -> None:
     must_fail(copy_of_rtl, tmp_path / "build", "expected")
 
 
-def must_fail(rtl: Path, out: Path, shown: str) -> None:
+def must_fail(rtl: Path, out: Path, shown: str, *options: str) -> None:
     """The regression fails on this design, because of what it computed, and says `shown`."""
-    code, report, printed = run_suite(rtl, out)
+    code, report, printed = run_suite(rtl, out, *options)
     assert code != 0, printed
     failed = [test for test in report["tests"] if test["status"] != "passed"]
     assert failed

@@ -1,5 +1,6 @@
 """Stimulus."""
 
-from tb.sequences.tile import TileSequence
+from tb.sequences.layer import LayerSequence, job_packets
+from tb.sequences.tile import PacketSequence, TileSequence
 
-__all__ = ["TileSequence"]
+__all__ = ["LayerSequence", "PacketSequence", "TileSequence", "job_packets"]

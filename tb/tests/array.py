@@ -5,7 +5,6 @@ Each test is thin; stimulus is in `tb.sequences`, checking in the environment.
 
 from __future__ import annotations
 
-import json
 import os
 
 import cocotb
@@ -13,60 +12,26 @@ import numpy as np
 import pyuvm
 from cocotb.triggers import ClockCycles, Combine, RisingEdge
 from cocotb.utils import get_sim_time
-from pyuvm import uvm_test
 
 from models.encoding import load_encoding
 from models.hardware import TileModel
 from models.replay import load_capture, tiles
-from tb.agents.axis import no_stall, random_stall
 from tb.env import CLOCK_NS, ArrayEnv
 from tb.scoreboard import Listener
 from tb.sequences import TileSequence
+from tb.tests.base import LIMIT, BenchTest
 
-LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # 2 million clock cycles
 
+class ArrayTest(BenchTest):
+    """A test of an array."""
 
-class ArrayTest(uvm_test):
-    """Starts the environment, runs `stimulus`, waits for the last result, writes the record."""
-
-    def build_phase(self) -> None:
-        self.env = ArrayEnv("env", self)
-
-    async def run_phase(self) -> None:
-        self.raise_objection()
-        await self.env.start()
-        await self.stimulus()
-        await self.env.drain()
-        self.drop_objection()
-
-    async def stimulus(self) -> None:
-        """What the test does."""
-        raise AssertionError(f"{type(self).__name__} has no stimulus")
-
-    def check_phase(self) -> None:
-        board = self.env.scoreboard
-        errors = board.close()
-        record = {"test": type(self).__name__, "matches": board.matches, "mismatches": board.mismatches}
-        record |= {"discarded": board.discarded, "errors": errors[:5]}
-        with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
-            stream.write(json.dumps(record) + "\n")
-        if errors:
-            raise AssertionError(f"{len(errors)} errors, first: {errors[0]}")
+    ENVIRONMENT = ArrayEnv
 
     async def tile(self, weights: np.ndarray, activations: np.ndarray) -> bool:
         """Run one tile; True unless a reset cut it off."""
         sequence = TileSequence(self.env, weights, activations)
         await sequence.start()
         return sequence.completed
-
-    def operands(self, *shape: int) -> np.ndarray:
-        """Random int8, uniform."""
-        return self.env.numpy_rng.integers(-128, 128, shape, dtype=np.int8)
-
-    def stall_all(self) -> None:
-        """Random stalls on every stream."""
-        for stream in self.env.streams.values():
-            stream.stall = random_stall(self.env.rng)
 
 
 @pyuvm.test(**LIMIT)
@@ -109,7 +74,7 @@ class array_random_back_pressure(ArrayTest):
 
     async def stimulus(self) -> None:
         config = self.env.config
-        self.stall_all()
+        self.env.stall_all()
         running = []
         for _ in range(12):
             length = self.env.rng.choice([1, 2, self.env.rng.randint(3, 60)])
@@ -126,11 +91,7 @@ class array_random_reset(ArrayTest):
         config, rng = self.env.config, self.env.rng
         cut = 0
         for attempt in range(16):
-            if attempt % 2:
-                self.stall_all()
-            else:
-                for stream in self.env.streams.values():
-                    stream.stall = no_stall
+            self.env.stall_all(attempt % 2 == 1)
             weights, activations = self.operands(config.rows, config.columns), self.operands(30, config.rows)
             tile = cocotb.start_soon(self.tile(weights, activations))
             await ClockCycles(self.env.dut.clk_i, rng.randint(1, 3 * (config.rows + 30)))

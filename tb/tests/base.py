@@ -1,0 +1,47 @@
+"""What all tests share: start the environment, run the stimulus, drain, write the record."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+from pyuvm import uvm_test
+
+from tb.env import BenchEnv
+
+LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # 2 million clock cycles
+
+
+class BenchTest(uvm_test):
+    """Starts the environment, runs `stimulus`, waits for the last result, writes the record."""
+
+    ENVIRONMENT: type[BenchEnv]
+
+    def build_phase(self) -> None:
+        self.env = self.ENVIRONMENT("env", self)
+
+    async def run_phase(self) -> None:
+        self.raise_objection()
+        await self.env.start()
+        await self.stimulus()
+        await self.env.drain()
+        self.drop_objection()
+
+    async def stimulus(self) -> None:
+        """What the test does."""
+        raise AssertionError(f"{type(self).__name__} has no stimulus")
+
+    def check_phase(self) -> None:
+        board = self.env.scoreboard
+        errors = self.env.leftovers() + board.close()
+        record = {"test": type(self).__name__, "matches": board.matches, "mismatches": board.mismatches}
+        record |= {"discarded": board.discarded, "errors": errors[:5]}
+        with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
+            stream.write(json.dumps(record) + "\n")
+        if errors:
+            raise AssertionError(f"{len(errors)} errors, first: {errors[0]}")
+
+    def operands(self, *shape: int) -> np.ndarray:
+        """Random int8, uniform."""
+        return self.env.numpy_rng.integers(-128, 128, shape, dtype=np.int8)
