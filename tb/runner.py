@@ -63,6 +63,8 @@ class Config:
     @property
     def kind(self) -> str:
         """What is tested: names the simulation top and the module of tests."""
+        if self.array == "library":
+            return "library"
         return "tile" if self.depth else "array"
 
     @property
@@ -73,6 +75,8 @@ class Config:
     @property
     def design(self) -> str:
         """Name of what is simulated, as records and tables show it."""
+        if self.array == "library":
+            return "every encoding"
         size = f"{self.rows}x{self.columns}"
         size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
         size += " shadow" if self.shadow else ""
@@ -86,6 +90,8 @@ class Config:
     @property
     def parameters(self) -> dict[str, int]:
         """Parameters of the simulation top."""
+        if self.array == "library":
+            return {}
         values = {"Rows": self.rows, "Cols": self.columns} | ({"Depth": self.depth} if self.depth else {})
         values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
         if self.array == "conv":
@@ -148,15 +154,19 @@ SUITES["full"] = (
 )
 
 
-def library_suite() -> tuple[Config, ...]:
-    """Every encoding of the library, merged where its position weights allow: all operand pairs."""
-    size = {"rows": 2, "columns": 32, "rows_per_group": 2, "tests": "all_products"}
-    return tuple(
-        Config("verilator", "enc", name, merged=load_encoding(name).is_power_of_two, **size) for name in library_names()
+SUITES["library"] = (Config("verilator", "library"),)
+SUITES["smoke"] += SUITES["library"]
+
+
+def library_top() -> str:
+    """Simulation top with a `library_cell` for each encoding of the library, results at port `<name>_o`."""
+    ports = "".join(f",\n    output logic [64*32-1:0] {name}_o" for name in library_names())
+    cells = "".join(
+        f"  library_cell #(`ENCMAC_ARRAY_OF({name}_pkg)) u_{name} (.a_i, .w_i, .y_o({name}_o));\n"
+        for name in library_names()
     )
-
-
-SUITE_NAMES = (*SUITES, "library")
+    inputs = "    input  logic [8*64-1:0] a_i,\n    input  logic [8*64-1:0] w_i"
+    return f'`include "encmac_encoding.svh"\nmodule library_top (\n{inputs}{ports}\n);\n{cells}endmodule\n'
 
 
 class LeanVerilator(cocotb_runner.Verilator):
@@ -187,6 +197,8 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
     """SystemVerilog files of a build, packages first; a user's encoding is exported into the build."""
     files: list[Path] = []
     names = {"exact64"} | ({config.encoding} if config.array == "enc" else set())
+    if config.array == "library":
+        names = set(library_names())
     for entry in RTL_ORDER:
         path = rtl / entry
         if entry == "tile" and not config.depth:
@@ -195,13 +207,18 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
             files += [package_of(load_encoding(name), name, build_dir, path) for name in sorted(names)]
         else:
             files += sorted(path.glob("*.sv")) if path.is_dir() else [path]
+    if config.array == "library":
+        write_text(build_dir / "library_top.sv", library_top())
+        return [*files, ROOT / "tb" / "hdl" / "library_cell.sv", build_dir / "library_top.sv"]
     tops = ["array_top", "tile_top"] if config.depth else ["array_top"]
     return [*files, *(ROOT / "tb" / "hdl" / f"{top}.sv" for top in tops)]
 
 
 def defines(config: Config) -> dict[str, object]:
     """Macros that choose the array in the simulation top."""
-    return {"ARRAY_CONV": 1} if config.array == "conv" else {"ENCODING_PKG": f"{Path(config.encoding).stem}_pkg"}
+    if config.array != "enc":
+        return {"ARRAY_CONV": 1} if config.array == "conv" else {}
+    return {"ENCODING_PKG": f"{Path(config.encoding).stem}_pkg"}
 
 
 def package_of(encoding: Encoding, name: str, build_dir: Path, folder: Path) -> Path:
@@ -266,7 +283,8 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
 def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Path) -> list[Outcome]:
     """Build and simulate one configuration; never raises for what the design or a tool does."""
     started = time.perf_counter()
-    replay = f"make sim SIM={config.sim} ARRAY={config.array} SEED={seed} SUITE={suite}"
+    replay = f"make sim SIM={config.sim} SEED={seed} SUITE={suite}"
+    replay += f" ARRAY={config.array}" if config.array in ARRAYS else ""
     replay += f" ENCODING={config.encoding}" if config.array == "enc" else ""
 
     def outcome(name: str, status: str, message: str = "", record: dict | None = None, seconds: float = 0.0) -> Outcome:
@@ -296,6 +314,7 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
     environment = {
         "ENCMAC_CONFIG": json.dumps(
             {k: getattr(config, k) for k in ("array", "encoding", "rows", "columns", "shadow", "depth")}
+            | ({"library": library_names()} if config.array == "library" else {})
         ),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),
@@ -361,10 +380,10 @@ def judge(xml: Path, records: Path, log: Path, exit_fault: str, outcome, seconds
 def chosen(suite: str, sim: str | None, array: str | None, encoding: str | None) -> list[Config]:
     """Configurations of a suite narrowed to the user's choice; an encoding of their own takes the
     place of the suite's approximate one."""
-    for value, known, what in ((suite, SUITE_NAMES, "suite"), (sim, SIMULATORS, "simulator"), (array, ARRAYS, "array")):
+    for value, known, what in ((suite, SUITES, "suite"), (sim, SIMULATORS, "simulator"), (array, ARRAYS, "array")):
         if value is not None and value not in known:
             raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
-    configs = list(library_suite() if suite == "library" else SUITES[suite])
+    configs = list(SUITES[suite])
     if encoding:
         powers = load_encoding(encoding).is_power_of_two
         if all(c.encoding != encoding for c in configs):

@@ -4,6 +4,7 @@
 ///
 /// A write names a product bit and its weight. A write to a product bit that is not there, or of a weight
 /// that does not fit signed 16 bits, changes nothing and sets `error_o` until reset or `clear_i`.
+/// Latency: 1 cycle from a write to `weights_o` and `error_o`.
 module position_weights #(
     parameter int M = 1,
     /// Weights after reset, s[m] at [m*16 +: 16].

@@ -9,6 +9,7 @@
 /// group g lies at [(g*ABits + i)*Group + r], a group being RowsPerGroup rows of an encoded column, one
 /// of a conventional one. Sums of all columns leave together, after the latency of the column.
 /// Weights come plain; each column encodes its own.
+/// Latency: 1 cycle to the next stage; 1 more than the column to the sums.
 module array_stage #(
     /// encmac_pkg::KIND_ENC or KIND_CONV.
     parameter int Kind = encmac_pkg::KIND_ENC,

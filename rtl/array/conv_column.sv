@@ -6,6 +6,7 @@
 /// wide as they must; `Rows` cycles (one more with FORM_CARRY_SAVE) from the registers of row 0's
 /// activation to the sum. Activations of row r must come r cycles after those of row 0; row r lies at
 /// [r*8 +: 8]. Weights enter the last row and move up by one row a shift.
+/// Latency: Rows cycles, one more with FORM_CARRY_SAVE.
 module conv_column #(
     parameter int Rows = 16,
     parameter int Form = encmac_pkg::FORM_WRITTEN,

@@ -5,6 +5,7 @@
 ///
 /// A partial sum is one two's complement row (`psum0`), or with `Form` = FORM_CARRY_SAVE the sum of
 /// two rows modulo 2^OutWidth; then the column adds the rows once at its foot.
+/// Latency: 1 cycle.
 module conv_pe #(
     parameter int Form = encmac_pkg::FORM_WRITTEN,
     parameter int InWidth = 16,

@@ -2,6 +2,7 @@
 
 /// Delays lane l of `Lanes` by l cycles (`Falling` = 0) or by Lanes - 1 - l (`Falling` = 1):
 /// skews the inputs of a systolic array and straightens its outputs.
+/// Latency: 0 .. Lanes - 1 cycles, by lane.
 module delay_triangle #(
     parameter int Lanes = 1,
     parameter int Width = 8,

@@ -10,6 +10,7 @@
 /// of group 0. Within a group they are bit-sliced: bit i of row g*RowsPerGroup + r lies at
 /// [(g*ABits + i)*RowsPerGroup + r]. Weights enter the last row and move up by one row a shift.
 /// What an encoding adds outside the column (f(a), g(w), offset) is not added here.
+/// Latency: Rows / RowsPerGroup cycles, one more with SumRegister.
 module enc_column #(
     parameter int Rows = 16,
     parameter int RowsPerGroup = Rows,

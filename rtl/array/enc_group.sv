@@ -8,6 +8,7 @@
 /// State, `Merged` = 0: the M counts, cnt[m] at [m*CountWidth +: CountWidth].
 /// State, `Merged` = 1: the weighted sum so far as two rows, row1 above row0.
 /// The state leaves unregistered; the column registers it between groups.
+/// Latency: 0 cycles from activations and state, 1 from weights.
 module enc_group #(
     parameter int Rows = 4,
     parameter bit Merged = 1'b0,

@@ -13,6 +13,7 @@
 ///           FORM_CARRY_SAVE and the extra column of an encoding with f(a).
 /// Rows that a tile does not use must carry a = w = 0; each adds the encoding's array_table at (0, 0),
 /// which is 0 for all encodings but arrays of XNOR.
+/// Latency: groups (conventional: rows) + stages cycles, and those extra ones.
 module mac_array #(
     /// encmac_pkg::KIND_ENC or KIND_CONV.
     parameter int Kind = encmac_pkg::KIND_ENC,

@@ -8,6 +8,7 @@
 /// effect; `w_swap_o` comes with the first activation vector of a tile.
 /// `advance_o` moves the whole pipeline; it is 0 exactly while a result waits to be taken (in silicon:
 /// the enable of a clock gate). Results keep the order and the `tlast` of their activations.
+/// Latency: parameter `Latency`, from an activation beat to its result beat.
 module stream_control #(
     parameter int Rows = 16,
     /// Cycles from an accepted activation vector to its result.

@@ -6,6 +6,7 @@
 /// memory is never cleared; the last one sends the sum on and writes nothing. One vector a cycle, sums
 /// leave one cycle after the vector was taken. The memory has one write port and one read port with a
 /// register behind it; a vector that reads what is being written waits for a cycle.
+/// Latency: 1 cycle.
 module accumulation_buffer #(
     parameter int Cols = 16,
     parameter int Depth = 256

@@ -5,6 +5,7 @@
 /// A packet that ends early is filled up with beats of zeros, what is too long is taken and dropped up
 /// to its `tlast`; both are reported by a pulse. So a wrong packet spoils its own tile and no other.
 /// Adds no cycle: in a packet of the right length every beat passes straight through.
+/// Latency: 0 cycles.
 module packet_framer #(
     parameter int Width = 8,
     parameter int CountWidth = 16

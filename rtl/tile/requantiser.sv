@@ -8,6 +8,7 @@
 /// infinity (the single rounding of TensorFlow Lite, models/quant/arith.py). Each column has its own
 /// multiplier (0 .. 2**31 - 1) and shift (1 .. 62); other values are outside the contract.
 /// With `raw_i` the sums pass unchanged, as late.
+/// Latency: 3 cycles.
 module requantiser #(
     parameter int Cols = 16
 ) (

@@ -3,6 +3,7 @@
 /// Walks over the tiles of a layer in the order of their streams: all K tiles of one set of columns,
 /// then the next set. Each stream has a walker of its own, so none must wait for another here; streams
 /// with one packet for each set of columns walk with k_tiles_i = 1.
+/// Latency: 1 cycle from a step.
 module tile_counter (
     input  logic        clk_i,
     input  logic        rst_ni,

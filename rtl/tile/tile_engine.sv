@@ -19,6 +19,7 @@
 /// Each stream waits for what it needs: nothing else orders packets of different streams. Before a
 /// start and after the last packet nothing is taken. A packet of the wrong length is made right
 /// (packet_framer) and reported. Sums wrap at 32 bits. After a reset everything starts anew.
+/// Latency: that of the array, 1 cycle of the buffer and 3 of the requantiser.
 module tile_engine #(
     parameter int Rows = 16,
     parameter int Cols = 16,
