@@ -160,12 +160,12 @@ SUITES["smoke"] += SUITES["library"]
 
 def library_top() -> str:
     """Simulation top with a `library_cell` for each encoding of the library, results at port `<name>_o`."""
-    ports = "".join(f",\n    output logic [64*32-1:0] {name}_o" for name in library_names())
+    ports = "".join(f",\n    output logic [16*32-1:0] {name}_o" for name in library_names())
     cells = "".join(
         f"  library_cell #(`ENCMAC_ARRAY_OF({name}_pkg)) u_{name} (.a_i, .w_i, .y_o({name}_o));\n"
         for name in library_names()
     )
-    inputs = "    input  logic [8*64-1:0] a_i,\n    input  logic [8*64-1:0] w_i"
+    inputs = "    input  logic [8*16-1:0] a_i,\n    input  logic [8*16-1:0] w_i"
     return f'`include "encmac_encoding.svh"\nmodule library_top (\n{inputs}{ports}\n);\n{cells}endmodule\n'
 
 

@@ -5,7 +5,7 @@
 /// What one row adds to a result of an array, for `Lanes` operand pairs side by side: encoders, gates,
 /// position weights and f(a) of one encoding, without registers. Combinational.
 module library_cell #(
-    parameter int Lanes = 64,
+    parameter int Lanes = 16,
     `ENCMAC_ARRAY_PARAMETERS
 ) (
     input  logic [ 8*Lanes-1:0] a_i,  // bit i of all lanes at [i*Lanes +: Lanes]

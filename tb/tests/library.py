@@ -13,7 +13,7 @@ from cocotb.triggers import Timer
 from models.encoding import load_encoding
 from tb.scoreboard import pack, unpack
 
-LANES = 64
+LANES = 16
 
 
 def bit_sliced(values: np.ndarray) -> int:
