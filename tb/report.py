@@ -174,6 +174,11 @@ if (code) {
     const texts = [kind, `${value.percent} %`, `${value.hit} of ${value.points}`, `target ${value.target} %`];
     for (const text of texts) add(row, "td", text);
   }
+  for (const e of code.excluded) {
+    const row = add(table, "tr");
+    for (const text of [e.kind, "excluded", e.points, e.reason]) add(row, "td", text, "quiet");
+  }
+  add($("code"), "p", `Counted at commit ${code.git_commit || "unknown"}.`, "quiet");
 }
 $("mode").onclick = () => {
   const root = document.documentElement, dark = getComputedStyle(root).colorScheme === "dark" ||

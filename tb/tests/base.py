@@ -27,6 +27,7 @@ class BenchTest(uvm_test):
         try:
             await self.stimulus()
         except AssertionError as error:
+            self._write_record([str(error)])
             # what the scoreboard saw before tells more
             raise AssertionError("; ".join(filter(None, (self.env.scoreboard.summary(), str(error))))) from error
         await self.env.drain()
@@ -40,13 +41,18 @@ class BenchTest(uvm_test):
         board = self.env.scoreboard
         leftovers = self.env.leftovers()
         errors = leftovers + board.close()
+        self._write_record(errors)
+        if errors:
+            raise AssertionError("; ".join(filter(None, (*leftovers, board.summary()))))
+
+    def _write_record(self, errors: list[str]) -> None:
+        """What the runner takes as evidence, a line of JSON."""
+        board = self.env.scoreboard
         record = {"test": type(self).__name__, "matches": board.matches, "mismatches": board.mismatches}
         record |= {"discarded": board.discarded, "errors": errors[:5], "diagnosis": board.diagnosis()}
         record |= {"coverage": self.env.coverage.points.result()}
         with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
             stream.write(json.dumps(record) + "\n")
-        if errors:
-            raise AssertionError("; ".join(filter(None, (*leftovers, board.summary()))))
 
     def operands(self, *shape: int) -> np.ndarray:
         """Random int8, uniform."""
