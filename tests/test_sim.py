@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from models.encoding import export_package, load_encoding
-from tb.runner import APPROXIMATE, ROOT, prepare_environment
+from tb.runner import ROOT, prepare_environment
+from tb.suites import APPROXIMATE
 
 # what is broken: file, text in it, what it becomes, what must show in the report
 MUTANTS = {
