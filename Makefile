@@ -12,8 +12,9 @@ DOCTOR := @$(or $(realpath $(PYTHON_RUN)),python3) -S tools/doctor.py --quick
 option = $(if $(strip $(2)), --$(1) '$(strip $(2))')
 
 SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call option,encoding,$(ENCODING))
-SIM_OPTIONS += $(call option,suite,$(SUITE))$(call option,test,$(TEST))$(call option,seed,$(SEED))
-SIM_OPTIONS += $(call option,jobs,$(JOBS))
+SIM_OPTIONS += $(call option,suite,$(if $(COVERAGE),coverage,$(SUITE)))$(call option,test,$(TEST))$(call option,seed,$(SEED))
+SIM_OPTIONS += $(call option,design,$(DESIGN))$(call option,rtl,$(RTL))$(call option,out,$(OUT))
+SIM_OPTIONS += $(call option,jobs,$(JOBS))$(if $(WAVES), --waves)
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
 SEARCH_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,hist,$(HIST))$(if $(M), -M '$(M)')
 SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
@@ -34,7 +35,7 @@ setup: ## Debian packages, .venv and pinned wheels     PYTHON=<interpreter>
 doctor: ## what is installed, what is missing, how to mend it
 	@python3 tools/doctor.py
 
-sim: ## simulate an array against its model          SIM= ARRAY= ENCODING= SUITE= TEST= SEED= JOBS=
+sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= TEST= SEED= WAVES=1 JOBS=
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
 

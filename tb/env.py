@@ -13,6 +13,7 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.utils import get_sim_time
 from pyuvm import ConfigDB, uvm_env
 
 from models.emulate import exact_table
@@ -20,6 +21,8 @@ from models.encoding import Encoding, load_encoding
 from models.hardware.tile import EngineModel
 from tb.agents.axil import Access, AxilAgent, AxilConfig
 from tb.agents.axis import AxisAgent, AxisConfig, no_stall, random_stall
+from tb.coverage import ArrayCoverage, Coverage
+from tb.coverage_tile import TileCoverage
 from tb.scoreboard import EngineReference, Reference, Scoreboard
 
 CLOCK_NS = 10
@@ -34,7 +37,12 @@ class ArrayConfig:
     encoding: str
     rows: int
     columns: int
+    rows_per_group: int
+    merged: bool
+    form: int
+    columns_per_stage: int
     shadow: bool
+    programmable: bool
     depth: int  # vectors that a tile engine's buffer holds
 
     @classmethod
@@ -74,11 +82,16 @@ class BenchEnv(uvm_env):
             ConfigDB().set(self, name, "config", self.streams[name])
             self.agents[name] = AxisAgent(name, self)
         self.build_reference()
-        self.scoreboard = Scoreboard("scoreboard", self, self.config.columns)
+        self.scoreboard = Scoreboard("scoreboard", self, self.config.columns, self.config.products)
+        self.coverage = self.build_coverage()
 
     def build_reference(self) -> None:
         """Make `reference`."""
         raise AssertionError(f"{type(self).__name__} has no reference")
+
+    def build_coverage(self) -> Coverage:
+        """Make what samples the cover points of this bench."""
+        return Coverage("coverage", self, self.config, self.dut)
 
     def connect_phase(self) -> None:
         for name, agent in self.agents.items():
@@ -86,6 +99,7 @@ class BenchEnv(uvm_env):
                 agent.monitor.ap.connect(getattr(self.reference, name).analysis_export)
         self.reference.ap.connect(self.scoreboard.predicted.analysis_export)
         self.agents["results"].monitor.ap.connect(self.scoreboard.observed.analysis_export)
+        self.coverage.listen(self.agents, self.reference)
 
     def leftovers(self) -> list[str]:
         """What a run must not leave behind, beside results that never came."""
@@ -144,8 +158,12 @@ class BenchEnv(uvm_env):
     async def _follow_resets(self) -> None:
         while True:
             await FallingEdge(self.dut.rst_ni)
+            since = get_sim_time("ns")
+            self.coverage.reset_begins()
             self.reference.reset()
             self.scoreboard.reset()
+            await RisingEdge(self.dut.rst_ni)
+            self.coverage.reset_ends(round((get_sim_time("ns") - since) / CLOCK_NS))
 
     async def _watch(self) -> None:
         """Fail when no stream moves for a long time: a design that hangs must not hang the test."""
@@ -154,7 +172,8 @@ class BenchEnv(uvm_env):
             moved = sum(agent.monitor.beats for agent in self.agents.values())
             if moved == before:
                 waiting = self.scoreboard.outstanding
-                raise AssertionError(f"no stream moved for {SILENCE_CYCLES} cycles, {waiting} result vectors missing")
+                fault = f"no stream moved for {SILENCE_CYCLES} cycles, {waiting} result vectors missing"
+                raise AssertionError("; ".join(filter(None, (fault, self.scoreboard.summary()))))
             before = moved
             await ClockCycles(self.dut.clk_i, SILENCE_CYCLES)
 
@@ -166,6 +185,9 @@ class ArrayEnv(BenchEnv):
 
     def build_reference(self) -> None:
         self.reference = Reference("reference", self, self.config.table, self.config.rows, self.config.columns)
+
+    def build_coverage(self) -> Coverage:
+        return ArrayCoverage("coverage", self, self.config, self.dut)
 
 
 class TileEnv(BenchEnv):
@@ -180,6 +202,9 @@ class TileEnv(BenchEnv):
         self.registers = AxilConfig(self.dut, "s_axil")
         ConfigDB().set(self, "registers", "config", self.registers)
         self.agents["registers"] = AxilAgent("registers", self)
+
+    def build_coverage(self) -> Coverage:
+        return TileCoverage("coverage", self, self.config, self.dut, self.reference)
 
     def leftovers(self) -> list[str]:
         counts = Counter(stream for _, stream, *_ in self.reference.pending)

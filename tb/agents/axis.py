@@ -51,10 +51,16 @@ class Packet(uvm_sequence_item):
 
 @dataclass(frozen=True)
 class Beat:
-    """One accepted transfer; `data` is None if a bit of tdata was not 0 or 1."""
+    """One accepted transfer; `data` is None if a bit of tdata was not 0 or 1.
+
+    Before it nothing was offered for `gap` cycles (since the beat before, or the reset), then it was
+    offered in vain for `waited` cycles.
+    """
 
     data: int | None
     last: bool
+    gap: int = 0
+    waited: int = 0
 
 
 class ProtocolError(AssertionError):
@@ -137,6 +143,7 @@ class AxisMonitor(uvm_monitor):
 
     def build_phase(self) -> None:
         self.ap = uvm_analysis_port("ap", self)
+        self.waits = uvm_analysis_port("waits", self)  # every cycle in which a beat is offered in vain
         self.beats = 0
 
     def start_of_simulation_phase(self) -> None:
@@ -146,10 +153,11 @@ class AxisMonitor(uvm_monitor):
     async def run_phase(self) -> None:
         bus, prefix = self.pins.bus, self.config.prefix
         waiting: tuple[object, object] | None = None
+        gap = waited = 0
         while True:
             await RisingEdge(self.pins.clock)
             if self.pins.reset_n.value != 1:
-                waiting = None
+                waiting, gap, waited = None, 0, 0
                 continue
             valid, ready = bus.tvalid.value, bus.tready.value
             if not (valid.is_resolvable and ready.is_resolvable):
@@ -157,17 +165,19 @@ class AxisMonitor(uvm_monitor):
             if not valid:
                 if waiting is not None:
                     raise ProtocolError(f"{prefix}: tvalid fell before the beat was taken")
+                gap += 1
                 continue
             data, last = bus.tdata.value, bus.tlast.value
             if waiting is not None and waiting != (data, last):
                 raise ProtocolError(f"{prefix}: tdata or tlast changed while tready was low")
             if not ready:
-                waiting = (data, last)
+                waiting, waited = (data, last), waited + 1
+                self.waits.write(None)
                 continue
-            waiting = None
             self.beats += 1
             known = data.is_resolvable and last.is_resolvable
-            self.ap.write(Beat(int(data) if known else None, bool(last) if known else False))
+            self.ap.write(Beat(int(data) if known else None, bool(last) if known else False, gap, waited))
+            waiting, gap, waited = None, 0, 0
 
 
 class AxisAgent(uvm_agent):

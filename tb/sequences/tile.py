@@ -27,12 +27,14 @@ class PacketSequence(uvm_sequence):
 class TileSequence(uvm_sequence):
     """Loads `weights` int8 [R, C] and streams `activations` int8 [N, R].
 
-    `completed` is False after the run if a reset cut it off.
+    `completed` is False after the run if a reset cut it off. `label` says where the tile comes from.
     """
 
-    def __init__(self, env: ArrayEnv, weights: np.ndarray, activations: np.ndarray) -> None:
+    def __init__(self, env: ArrayEnv, weights: np.ndarray, activations: np.ndarray, label: str = "") -> None:
         super().__init__("tile")
         self.env = env
+        if label:
+            env.reference.labels[weights.tobytes()] = label
         self.packets = {
             "weights": Packet("weights", [pack(row) for row in weights]),
             "activations": Packet("activations", [pack(vector) for vector in activations]),

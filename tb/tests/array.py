@@ -5,6 +5,7 @@ Each test is thin; stimulus is in `tb.sequences`, checking in the environment.
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import cocotb
@@ -16,6 +17,8 @@ from cocotb.utils import get_sim_time
 from models.encoding import load_encoding
 from models.hardware import TileModel
 from models.replay import load_capture, tiles
+from tb.agents.axis import no_stall
+from tb.coverage import LONG_STALL
 from tb.env import CLOCK_NS, ArrayEnv
 from tb.scoreboard import Listener
 from tb.sequences import TileSequence
@@ -27,9 +30,9 @@ class ArrayTest(BenchTest):
 
     ENVIRONMENT = ArrayEnv
 
-    async def tile(self, weights: np.ndarray, activations: np.ndarray) -> bool:
+    async def tile(self, weights: np.ndarray, activations: np.ndarray, label: str = "") -> bool:
         """Run one tile; True unless a reset cut it off."""
-        sequence = TileSequence(self.env, weights, activations)
+        sequence = TileSequence(self.env, weights, activations, label)
         await sequence.start()
         return sequence.completed
 
@@ -104,6 +107,81 @@ class array_random_reset(ArrayTest):
 
 
 @pyuvm.test(**LIMIT)
+class array_smoke_extremes(ArrayTest):
+    """Whole columns of one pair: every product bit and count at its least and most, sums at both ends."""
+
+    async def stimulus(self) -> None:
+        config, values = self.env.config, np.arange(-128, 128)
+        sums = config.table
+        targets = [sums == sums.min(), sums == sums.max(), sums == 0]
+        if config.products:
+            bits = config.products.product_bits(values[:, None], values[None, :]).astype(bool)
+            targets += [bits[:, :, m] == value for m in range(config.products.m) for value in (False, True)]
+        pairs = [tuple(np.argwhere(target)[0]) for target in targets if target.any()]
+        for w in sorted({w for _, w in pairs}):
+            activations = [np.full(config.rows, values[a], np.int8) for a, v in dict.fromkeys(pairs) if v == w]
+            await self.tile(np.full((config.rows, config.columns), values[w], np.int8), np.stack(activations))
+
+
+@pyuvm.test(**LIMIT)
+class array_stall_patterns(ArrayTest):
+    """Single and long stalls on each stream alone and on all at once; tiles from one vector to many."""
+
+    pattern = (0, 1, 0, 0, LONG_STALL + 1, 2)
+
+    async def stimulus(self) -> None:
+        config, streams = self.env.config, self.env.streams
+        lengths = (1, 2, config.rows, 17, 64)
+        for stalled in ([], *([stream] for stream in streams), list(streams)):
+            for name, stream in streams.items():
+                stream.stall = itertools.cycle(self.pattern).__next__ if name in stalled else no_stall
+            running = []
+            for length in lengths:
+                tile = self.tile(self.operands(config.rows, config.columns), self.operands(length, config.rows))
+                running.append(cocotb.start_soon(tile))
+            await Combine(*running)
+            await self.env.drain()
+        # nothing moves for a while inside a tile: results first, then both inputs
+        streams["weights"].stall = streams["activations"].stall = itertools.cycle((0, 0, 30)).__next__
+        streams["results"].stall = itertools.cycle((60, 0)).__next__
+        await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
+
+
+@pyuvm.test(**LIMIT)
+class array_reset_phases(ArrayTest):
+    """A reset, one cycle or more, in each phase of a tile; the tile after it must be right."""
+
+    async def stimulus(self) -> None:
+        config, monitors = self.env.config, {name: agent.monitor for name, agent in self.env.agents.items()}
+        vectors = 12
+        # phase: stream and its beats of this tile after which the reset comes
+        phases = {
+            "loading": ("weights", (config.rows + 1) // 2),
+            "loaded": ("weights", config.rows),
+            "computing": ("activations", vectors // 2),
+            "draining": ("activations", vectors),
+            "idle": ("results", vectors),
+        }
+        for cycles in (1, 3):
+            for phase, (stream, beats) in phases.items():
+                # activations are late: the whole tile of weights waits for them
+                self.env.streams["activations"].stall = itertools.chain([2 * config.rows], itertools.repeat(0)).__next__
+                goal = monitors[stream].beats + beats
+                tile = self.tile(self.operands(config.rows, config.columns), self.operands(vectors, config.rows))
+                tile = cocotb.start_soon(tile)
+                while monitors[stream].beats < goal:
+                    await RisingEdge(self.env.dut.clk_i)
+                if phase == "idle":
+                    await self.env.drain()
+                await self.env.reset(cycles)
+                if await tile != (phase in ("draining", "idle")):
+                    raise AssertionError(f"the reset did not come while {phase}")
+                self.env.streams["activations"].stall = no_stall
+                await self.tile(self.operands(config.rows, config.columns), self.operands(3, config.rows))
+                await self.env.drain()
+
+
+@pyuvm.test(**LIMIT)
 class array_back_to_back(ArrayTest):
     """Tiles offered without a pause and nobody stalls: one activation vector a cycle.
 
@@ -156,7 +234,7 @@ class array_programmed_weights(ArrayTest):
                 await env.write_position(index, weight)
                 if not env.dut.position_error_o.value:
                     raise AssertionError(f"weight {weight} of product bit {index} was taken without an error")
-            env.reference.table = bits @ weights
+            env.reference.table = bits @ weights + config.table - encoding.column_table  # f(a) stays
             await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
             await env.drain()
         await env.reset(2)
@@ -179,7 +257,9 @@ class RealTilesTest(ArrayTest):
         matrix = layer.weights.reshape(len(layer.bias), layer.depth).T
         sums = np.zeros((len(vectors), len(layer.bias)), np.int64)
         for tile in tiles(layer, config.rows, config.columns, self.images):
-            if not await self.tile(tile.weights, tile.activations[:limit]):
+            rows, channels = tile.k0 + tile.rows_used - 1, tile.n0 + tile.cols_used - 1
+            label = f"layer {tile.layer}, rows {tile.k0}..{rows}, channels {tile.n0}..{channels}"
+            if not await self.tile(tile.weights, tile.activations[:limit], label):
                 raise AssertionError("a tile was cut off without a reset")
             while self.env.scoreboard.outstanding:
                 await RisingEdge(self.env.dut.clk_i)

@@ -24,7 +24,12 @@ class BenchTest(uvm_test):
     async def run_phase(self) -> None:
         self.raise_objection()
         await self.env.start()
-        await self.stimulus()
+        try:
+            await self.stimulus()
+        except AssertionError as error:
+            self._write_record([str(error)])
+            # what the scoreboard saw before tells more
+            raise AssertionError("; ".join(filter(None, (self.env.scoreboard.summary(), str(error))))) from error
         await self.env.drain()
         self.drop_objection()
 
@@ -34,13 +39,20 @@ class BenchTest(uvm_test):
 
     def check_phase(self) -> None:
         board = self.env.scoreboard
-        errors = self.env.leftovers() + board.close()
+        leftovers = self.env.leftovers()
+        errors = leftovers + board.close()
+        self._write_record(errors)
+        if errors:
+            raise AssertionError("; ".join(filter(None, (*leftovers, board.summary()))))
+
+    def _write_record(self, errors: list[str]) -> None:
+        """What the runner takes as evidence, a line of JSON."""
+        board = self.env.scoreboard
         record = {"test": type(self).__name__, "matches": board.matches, "mismatches": board.mismatches}
-        record |= {"discarded": board.discarded, "errors": errors[:5]}
+        record |= {"discarded": board.discarded, "errors": errors[:5], "diagnosis": board.diagnosis()}
+        record |= {"coverage": self.env.coverage.points.result()}
         with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
             stream.write(json.dumps(record) + "\n")
-        if errors:
-            raise AssertionError(f"{len(errors)} errors, first: {errors[0]}")
 
     def operands(self, *shape: int) -> np.ndarray:
         """Random int8, uniform."""

@@ -1,0 +1,190 @@
+"""One self-contained HTML page of a regression: `build/reports/sim.html`.
+
+The page is a template and the records as JSON; it needs no network and no other file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from models.encoding import write_text
+
+LOG_LINES = 80  # kept of each test
+
+
+def log_of_test(log: Path, test: str) -> str:
+    """The lines of a simulator's log that belong to one test; the end of the log if it names no such test."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    starts = [n for n, line in enumerate(lines) if " running " in line and f".{test} (" in line]
+    if starts:
+        rest = lines[starts[0] :]
+        ends = [n for n, line in enumerate(rest) if n and " running " in line]
+        lines = rest[: ends[0]] if ends else rest
+    if len(lines) > LOG_LINES:
+        half = LOG_LINES // 2
+        lines = [*lines[:half], f"... {len(lines) - LOG_LINES} lines ...", *lines[-half:]]
+    return "\n".join(lines)
+
+
+def write_html(sim: dict, coverage: dict, code: dict | None, path: Path) -> None:
+    """Write the page from the records sim.json, coverage.json and (if there is one) code_coverage.json."""
+    tests = [t | {"text": log_of_test(Path(t["log"]), t["name"]) if t["log"] else ""} for t in sim["tests"]]
+    data = {"sim": sim | {"tests": tests}, "coverage": coverage, "code": code}
+    # "</" would end the script; the rest of JSON is harmless in it
+    write_text(path, TEMPLATE.replace("__DATA__", json.dumps(data).replace("</", "<\\/")))
+
+
+TEMPLATE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>encmac: regression</title>
+<style>
+:root { color-scheme: light dark; --good: #1a7f37; --bad: #c62828; --line: #8884; --soft: #8881 }
+@media (prefers-color-scheme: dark) { :root:not(.light) { --good: #4cc26a; --bad: #ff7b72 } }
+:root.light { color-scheme: light } :root.dark { color-scheme: dark; --good: #4cc26a; --bad: #ff7b72 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
+tr.open > td { border-bottom: none } tr.click { cursor: pointer } tr.click:hover { background: var(--soft) }
+.passed { color: var(--good) } .failed { color: var(--bad); font-weight: 600 }
+pre, code { font: 13px/1.45 ui-monospace, monospace } pre { background: var(--soft); padding: .6rem; overflow: auto }
+form { display: flex; gap: .8rem; flex-wrap: wrap; margin: .6rem 0 } input, select, button { font: inherit }
+.bar { display: inline-block; width: 8rem; height: .6rem; background: var(--line); vertical-align: middle }
+.bar i { display: block; height: 100%; background: var(--good) } .bar.bad i { background: var(--bad) }
+#mode { float: right } .quiet { opacity: .7 }
+</style>
+<button id="mode" type="button">light / dark</button>
+<h1 id="title"></h1>
+<p id="facts" class="quiet"></p>
+<h2>Tests</h2>
+<form id="filters">
+  <label>status <select id="status"><option value="">all<option>passed<option>failed</select></label>
+  <label>design <select id="design"><option value="">all</select></label>
+  <label>test <input id="test" type="search" placeholder="part of the name"></label>
+  <span id="shown" class="quiet"></span>
+</form>
+<table><thead><tr><th>status<th>simulator<th>design<th>test<th class="n">compared<th class="n">wrong<th class="n">seed
+<th class="n">seconds</thead><tbody id="tests"></tbody></table>
+<h2>Test plan</h2><table><tbody id="plan"></tbody></table>
+<h2>Functional coverage</h2>
+<p id="closure"></p><table><tbody id="coverage"></tbody></table>
+<div id="code"></div>
+<script type="application/json" id="data">__DATA__</script>
+<script>
+const { sim, coverage, code } = JSON.parse(document.getElementById("data").textContent);
+const $ = id => document.getElementById(id);
+function add(parent, tag, text, cls) {
+  const node = parent.appendChild(document.createElement(tag));
+  if (text !== undefined) node.textContent = text;
+  if (cls) node.className = cls;
+  return node;
+}
+const total = sim.totals, good = !total.failed && !total.testpoints_failed;
+$("title").textContent = `Regression: ${good ? "passed" : "failed"}`;
+$("title").className = good ? "passed" : "failed";
+$("facts").textContent = `${total.passed} of ${total.tests} tests passed, ${total.matches} results compared, ` +
+  `${total.mismatches} wrong. Commit ${sim.git_commit || "unknown"}. ` +
+  Object.entries(sim.tools).map(([name, version]) => `${name} ${version}`).join(", ") + ".";
+for (const design of [...new Set(sim.tests.map(t => `${t.simulator} ${t.design}`))]) add($("design"), "option", design);
+
+function details(row, fill) {  // a click opens a row of details below
+  row.className = "click";
+  row.onclick = () => {
+    if (row.classList.toggle("open")) {
+      const below = document.createElement("tr");
+      const cell = add(below, "td");
+      cell.colSpan = 9;
+      fill(cell);
+      row.after(below);
+    } else row.nextSibling.remove();
+  };
+}
+function showTests() {
+  const [status, design, name] = ["status", "design", "test"].map(id => $(id).value);
+  const tests = sim.tests.filter(t => (!status || t.status === status) &&
+    (!design || `${t.simulator} ${t.design}` === design) && t.name.includes(name));
+  $("tests").replaceChildren();
+  $("shown").textContent = `${tests.length} of ${sim.tests.length}`;
+  for (const t of tests) {
+    const row = add($("tests"), "tr");
+    add(row, "td", t.status, t.status);
+    for (const text of [t.simulator, t.design, t.name]) add(row, "td", text);
+    for (const text of [t.matches, t.mismatches, t.seed, t.duration_s.toFixed(1)]) add(row, "td", text, "n");
+    details(row, cell => {
+      if (t.message) add(cell, "p", t.message, t.status);
+      add(cell, "pre", t.replay);
+      if (t.waves) add(add(cell, "p", "waves: "), "code", t.waves);
+      add(cell, "pre", t.text || "no log");
+    });
+  }
+}
+// the filters are part of the address: sim.html#status=failed&test=reset
+const asked = new URLSearchParams(location.hash.slice(1));
+for (const id of ["status", "design", "test"]) $(id).value = asked.get(id) || "";
+if (asked.get("mode")) document.documentElement.className = asked.get("mode");
+$("filters").oninput = () => {
+  const set = ["status", "design", "test"].filter(id => $(id).value).map(id => [id, $(id).value]);
+  history.replaceState(null, "", `#${new URLSearchParams(set)}`);
+  showTests();
+};
+$("filters").onsubmit = event => event.preventDefault();
+showTests();
+
+const testpoints = Object.entries(sim.testplan.testpoints);
+if (!testpoints.length) add(add($("plan"), "tr"), "td", "Not judged: this was not a whole suite.");
+for (const [label, faults] of testpoints) {
+  const row = add($("plan"), "tr");
+  add(row, "td", faults.length ? "missing" : "shown", faults.length ? "failed" : "passed");
+  add(row, "td", label);
+  add(row, "td", faults.join("; "));
+}
+const bins = coverage.totals;
+$("closure").textContent =
+  `${bins.hit} of ${bins.bins} bins of ${bins.points} cover points; ${bins.excluded} excluded.`;
+for (const [name, point] of Object.entries(coverage.points)) {
+  const row = add($("coverage"), "tr"), all = Object.keys(point.bins).length;
+  add(row, "td", name);
+  const bar = add(add(row, "td"), "span", undefined, point.missing.length ? "bar bad" : "bar");
+  add(bar, "i").style.width = `${point.closure}%`;
+  add(row, "td", `${point.closure} %`, "n");
+  add(row, "td", `${all - point.missing.length - Object.keys(point.excluded).length} of ${all}`, "n");
+  details(row, cell => {
+    const table = add(cell, "table");
+    for (const [label, hit] of Object.entries(point.bins)) {
+      const line = add(table, "tr"), reason = point.excluded[label];
+      add(line, "td", label);
+      const state = reason ? "excluded" : hit.tests ? `${hit.tests} tests` : "missing";
+      add(line, "td", state, state === "missing" ? "failed" : "");
+      add(line, "td", reason || hit.first || "");
+    }
+  });
+}
+if (code) {
+  add($("code"), "h2", "Code coverage");
+  const table = add($("code"), "table");
+  for (const [kind, value] of Object.entries(code.totals)) {
+    const row = add(table, "tr");
+    const texts = [kind, `${value.percent} %`, `${value.hit} of ${value.points}`, `target ${value.target} %`];
+    for (const text of texts) add(row, "td", text);
+  }
+  for (const e of code.excluded) {
+    const row = add(table, "tr");
+    for (const text of [e.kind, "excluded", e.points, e.reason]) add(row, "td", text, "quiet");
+  }
+  add($("code"), "p", `Counted at commit ${code.git_commit || "unknown"}.`, "quiet");
+}
+$("mode").onclick = () => {
+  const root = document.documentElement, dark = getComputedStyle(root).colorScheme === "dark" ||
+    (!root.className && matchMedia("(prefers-color-scheme: dark)").matches);
+  root.className = dark ? "light" : "dark";
+};
+</script>
+</html>
+"""

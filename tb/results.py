@@ -1,0 +1,251 @@
+"""What a regression leaves: judgement of each simulator run, one record, its text and JUnit views."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.encoding import write_text
+from models.errors import UserError
+from models.provenance import git_commit
+from tb.report import write_html
+from tb.testplan import Passed, Plan, coverage_record, merge, unplanned
+from tb.testplan import judge as judge_plan
+
+FULL_DISK_BYTES = 1 << 16  # less than this left: the disk is full
+SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
+RUNNING = re.compile(r" running \S+\.(\w+) \(\d+/\d+\)")
+ASSERTION = re.compile(r"%Error.*|.*\bERROR: .*")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One test on one design: what `sim.json` holds per test.
+
+    `coverage` (bins that the test hit, see tb.coverage) goes into `coverage.json` instead.
+    """
+
+    name: str
+    suite: str
+    array: str
+    design: str
+    simulator: str
+    seed: int
+    status: str
+    matches: int
+    mismatches: int
+    duration_s: float
+    replay: str
+    message: str = ""
+    log: str = ""
+    waves: str = ""
+    coverage: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        """True if the test passed."""
+        return self.status == "passed"
+
+    @property
+    def where(self) -> str:
+        """The design as tables show it."""
+        return f"{self.simulator} {self.design}"
+
+    def record(self) -> dict:
+        """The fields of `sim.json`."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k != "coverage"}
+
+
+class SimulatorFault(RuntimeError):
+    """A simulator process that did not end as it should."""
+
+
+def run_process(command: list[str], limit_s: float, **options) -> None:
+    """Run a process and its children to the end; SimulatorFault says how it failed, after `limit_s` that it hung."""
+    process = subprocess.Popen(command, start_new_session=True, **options)
+    try:
+        code = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        raise SimulatorFault(f"hung: no end after {limit_s:g} s") from None
+    finally:
+        if process.poll() is None:
+            signal_group(process.pid)
+            process.wait()
+    if code < 0:
+        raise SimulatorFault(f"was killed by {signal.Signals(-code).name}")
+    if code:
+        raise SimulatorFault(f"ended with exit code {code}")
+
+
+def signal_group(leader: int) -> None:
+    """Kill a process that leads a session of its own, with its children."""
+    os.killpg(leader, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class SimulatorRun:
+    """Files of one simulator run, and what was wrong with the process itself."""
+
+    xml: Path
+    records: Path
+    log: Path
+    fault: str = ""
+
+    @property
+    def text(self) -> str:
+        """The log."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def describe(self, fault: str) -> str:
+        """A fault with the test that was running, the first error of the simulator, a full disk."""
+        text = self.text
+        running = RUNNING.findall(text)
+        if self.fault and running:
+            fault += f", in {running[-1]}"
+        if errors := ASSERTION.findall(text):
+            fault += f": {errors[0].strip()}"
+        return f"{fault}{full_disk(self.log.parent)}; see {self.log}"
+
+
+def full_disk(folder: Path) -> str:
+    """Says so if there is no room left."""
+    return "; no space left on device" if shutil.disk_usage(folder).free < FULL_DISK_BYTES else ""
+
+
+def judge(run: SimulatorRun, outcome: Callable[..., Outcome], seconds: float) -> list[Outcome]:
+    """Outcomes of one simulator run: exit, XML and the scoreboard's records must agree."""
+
+    def whole_run(fault: str) -> Outcome:
+        return outcome("simulation", "failed", run.describe(fault), seconds=seconds)
+
+    try:
+        cases = list(ElementTree.parse(run.xml).iter("testcase"))
+        lines = run.records.read_text().splitlines() if run.records.exists() else []
+        evidence = {record["test"]: record for record in map(json.loads, lines)}
+    except (OSError, ElementTree.ParseError, json.JSONDecodeError) as error:
+        return [whole_run(f"simulator {run.fault}" if run.fault else f"no whole results ({error})")]
+    outcomes = []
+    for case in cases:
+        if case.find("skipped") is not None:
+            continue
+        name, spent = case.get("name"), float(case.get("time", 0))
+        faults = [case for case in case if case.tag in ("failure", "error")]
+        fault = next((c.get("error_msg") or c.get("message") or c.tag for c in faults), "")
+        record = evidence.get(name)
+        if not fault:
+            if record is None:
+                fault = f"passed without a scoreboard record{full_disk(run.log.parent)}"
+            elif record["errors"] or record["mismatches"] or not record["matches"]:
+                fault = f"scoreboard: {record['matches']} matches, {record['mismatches']} mismatches"
+        elif record is None:
+            fault = "; ".join([fault, *ASSERTION.findall(run.text)[:1]]) + full_disk(run.log.parent)
+        outcomes.append(outcome(name, "failed" if fault else "passed", fault, record, spent))
+    if not outcomes:
+        return [whole_run(f"simulator {run.fault}" if run.fault else "no test was executed")]
+    if run.fault and all(o.passed for o in outcomes):
+        outcomes.append(whole_run(f"every test passed, but the simulator {run.fault}"))
+    return outcomes
+
+
+def write_junit(outcomes: list[Outcome], testpoints: dict[str, list[str]], path: Path) -> None:
+    """The record as JUnit XML: a suite for each design, one for the test plan."""
+    totals = {"tests": len(outcomes) + len(testpoints)}
+    totals["failures"] = sum(not o.passed for o in outcomes) + sum(map(bool, testpoints.values()))
+    root = ElementTree.Element("testsuites", {k: str(v) for k, v in totals.items()})
+
+    def suite(name: str, cases: list[tuple[str, float, str, str]]) -> None:
+        failures = sum(bool(message) for *_, message, _ in cases)
+        node = ElementTree.SubElement(root, "testsuite", name=name, tests=str(len(cases)), failures=str(failures))
+        for case, seconds, message, text in cases:
+            entry = ElementTree.SubElement(node, "testcase", classname=name, name=case, time=str(seconds))
+            if message:
+                ElementTree.SubElement(entry, "failure", message=message).text = text
+
+    for where in dict.fromkeys(o.where for o in outcomes):
+        members = [o for o in outcomes if o.where == where]
+        suite(where, [(o.name, o.duration_s, "" if o.passed else o.message or "failed", o.replay) for o in members])
+    if testpoints:
+        suite("testplan", [(label, 0, "; ".join(faults), "") for label, faults in testpoints.items()])
+    write_text(path, ElementTree.tostring(root, encoding="unicode") + "\n")
+
+
+def print_table(outcomes: list[Outcome]) -> None:
+    """The result as text, one line a test."""
+    rows = [("simulator", "design", "test", "matches", "mismatches", "seconds", "status")]
+    rows += [
+        (o.simulator, o.design, o.name, f"{o.matches}", f"{o.mismatches}", f"{o.duration_s:.1f}", o.status)
+        for o in outcomes
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = enumerate(zip(row, widths, strict=True))
+        print("  ".join(c.rjust(w) if 3 <= i <= 5 else c.ljust(w) for i, (c, w) in cells).rstrip())
+    for o in outcomes:
+        if not o.passed:
+            print(f"FAILED {o.where} {o.name}: {o.message}\n       {o.replay}")
+            if o.waves:
+                print(f"       waves: {o.waves}")
+
+
+def report(outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path, tools: dict[str, str]) -> int:
+    """Write sim.json, coverage.json and sim.xml, print the summary; the exit code.
+
+    With a `stage` the regression also has to show what the plan demands of it.
+    """
+    tested = [Passed(o.name, o.array, o.where, o.coverage) for o in outcomes if o.passed]
+    coverage = merge(tested)
+    verdict: dict[str, list[str]] = {}
+    if stage:
+        verdict = judge_plan(plan, stage, tested, coverage)
+        verdict["no cover point unplanned"] = unplanned(plan, coverage)
+    covered = coverage_record(plan, coverage)
+    totals = {
+        "tests": len(outcomes),
+        "passed": sum(o.passed for o in outcomes),
+        "failed": sum(not o.passed for o in outcomes),
+        "matches": sum(o.matches for o in outcomes),
+        "mismatches": sum(o.mismatches for o in outcomes),
+        "testpoints": len(verdict),
+        "testpoints_failed": sum(map(bool, verdict.values())),
+    }
+    record = {
+        "format": "encmac-sim/1",
+        "totals": totals,
+        "tests": [o.record() for o in outcomes],
+        "testplan": {"stage": stage, "testpoints": verdict},
+        "tools": tools,
+        "git_commit": git_commit(),
+    }
+    code_path = reports / "code_coverage.json"
+    code = json.loads(code_path.read_text()) if code_path.exists() else None
+    try:
+        write_text(reports / "sim.json", json.dumps(record, indent=1) + "\n")
+        write_text(reports / "coverage.json", json.dumps(covered, indent=1) + "\n")
+        write_junit(outcomes, verdict, reports / "sim.xml")
+        write_html(record, covered, code, reports / "sim.html")
+    except OSError as error:
+        raise UserError(f"the reports cannot be written to {reports}: {error.strerror or error}") from error
+    print_table(outcomes)
+    for label, faults in verdict.items():
+        if faults:
+            more = f" (and {len(faults) - SHOWN_FAULTS} more)" if len(faults) > SHOWN_FAULTS else ""
+            print(f"FAILED testplan {label}: {'; '.join(faults[:SHOWN_FAULTS])}{more}")
+    print(f"{totals['passed']} passed, {totals['failed']} failed; {totals['matches']} results compared")
+    bins = covered["totals"]
+    print(
+        f"coverage: {bins['hit']} of {bins['bins']} bins of {bins['points']} cover points, {bins['excluded']} excluded"
+    )
+    if stage:
+        shown = totals["testpoints"] - totals["testpoints_failed"]
+        print(f"testplan: {shown} of {totals['testpoints']} testpoints of stage {stage} shown")
+    good = totals["tests"] and totals["matches"] and not totals["failed"] and not totals["testpoints_failed"]
+    return 0 if good else 1

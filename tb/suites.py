@@ -1,0 +1,175 @@
+"""What is simulated: configurations, the suites made of them, the user's choice among them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.encoding import load_encoding
+from models.errors import UserError
+from tb import testplan
+
+SIMULATORS = ("verilator", "icarus")
+ARRAYS = testplan.KINDS
+WAVES, COVERAGE = "waves", "coverage"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One build and the tests that it gets.
+
+    `tests` is a regular expression on test names; `vectors` limits the activation vectors of a real
+    tile (0: all). `depth` puts a tile engine around the array, with a buffer of that many vectors (0: none).
+    """
+
+    sim: str
+    array: str
+    encoding: str = "exact64"
+    rows: int = 16
+    columns: int = 16
+    rows_per_group: int = 16
+    merged: bool = True
+    form: int = 0
+    columns_per_stage: int = 1
+    shadow: bool = False
+    programmable: bool = False
+    tests: str = ".*"
+    vectors: int = 0
+    depth: int = 0
+    instrument: str = ""  # WAVES or COVERAGE
+
+    @property
+    def kind(self) -> str:
+        """What is tested: names the simulation top and the module of tests."""
+        if self.array == "library":
+            return "library"
+        return "tile" if self.depth else "array"
+
+    @property
+    def top(self) -> str:
+        """Module name of the simulation top."""
+        return f"{self.kind}_top"
+
+    @property
+    def design(self) -> str:
+        """Name of what is simulated, as records and tables show it."""
+        if self.array == "library":
+            return "every encoding"
+        size = f"{self.rows}x{self.columns}"
+        size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
+        size += " shadow" if self.shadow else ""
+        size += " programmable" if self.programmable else ""
+        engine = f" tile d{self.depth}" if self.depth else ""
+        if self.array == "conv":
+            return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}{engine}"
+        style = "merged" if self.merged else "counted"
+        return f"enc {Path(self.encoding).stem} {style} {size} g{self.rows_per_group}{engine}"
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Parameters of the simulation top."""
+        if self.array == "library":
+            return {}
+        values = {"Rows": self.rows, "Cols": self.columns} | ({"Depth": self.depth} if self.depth else {})
+        values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
+        if self.array == "conv":
+            return values | {"Form": self.form}
+        values |= {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
+        return values | {"Programmable": int(self.programmable)}
+
+
+APPROXIMATE = "m32p"
+SMALL = {"rows": 8, "columns": 8, "rows_per_group": 8}
+# Icarus runs the adder trees at about 25 cycles a second
+ON_ICARUS = SMALL | {"tests": "corners|first_convolution|classifier", "vectors": 4}
+SUITES: dict[str, tuple[Config, ...]] = {
+    "smoke": (
+        Config("verilator", "enc", "exact64"),
+        Config("verilator", "enc", APPROXIMATE),
+        Config("verilator", "conv"),
+        Config(
+            "verilator",
+            "enc",
+            APPROXIMATE,
+            8,
+            8,
+            2,
+            merged=False,
+            vectors=64,
+            columns_per_stage=2,
+            shadow=True,
+            programmable=True,
+        ),
+        Config("icarus", "enc", "exact64", **ON_ICARUS),
+        Config("icarus", "enc", APPROXIMATE, **ON_ICARUS),
+        Config("icarus", "conv", **ON_ICARUS),
+    ),
+}
+SUITES["tiny"] = (Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, tests="corners|back_pressure"),)
+SUITES["tiny-tile"] = (
+    Config("verilator", "conv", rows=4, columns=4, tests="smoke|registers|requantiser", depth=16),
+    Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, tests="tile_smoke", depth=16),
+)
+SUITES["tile"] = (
+    Config("verilator", "enc", "exact64", depth=256),
+    Config("verilator", "enc", APPROXIMATE, depth=256, shadow=True),
+    Config("verilator", "conv", depth=100),
+    Config("verilator", "conv", rows=5, columns=12, tests="^(?!.*first_convolution)", depth=37, shadow=True),
+    Config("verilator", "conv", rows=1, columns=1, tests="smoke|random|requantiser|protocol", depth=1),
+    Config("verilator", "conv", rows=1, columns=2, tests="smoke|random|protocol", depth=3, shadow=True),
+    Config("icarus", "conv", rows=4, columns=8, tests="smoke|registers|protocol|classifier", vectors=4, depth=16),
+)
+SUITES["full"] = (
+    SUITES["smoke"]
+    + SUITES["tile"]
+    + (
+        Config("verilator", "enc", "exact64", rows_per_group=4, merged=False),
+        Config("verilator", "enc", APPROXIMATE, rows_per_group=4, columns_per_stage=8, shadow=True),
+        Config("verilator", "conv", columns_per_stage=4, shadow=True),
+        Config("verilator", "conv", form=1, **SMALL),
+        Config("verilator", "conv", form=2, columns_per_stage=8, shadow=True, **SMALL),
+    )
+)
+
+
+SUITES["library"] = (Config("verilator", "library"),)
+SUITES["smoke"] += SUITES["library"]
+SUITES["full"] += SUITES["library"]
+SUITES["tiny-conv"] = tuple(  # builds in a second on Icarus
+    Config(sim, "conv", rows=4, columns=4, tests="corners|back_pressure|stall_patterns")
+    for sim in ("icarus", "verilator")
+)
+COUNTED = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
+SUITES["coverage"] = (
+    Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),
+    Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, programmable=True, **COUNTED),
+    Config("verilator", "enc", APPROXIMATE, 4, 4, 2, columns_per_stage=2, **COUNTED),
+    *(Config("verilator", "conv", rows=4, columns=4, form=form, shadow=form == 1, **COUNTED) for form in range(3)),
+)
+SUITES["nightly"] = SUITES["full"]  # with several seeds
+SEEDS = {"nightly": 4}  # seeds of a suite, one after the other from the one given
+
+
+def chosen(suite: str, sim: str | None, array: str | None, encoding: str | None, design: str | None) -> list[Config]:
+    """Configurations of a suite narrowed to the user's choice; an encoding of their own takes the
+    place of the suite's approximate one."""
+    for value, known, what in ((suite, SUITES, "suite"), (sim, SIMULATORS, "simulator"), (array, ARRAYS, "array")):
+        if value is not None and value not in known:
+            raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
+    configs = list(SUITES[suite])
+    if encoding:
+        powers = load_encoding(encoding).is_power_of_two
+        if all(c.encoding != encoding for c in configs):
+            configs = [dataclasses.replace(c, encoding=encoding) for c in configs if c.encoding == APPROXIMATE]
+        configs = [dataclasses.replace(c, merged=c.merged and powers) for c in configs if c.encoding == encoding]
+        configs = [c for c in configs if c.array == "enc"]
+    configs = [c for c in configs if sim in (None, c.sim) and array in (None, c.array)]
+    if design and configs:
+        known = [c.design for c in configs]
+        configs = [c for c in configs if c.design == design]
+        if not configs:
+            raise UserError(f"no design '{design}' in this choice; it has: {', '.join(dict.fromkeys(known))}")
+    if not configs:
+        raise UserError("no configuration of the suite fits this choice of SIM, ARRAY and ENCODING")
+    return configs
