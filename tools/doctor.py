@@ -63,6 +63,7 @@ NEEDS = {
     "icarus": "iverilog vvp",
     "formal": "pyosys numpy tqdm",
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
+    "power": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm matplotlib",
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",
     "train": "numpy torch pillow tqdm",
