@@ -9,6 +9,7 @@ changes at most once a cycle; with them (SDF, inertial) the glitches are counted
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import re
 import subprocess
@@ -29,8 +30,6 @@ from models.errors import UserError
 from models.hardware import TileModel, bit_slice
 from models.replay import Capture, Tile, tiles
 
-# layer, block of window positions, output channel
-TILES = (("conv1", 0, 5), ("layer2.0.conv1", 0, 7), ("layer2.0.conv1", 1, 21), ("linear", 0, 3))
 PS = 1000  # in a ns: resolution of the simulation
 
 BENCH = """
@@ -102,18 +101,21 @@ class Activity:
 
 
 def workload(capture: Capture, rows: int, vectors: int) -> list[Tile]:
-    """The tiles, each with `vectors` activation vectors after `rows` that fill a skewed column."""
-    found = []
-    for layer, block, channel in TILES:
-        candidates = tiles(capture.layer(layer), rows, 1)
-        depth = capture.layer(layer).depth
-        k0 = min(block, (depth - 1) // rows) * rows
-        tile = next(t for t in candidates if t.n0 == channel and t.k0 == k0)
-        total = rows + vectors
-        if len(tile.activations) < total:
-            raise UserError(f"layer {layer} has {len(tile.activations)} vectors, {total} are needed: lower --vectors")
-        start = min(len(tile.activations) // 4, len(tile.activations) - total)
-        found.append(Tile(*[*vars(tile).values()][:-1], tile.activations[start : start + total]))
+    """One or two tiles of every layer, with `vectors` activation vectors after `rows` that fill a skewed column.
+
+    Blocks of window positions: the first and, if more than one fills all rows, a middle one.
+    """
+    found: list[Tile] = []
+    for layer in capture.layers.values():
+        full = layer.depth // rows
+        for block in [0, full // 2] if full > 1 else [0]:
+            channel = (5 + 11 * len(found)) % len(layer.bias)
+            tile = next(t for t in tiles(layer, rows, 1) if t.n0 == channel and t.k0 == block * rows)
+            total, there = rows + vectors, len(tile.activations)
+            if there < total:
+                raise UserError(f"layer {layer.name} has {there} vectors, {total} are needed: give a smaller VECTORS=")
+            start = min(there // 4, there - total)
+            found.append(dataclasses.replace(tile, activations=tile.activations[start : start + total]))
     return found
 
 
@@ -128,8 +130,7 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     results, windows = [], []
     for tile in chosen:
         weights, count = tile.weights[:, 0], len(tile.activations)
-        words += [int(w) & 0xFF | 0x100 for w in weights]
-        words[-rows:] = [w << a_bits for w in words[-rows:]]
+        words += [(int(w) & 0xFF | 0x100) << a_bits for w in weights]
         start = len(words)
         length = count + rows + late + 1
         operands = np.zeros((length, rows), np.int8)
@@ -189,6 +190,7 @@ def measure_activity(
             low=clock_ns / 2 - io_ns,
         )
     )
+    # OpenSTA writes minimum and maximum but no typical delays: with `-T typ` nothing would be annotated
     options = ["-gspecify", "-T", "max"] if timed else []
     binary = folder / f"{name}.vvp"
     _run(["iverilog", "-g2012", *options, "-s", "bench", "-o", binary, bench, netlist, models], folder, name)
