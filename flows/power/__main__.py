@@ -9,6 +9,7 @@ synthesised first.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -31,6 +32,7 @@ from models.errors import UserError, run_cli
 from models.replay import Capture, load_capture
 
 AGREEMENT_PERCENT = 5.0
+WIRED_PF = 0.005  # of wire a pin, to see what layout may change
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Measured:
     activity: Activity
     quiet: Power
     timed: Power
+    wired: Power
     opensta: dict[str, float] | None
     seconds: float
 
@@ -84,6 +87,8 @@ def measure(record: dict, platform: Platform, capture: Capture, vectors: int, co
     for timed in (False, True):
         activity = measure_activity(path, circuit.sha256, design, rows, platform, clock_ns, given, timed)
         powers.append(power_of(circuit, activity, platform, clock_ns))
+    wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
+    powers.append(power_of(circuit, activity, wires, clock_ns))
     other = opensta_power(circuit, activity, platform, clock_ns) if compare else None
     return Measured(circuit, activity, *powers, other, time.monotonic() - started)
 
@@ -102,6 +107,7 @@ def fill(record: dict, found: Measured, capture: Capture) -> None:
         "total": round(found.total_mw, 5),
         "clock_net": round(float(sum(timed.total("switching", part) for part in ("clock", "weight clock")).mean()), 6),
         "zero_delay_total": round(float(quiet.total().mean()), 5),
+        "wired_total": round(float(found.wired.total().mean()), 5),
         "weight_clock_gated_total": round(found.total_mw - by_part["weight clock"], 5),
         "by_part": by_part,
         "by_tile": dict(zip(activity.windows, timed.total().round(5).tolist(), strict=True)),
@@ -156,31 +162,25 @@ def compare(records: list[dict]) -> str:
 
 
 def print_table(records: list[dict], best: str, platform: Platform) -> None:
-    """The figures as text."""
+    """The figures as text.
+
+    "gated": weight registers without clock while they hold, in all designs; "wired": WIRED_PF at every pin.
+    """
     first = records[0]
     print(
         f"\none column of {first['parameters']['Rows']} rows, {platform.title}, {first['clock_ns']:g} ns, "
         f"{first['activity']['workload']['network']}, {first['activity']['cycles']} cycles; against {best}"
     )
-    rows = [("design", "mW", "internal", "switching", "no delays", "glitches", "pJ/MAC", "power", "gated", "annotated")]
+    head = ("design", "mW", "internal", "switching", "no delays", "glitches", "pJ/MAC")
+    rows = [(*head, "against best", "gated", "wired", "annotated")]
     base = next(r["power_mw"] for r in records if r["design"] == best)
     for r in records:
         power = r["power_mw"]
-        gated = 100 * (power["weight_clock_gated_total"] / base["weight_clock_gated_total"] - 1)
-        rows.append(
-            (
-                r["design"],
-                f"{power['total']:.2f}",
-                f"{power['internal']:.2f}",
-                f"{power['switching']:.2f}",
-                f"{power['zero_delay_total']:.2f}",
-                f"{r['activity']['glitch_percent']:.1f} %",
-                f"{r['energy_per_mac_pj']:.2f}",
-                f"{100 * (power['total'] / base['total'] - 1):+.1f} %",
-                f"{gated:+.1f} %",
-                f"{r['activity']['annotated_percent']:.1f} %",
-            )
-        )
+        figures = [f"{power[key]:.2f}" for key in ("total", "internal", "switching", "zero_delay_total")]
+        figures += [f"{r['activity']['glitch_percent']:.1f} %", f"{r['energy_per_mac_pj']:.2f}"]
+        for key in ("total", "weight_clock_gated_total", "wired_total"):
+            figures.append(f"{100 * (power[key] / base[key] - 1):+.1f} %")
+        rows.append((r["design"], *figures, f"{r['activity']['annotated_percent']:.1f} %"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))

@@ -34,7 +34,7 @@ def write_saif(circuit: Circuit, activity: Activity, path: Path) -> None:
                     row = activity.nets[circuit.nets[nets[i]]]
                     t1 = round(float(high[row]))
                     lines.append(f"({pin} (T0 {duration - t1}) (T1 {t1}) (TX 0) (TC {int(toggles[row])}) (IG 0))")
-                elif group.cell.pins[pin].output is False:
+                else:
                     t1 = duration if group.constants[pin][i] else 0
                     lines.append(f"({pin} (T0 {duration - t1}) (T1 {t1}) (TX 0) (TC 0) (IG 0))")
             lines.append("))")
