@@ -167,7 +167,6 @@ def activity_of(circuit: Circuit) -> Activity:
         glitches=True,
         windows=("hand",),
         cycles=np.array([100]),
-        rows_used=np.array([1]),
         nets={name: i for i, name in enumerate(names)},
         rises=rises,
         falls=rises,

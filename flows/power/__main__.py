@@ -36,9 +36,29 @@ WIRED_PF = 0.005  # of wire a pin, to see what layout may change
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A netlist's power without and with glitches, mW, and what OpenSTA makes of the latter."""
+class Load:
+    """What the layers of the tiles ask of a column for one image: clock cycles and MACs, int64 [tiles]."""
 
+    cycles: np.ndarray
+    macs: np.ndarray
+
+    def mean(self, power: np.ndarray) -> float:
+        """Of the powers of the tiles, each as long as its layer takes."""
+        return float((power * self.cycles).sum() / self.cycles.sum())
+
+
+def load_of(capture: Capture, rows: int) -> Load:
+    """Load of a column of `rows`: one cycle for each output pixel, block of rows and output channel."""
+    layers = capture.layers.values()
+    cycles = [int(np.prod(layer.size)) * len(layer.bias) * -(-layer.depth // rows) for layer in layers]
+    return Load(np.array(cycles), np.array([layer.macs for layer in layers]))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A netlist's power without and with glitches and with wires, mW, and what OpenSTA makes of the second."""
+
+    load: Load
     circuit: Circuit
     activity: Activity
     quiet: Power
@@ -49,18 +69,18 @@ class Measured:
 
     @property
     def total_mw(self) -> float:
-        """With glitches, mean of the tiles."""
-        return float(self.timed.total().mean())
+        """With glitches."""
+        return self.load.mean(self.timed.total())
 
     @property
     def glitch_percent(self) -> float:
         """Share of the power that is glitches."""
-        return 100 * (1 - float(self.quiet.total().mean()) / self.total_mw)
+        return 100 * (1 - self.load.mean(self.quiet.total()) / self.total_mw)
 
     @property
     def pj_per_mac(self) -> float:
-        """Energy of a product and its addition, over rows that the tiles use."""
-        return self.total_mw * self.activity.clock_ns / float(self.activity.rows_used.mean())
+        """Energy of a product and its addition; rows that a layer leaves unused are paid for by the others."""
+        return self.total_mw * self.activity.clock_ns * float(self.load.cycles.sum() / self.load.macs.sum())
 
 
 def design_of(record: dict) -> Design:
@@ -90,24 +110,23 @@ def measure(record: dict, platform: Platform, capture: Capture, vectors: int, co
     wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
     powers.append(power_of(circuit, activity, wires, clock_ns))
     other = opensta_power(circuit, activity, platform, clock_ns) if compare else None
-    return Measured(circuit, activity, *powers, other, time.monotonic() - started)
+    return Measured(load_of(capture, rows), circuit, activity, *powers, other, time.monotonic() - started)
 
 
 def fill(record: dict, found: Measured, capture: Capture) -> None:
     """Put power and activity into an entry of ppa.json."""
-    timed, quiet, activity = found.timed, found.quiet, found.activity
-    by_part = {part: round(float(timed.total(part=part).mean()), 5) for part in PARTS}
+    timed, activity, mean = found.timed, found.activity, found.load.mean
+    by_part = {part: round(mean(timed.total(part=part)), 5) for part in PARTS}
     area = dict.fromkeys(PARTS, 0.0)
     for group, parts in zip(found.circuit.groups, classify(found.circuit), strict=True):
         for number in parts:
             area[PARTS[number]] += group.cell.area_um2
     record["area_um2"]["by_part"] = {part: round(value, 3) for part, value in area.items() if value}
     record["power_mw"] = {
-        **{kind: round(float(timed.total(kind).mean()), 6) for kind in KINDS},
+        **{kind: round(mean(timed.total(kind)), 6) for kind in KINDS},
         "total": round(found.total_mw, 5),
-        "clock_net": round(float(sum(timed.total("switching", part) for part in ("clock", "weight clock")).mean()), 6),
-        "zero_delay_total": round(float(quiet.total().mean()), 5),
-        "wired_total": round(float(found.wired.total().mean()), 5),
+        "zero_delay_total": round(mean(found.quiet.total()), 5),
+        "wired_total": round(mean(found.wired.total()), 5),
         "weight_clock_gated_total": round(found.total_mw - by_part["weight clock"], 5),
         "by_part": by_part,
         "by_tile": dict(zip(activity.windows, timed.total().round(5).tolist(), strict=True)),
@@ -115,7 +134,11 @@ def fill(record: dict, found: Measured, capture: Capture) -> None:
     record["energy_per_mac_pj"] = round(found.pj_per_mac, 5)
     record["activity"] = {
         "source": "workload",
-        "workload": {"network": capture.network, "tiles": list(activity.windows)},
+        "workload": {
+            "network": capture.network,
+            "tiles": list(activity.windows),
+            "cycles_per_image": found.load.cycles.tolist(),
+        },
         "clock_ns": round(activity.clock_ns, 6),
         "cycles": int(activity.cycles.sum()),
         "results_checked": activity.matches,
@@ -124,7 +147,10 @@ def fill(record: dict, found: Measured, capture: Capture) -> None:
         "glitch_percent": round(found.glitch_percent, 2),
     }
     if found.opensta:
-        record["opensta_mw"] = {key: round(value, 6) for key, value in found.opensta.items()}
+        clock_net = timed.total("switching", "clock") + timed.total("switching", "weight clock")
+        ours = float((timed.total() - clock_net).mean())  # every cycle alike
+        theirs = {key: round(value, 6) for key, value in found.opensta.items()}
+        record["agreement_mw"] = {"ours_without_clock_net": round(ours, 6), "opensta": theirs}
 
 
 def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
@@ -231,7 +257,8 @@ def check_agreement(records: list[dict]) -> int:
     """Print our total beside OpenSTA's, the clock port's net left out of ours; 1 if they differ too much."""
     worst = 0.0
     for record in records:
-        ours, theirs = record["power_mw"]["total"] - record["power_mw"]["clock_net"], record["opensta_mw"]["total"]
+        ours, theirs = (record["agreement_mw"][key] for key in ("ours_without_clock_net", "opensta"))
+        theirs = theirs["total"]
         change = 100 * (ours / theirs - 1)
         worst = max(worst, abs(change), key=abs)
         print(f"{record['design']}: without the clock net {ours:.3f} mW, OpenSTA {theirs:.3f} mW ({change:+.1f} %)")

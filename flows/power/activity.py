@@ -87,7 +87,6 @@ class Activity:
     glitches: bool
     windows: tuple[str, ...]
     cycles: np.ndarray
-    rows_used: np.ndarray
     nets: dict[str, int]
     rises: np.ndarray
     falls: np.ndarray
@@ -101,21 +100,19 @@ class Activity:
 
 
 def workload(capture: Capture, rows: int, vectors: int) -> list[Tile]:
-    """One or two tiles of every layer, with `vectors` activation vectors after `rows` that fill a skewed column.
+    """A tile of every layer, with `vectors` activation vectors after `rows` that fill a skewed column.
 
-    Blocks of window positions: the first and, if more than one fills all rows, a middle one.
+    Of window positions it is a middle block that fills all rows, if there is one.
     """
     found: list[Tile] = []
     for layer in capture.layers.values():
-        full = layer.depth // rows
-        for block in [0, full // 2] if full > 1 else [0]:
-            channel = (5 + 11 * len(found)) % len(layer.bias)
-            tile = next(t for t in tiles(layer, rows, 1) if t.n0 == channel and t.k0 == block * rows)
-            total, there = rows + vectors, len(tile.activations)
-            if there < total:
-                raise UserError(f"layer {layer.name} has {there} vectors, {total} are needed: give a smaller VECTORS=")
-            start = min(there // 4, there - total)
-            found.append(dataclasses.replace(tile, activations=tile.activations[start : start + total]))
+        block, channel = layer.depth // rows // 2, (5 + 11 * len(found)) % len(layer.bias)
+        tile = next(t for t in tiles(layer, rows, 1) if t.n0 == channel and t.k0 == block * rows)
+        total, there = rows + vectors, len(tile.activations)
+        if there < total:
+            raise UserError(f"layer {layer.name} has {there} vectors, {total} are needed: give a smaller VECTORS=")
+        start = min(there // 4, there - total)
+        found.append(dataclasses.replace(tile, activations=tile.activations[start : start + total]))
     return found
 
 
@@ -225,7 +222,6 @@ def measure_activity(
         glitches=timed,
         windows=tuple(f"{t.layer} k{t.k0} n{t.n0}" for t in given.tiles),
         cycles=cycles,
-        rows_used=np.array([t.rows_used for t in given.tiles]),
         nets=nets,
         rises=counts[:, :, 0],
         falls=counts[:, :, 1],
