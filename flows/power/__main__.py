@@ -26,6 +26,7 @@ from flows.power.activity import Activity, measure_activity, stimulus, workload
 from flows.power.engine import KINDS, PARTS, Circuit, Power, classify, power_of, read_circuit
 from flows.power.opensta import opensta_power, opensta_reads_activity
 from flows.power.plot import plot_parts
+from flows.synth.__main__ import package_sha256
 from flows.synth.netlist import ROOT, Design
 from models.encoding import write_text
 from models.errors import UserError, run_cli
@@ -163,7 +164,11 @@ def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
         first = records[0]
         rows, clock_ns = args.rows or first["parameters"]["Rows"], args.clock_ns or first["clock_ns"]
         same = (platform.name, rows, clock_ns)
-        fits = all((r["platform"], r["parameters"]["Rows"], r["clock_ns"]) == same and r["netlist"] for r in records)
+        fits = all(
+            (r["platform"], r["parameters"]["Rows"], r["clock_ns"]) == same
+            and package_sha256(r["encoding_source"]) == r["package_sha256"]
+            for r in records
+        )
         if fits and wanted <= {r["encoding_source"] for r in records}:
             return document
     except (OSError, KeyError, IndexError, TypeError, json.JSONDecodeError):
