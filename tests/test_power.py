@@ -19,6 +19,7 @@ from flows.power.engine import PARTS, Circuit, classify, power_of, read_circuit
 from flows.power.liberty import read_library, truth_table
 from flows.power.opensta import opensta_power, opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts
+from flows.sta import write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.netlist import ROOT
@@ -316,6 +317,20 @@ def test_wrong_netlists_have_no_power(column: dict) -> None:
             measure_activity(path, "", design, ROWS, platform, 10.0, given, False)
     finally:
         path.write_text(text)
+
+
+@needs_library
+def test_delays_of_another_netlist_are_refused(column: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(netlist: Path, top: str, platform: Platform, clock_ns: float, path: Path) -> None:
+        write_delays(netlist, top, platform, clock_ns, path)
+        path.write_text(re.sub(r"\(INSTANCE _(\d+)_\)", r"(INSTANCE _9\1_)", path.read_text(), count=1))
+
+    monkeypatch.setattr("flows.power.activity.write_delays", write)
+    design = design_of(column)
+    given = stimulus(workload(load_capture(), ROWS, 32), design, ROWS)
+    path = (ROOT / column["netlist"]).resolve()
+    with pytest.raises(UserError, match=r"(?i)vvp on .*sdf.*timed-vvp\.log"):
+        measure_activity(path, "", design, ROWS, load_platform("osu018"), 10.0, given, True)
 
 
 @needs_library
