@@ -16,6 +16,7 @@ SIM_OPTIONS += $(call option,suite,$(if $(COVERAGE),coverage,$(SUITE)))$(call op
 SIM_OPTIONS += $(call option,design,$(DESIGN))$(call option,rtl,$(RTL))$(call option,out,$(OUT))
 SIM_OPTIONS += $(call option,jobs,$(JOBS))$(if $(WAVES), --waves)
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
+POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(call option,vectors,$(VECTORS))
 SEARCH_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,hist,$(HIST))$(if $(M), -M '$(M)')
 SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
 SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
@@ -24,7 +25,7 @@ TRAIN_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call optio
 FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 
-.PHONY: help setup doctor sim formal synth search train accuracy encodings lint test bench clean
+.PHONY: help setup doctor sim formal synth power search train accuracy encodings lint test bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +47,10 @@ formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS=
 synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS=
 	$(DOCTOR) synth
 	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)
+
+power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= CLOCK_NS= VECTORS=
+	$(DOCTOR) power
+	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)
 
 search: ## search an encoding       NET= or HIST= M= WEIGHTS=general|pow2|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
 	$(DOCTOR) search

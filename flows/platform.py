@@ -35,6 +35,8 @@ class Platform:
     driver: str
     output_load_pf: float
     full_adder: FullAdder
+    clock_slew_ns: float = 0.1  # of an ideal clock, for power
+    wire_pf_per_pin: float = 0.0  # assumed wire of a net for each pin it feeds, for power
 
 
 def load_platform(name: str | Path) -> Platform:

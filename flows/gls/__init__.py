@@ -40,12 +40,8 @@ class Simulated:
     mismatches: int
 
 
-def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform) -> Simulated:
-    """Run `tb.tests.column` on a netlist, zero delay, real operands of a network layer and corners."""
-    from cocotb_tools.runner import Icarus
-
-    folder = netlist.parent / "gate"
-    folder.mkdir(exist_ok=True)
+def column_buses(netlist: Path, design: Design, rows: int) -> dict[str, int]:
+    """Widths of a netlist's buses, whose bits are ports of their own; raises UserError if they are not a column's."""
     ports = re.findall(r"^\s*(?:input|output) (\w+);", netlist.read_text(), re.MULTILINE)
     buses = {
         bus: sum(bool(re.fullmatch(rf"{bus}_\d+", port)) for port in ports) for bus in ("w_i", "a_i", "a_o", "y_o")
@@ -53,17 +49,34 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
     a_bits = len(load_encoding(design.encoding).operands[0]) if design.encoding else 8
     if buses["a_i"] != a_bits * rows or not buses["y_o"]:
         raise UserError(f"{netlist}: ports are not those of a column of {rows} rows; run make synth again")
+    return buses
+
+
+def latency(design: Design, rows: int) -> int:
+    """Clock edges from an activation vector at the ports (its first row, if rows are skewed) to its sum."""
+    parameters = dict(design.parameters)
+    if design.encoding:
+        return 2 + parameters.get("SumRegister", 0)
+    return rows + 1 + (parameters["Form"] == 2)
+
+
+def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform) -> Simulated:
+    """Run `tb.tests.column` on a netlist, zero delay, real operands of a network layer and corners."""
+    from cocotb_tools.runner import Icarus
+
+    folder = netlist.parent / "gate"
+    folder.mkdir(exist_ok=True)
+    buses = column_buses(netlist, design, rows)
     connections = [f"    .{bus}_{i}({bus}[{i}])" for bus, width in buses.items() for i in range(width)]
     wrapper = folder / "column_gates.v"
     text = WRAPPER.format(a_high=buses["a_i"] - 1, y_high=buses["y_o"] - 1, connections=",\n".join(connections))
     wrapper.write_text(text)
     records = folder / "records.jsonl"
     records.unlink(missing_ok=True)
-    parameters = dict(design.parameters)
     config = {
         "encoding": design.encoding,
         "rows": rows,
-        "latency": 2 + parameters.get("SumRegister", 0) if design.encoding else rows + 1 + (parameters["Form"] == 2),
+        "latency": latency(design, rows),
         "skew": design.encoding is None,
     }
     tool = Icarus()

@@ -1,5 +1,5 @@
 """Golden models of the hardware, bit-exact integers."""
 
-from models.hardware.array import TileModel
+from models.hardware.array import TileModel, bit_slice
 
-__all__ = ["TileModel"]
+__all__ = ["TileModel", "bit_slice"]

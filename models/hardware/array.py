@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.encoding import Encoding
+
 
 class TileModel:
     """Column sums of a tile: y[c] = sum over rows r of table[a[r], w[r, c]].
@@ -25,3 +27,9 @@ class TileModel:
     def column_sums(self, activations: np.ndarray) -> np.ndarray:
         """Result vector int64 [C] for one activation vector int8 [R]."""
         return self._products[self._row_index, activations.astype(np.int64) + 128].sum(axis=0)
+
+
+def bit_slice(vector: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """int8 [R] as an encoded column takes it: operand bit i of all rows side by side, packed bytes."""
+    wires = encoding.wires(vector, np.int8(0))
+    return np.packbits(np.concatenate([wires[i] for i in encoding.operands[0]]), bitorder="little")

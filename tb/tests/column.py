@@ -16,8 +16,8 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge
 
 from models.emulate import exact_table
-from models.encoding import Encoding, load_encoding
-from models.hardware import TileModel
+from models.encoding import load_encoding
+from models.hardware import TileModel, bit_slice
 from tb.scoreboard import pack
 
 VECTORS = 96
@@ -32,12 +32,6 @@ def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarra
     uniform = rng.integers(-128, 128, (VECTORS // 3, rows))
     extreme = corners[rng.integers(0, len(corners), (VECTORS // 3, rows))]
     return weights, np.concatenate([sparse, uniform, extreme]).astype(np.int8)
-
-
-def bit_slice(vector: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """int8 [R] as the encoded column takes it: operand bit i of all rows side by side, packed bytes."""
-    wires = encoding.wires(vector, np.int8(0))
-    return np.packbits(np.concatenate([wires[i] for i in encoding.operands[0]]), bitorder="little")
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

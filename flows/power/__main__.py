@@ -1,0 +1,274 @@
+"""Power of the columns of `make synth`, on layers of a network: `python -m flows.power`.
+
+Every netlist of build/reports/ppa.json runs tiles of real layers at gate level twice, without delays and
+with those of its cells, and is checked against the golden model both times. What is reported includes
+the glitches of the second run; how much they are is shown beside it. Designs that are not there yet are
+synthesised first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flows.platform import Platform, load_platform
+from flows.power.activity import Activity, measure_activity, stimulus, workload
+from flows.power.engine import KINDS, PARTS, Circuit, Power, classify, power_of, read_circuit
+from flows.power.opensta import opensta_power, opensta_reads_activity
+from flows.power.plot import plot_parts
+from flows.synth.__main__ import package_sha256
+from flows.synth.netlist import ROOT, Design
+from models.encoding import write_text
+from models.errors import UserError, run_cli
+from models.replay import Capture, load_capture
+
+AGREEMENT_PERCENT = 5.0
+WIRED_PF = 0.005  # of wire a pin, to see what layout may change
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the layers of the tiles ask of a column for one image: clock cycles and MACs, int64 [tiles]."""
+
+    cycles: np.ndarray
+    macs: np.ndarray
+
+    def mean(self, power: np.ndarray) -> float:
+        """Of the powers of the tiles, each as long as its layer takes."""
+        return float((power * self.cycles).sum() / self.cycles.sum())
+
+
+def load_of(capture: Capture, rows: int) -> Load:
+    """Load of a column of `rows`: one cycle for each output pixel, block of rows and output channel."""
+    layers = capture.layers.values()
+    cycles = [int(np.prod(layer.size)) * len(layer.bias) * -(-layer.depth // rows) for layer in layers]
+    return Load(np.array(cycles), np.array([layer.macs for layer in layers]))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A netlist's power without and with glitches and with wires, mW, and what OpenSTA makes of the second."""
+
+    load: Load
+    circuit: Circuit
+    activity: Activity
+    quiet: Power
+    timed: Power
+    wired: Power
+    opensta: dict[str, float] | None
+    seconds: float
+
+    @property
+    def total_mw(self) -> float:
+        """With glitches."""
+        return self.load.mean(self.timed.total())
+
+    @property
+    def glitch_percent(self) -> float:
+        """Share of the power that is glitches."""
+        return 100 * (1 - self.load.mean(self.quiet.total()) / self.total_mw)
+
+    @property
+    def pj_per_mac(self) -> float:
+        """Energy of a product and its addition; rows that a layer leaves unused are paid for by the others."""
+        return self.total_mw * self.activity.clock_ns * float(self.load.cycles.sum() / self.load.macs.sum())
+
+
+def design_of(record: dict) -> Design:
+    """The design of an entry of ppa.json."""
+    parameters = dict(record["parameters"])
+    adders, booth = parameters.pop("adders"), parameters.pop("booth")
+    return Design(record["design"], tuple(parameters.items()), record["encoding_source"], booth, adders)
+
+
+def measure(record: dict, platform: Platform, capture: Capture, vectors: int, compare: bool) -> Measured:
+    """Simulate a netlist both ways and weigh its transitions; raises UserError if it must not be believed."""
+    started = time.monotonic()
+    design, clock_ns, rows = design_of(record), record["clock_ns"], record["parameters"]["Rows"]
+    path = (ROOT / record["netlist"]).resolve()
+    if record["gate_sim"] != "passed":
+        raise UserError(f"{design.label}: its gate-level simulation is '{record['gate_sim']}', not passed; no power")
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; run make synth again")
+    circuit = read_circuit(path, platform)
+    if circuit.sha256 != record["netlist_sha256"]:
+        raise UserError(f"{path} is not the netlist that was tested (its hash changed); run make synth again")
+    given = stimulus(workload(capture, rows, vectors), design, rows)
+    powers, activity = [], None
+    for timed in (False, True):
+        activity = measure_activity(path, circuit.sha256, design, rows, platform, clock_ns, given, timed)
+        powers.append(power_of(circuit, activity, platform, clock_ns))
+    wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
+    powers.append(power_of(circuit, activity, wires, clock_ns))
+    other = opensta_power(circuit, activity, platform, clock_ns) if compare else None
+    return Measured(load_of(capture, rows), circuit, activity, *powers, other, time.monotonic() - started)
+
+
+def fill(record: dict, found: Measured, capture: Capture) -> None:
+    """Put power and activity into an entry of ppa.json."""
+    timed, activity, mean = found.timed, found.activity, found.load.mean
+    by_part = {part: round(mean(timed.total(part=part)), 5) for part in PARTS}
+    area = dict.fromkeys(PARTS, 0.0)
+    for group, parts in zip(found.circuit.groups, classify(found.circuit), strict=True):
+        for number in parts:
+            area[PARTS[number]] += group.cell.area_um2
+    record["area_um2"]["by_part"] = {part: round(value, 3) for part, value in area.items() if value}
+    record["power_mw"] = {
+        **{kind: round(mean(timed.total(kind)), 6) for kind in KINDS},
+        "total": round(found.total_mw, 5),
+        "zero_delay_total": round(mean(found.quiet.total()), 5),
+        "wired_total": round(mean(found.wired.total()), 5),
+        "weight_clock_gated_total": round(found.total_mw - by_part["weight clock"], 5),
+        "by_part": by_part,
+        "by_tile": dict(zip(activity.windows, timed.total().round(5).tolist(), strict=True)),
+    }
+    record["energy_per_mac_pj"] = round(found.pj_per_mac, 5)
+    record["activity"] = {
+        "source": "workload",
+        "workload": {
+            "network": capture.network,
+            "tiles": list(activity.windows),
+            "cycles_per_image": found.load.cycles.tolist(),
+        },
+        "clock_ns": round(activity.clock_ns, 6),
+        "cycles": int(activity.cycles.sum()),
+        "results_checked": activity.matches,
+        "annotated_percent": round(timed.annotated_percent, 2),
+        "glitches": True,
+        "glitch_percent": round(found.glitch_percent, 2),
+    }
+    if found.opensta:
+        clock_net = timed.total("switching", "clock") + timed.total("switching", "weight clock")
+        ours = float((timed.total() - clock_net).mean())  # every cycle alike
+        theirs = {key: round(value, 6) for key, value in found.opensta.items()}
+        record["agreement_mw"] = {"ours_without_clock_net": round(ours, 6), "opensta": theirs}
+
+
+def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
+    """ppa.json with the wanted designs; runs synthesis if it lacks one."""
+    path = args.out / "reports" / "ppa.json"
+    wanted = set(args.designs.split(",")) if args.designs else set()
+    try:
+        document = json.loads(path.read_text())
+        records = document["designs"]
+        first = records[0]
+        rows, clock_ns = args.rows or first["parameters"]["Rows"], args.clock_ns or first["clock_ns"]
+        same = (platform.name, rows, clock_ns)
+        fits = all(
+            (r["platform"], r["parameters"]["Rows"], r["clock_ns"]) == same
+            and package_sha256(r["encoding_source"]) == r["package_sha256"]
+            for r in records
+        )
+        if fits and wanted <= {r["encoding_source"] for r in records}:
+            return document
+    except (OSError, KeyError, IndexError, TypeError, json.JSONDecodeError):
+        pass
+    command = [sys.executable, "-m", "flows.synth", "--platform", args.platform, "--out", args.out]
+    for option in ("designs", "rows", "clock_ns", "jobs"):
+        if value := getattr(args, option):
+            command += [f"--{option.replace('_', '-')}", str(value)]
+    if subprocess.run(command, cwd=ROOT).returncode:
+        raise UserError("synthesis did not pass; no power of its netlists")
+    return json.loads(path.read_text())
+
+
+def compare(records: list[dict]) -> str:
+    """Fill in the reductions of power; returns the conventional design of least power."""
+    conventional = {r["design"]: r["power_mw"]["total"] for r in records if r["encoding_source"] is None}
+    bases = conventional | {r["design"]: r["power_mw"]["total"] for r in records if r["encoding"] == "exact64"}
+    for record in records:
+        total = record["power_mw"]["total"]
+        record["power_reduction_percent"] = {name: round(100 * (1 - total / base), 2) for name, base in bases.items()}
+    return min(conventional, key=conventional.get)
+
+
+def print_table(records: list[dict], best: str, platform: Platform) -> None:
+    """The figures as text.
+
+    "gated": weight registers without clock while they hold, in all designs; "wired": WIRED_PF at every pin.
+    """
+    first = records[0]
+    print(
+        f"\none column of {first['parameters']['Rows']} rows, {platform.title}, {first['clock_ns']:g} ns, "
+        f"{first['activity']['workload']['network']}, {first['activity']['cycles']} cycles; against {best}"
+    )
+    head = ("design", "mW", "internal", "switching", "no delays", "glitches", "pJ/MAC")
+    rows = [(*head, "against best", "gated", "wired", "annotated")]
+    base = next(r["power_mw"] for r in records if r["design"] == best)
+    for r in records:
+        power = r["power_mw"]
+        figures = [f"{power[key]:.2f}" for key in ("total", "internal", "switching", "zero_delay_total")]
+        figures += [f"{r['activity']['glitch_percent']:.1f} %", f"{r['energy_per_mac_pj']:.2f}"]
+        for key in ("total", "weight_clock_gated_total", "wired_total"):
+            figures.append(f"{100 * (power[key] / base[key] - 1):+.1f} %")
+        rows.append((r["design"], *figures, f"{r['activity']['annotated_percent']:.1f} %"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
+
+
+def main() -> int:
+    """Command line; exit code 0 if every netlist has its power."""
+    parser = argparse.ArgumentParser(prog="flows.power", description=__doc__.splitlines()[0])
+    parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
+    parser.add_argument("--designs", help="encodings, names or JSON files, with commas (default: those of make synth)")
+    parser.add_argument("--rows", type=int, help="default: that of make synth")
+    parser.add_argument("--clock-ns", type=float, help="default: that of make synth")
+    parser.add_argument("--vectors", type=int, default=128, help="activation vectors of each tile that count")
+    parser.add_argument("--tiles", type=Path, help="tile archive (default: ResNet-20 of the zoo)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=ROOT / "build")
+    args = parser.parse_args()
+    args.out = args.out.resolve()
+    platform = load_platform(args.platform)
+    if args.vectors < 1:
+        raise UserError(f"--vectors {args.vectors}: at least 1")
+    capture = load_capture(args.tiles) if args.tiles else load_capture()
+    document = synthesised(args, platform)
+    records = document["designs"]
+    other = opensta_reads_activity()
+
+    def run(record: dict) -> Measured:
+        found = measure(record, platform, capture, args.vectors, other)
+        print(f"{record['design']}: {found.total_mw:.2f} mW, {found.seconds:.0f} s", flush=True)
+        return found
+
+    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        results = list(pool.map(run, records))
+    for record, found in zip(records, results, strict=True):
+        fill(record, found, capture)
+    best = compare(records)
+    document["best_conventional_power"] = best
+    write_text(args.out / "reports" / "ppa.json", json.dumps(document, indent=1) + "\n")
+    title = f"{records[0]['parameters']['Rows']}-row column, {platform.title}, {records[0]['clock_ns']:g} ns"
+    plot_parts(records, title, args.out / "reports" / "power")
+    print_table(records, best, platform)
+    if other:
+        return check_agreement(records)
+    return 0
+
+
+def check_agreement(records: list[dict]) -> int:
+    """Print our total beside OpenSTA's, the clock port's net left out of ours; 1 if they differ too much."""
+    worst = 0.0
+    for record in records:
+        ours, theirs = (record["agreement_mw"][key] for key in ("ours_without_clock_net", "opensta"))
+        theirs = theirs["total"]
+        change = 100 * (ours / theirs - 1)
+        worst = max(worst, abs(change), key=abs)
+        print(f"{record['design']}: without the clock net {ours:.3f} mW, OpenSTA {theirs:.3f} mW ({change:+.1f} %)")
+    return 1 if np.isnan(worst) or worst > AGREEMENT_PERCENT else 0
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,352 @@
+"""Power: counting, tables, energies by hand, and activity that must not be believed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.platform import Platform, load_platform
+from flows.power.__main__ import design_of, measure
+from flows.power.activity import Activity, count_vcd, measure_activity, stimulus, workload
+from flows.power.engine import PARTS, Circuit, classify, power_of, read_circuit
+from flows.power.liberty import read_library, truth_table
+from flows.power.opensta import opensta_power, opensta_reads_activity, write_saif
+from flows.power.plot import plot_parts
+from flows.sta import write_delays
+from flows.synth.__main__ import forms, record
+from flows.synth.__main__ import measure as synthesise
+from flows.synth.netlist import ROOT
+from models.errors import UserError
+from models.replay import load_capture
+
+ROWS = 4
+HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
+needs_library = pytest.mark.skipif(not HAVE_LIBRARY, reason="the OSU 0.18 um library is not installed (make setup)")
+
+VCD = """$timescale 1ps $end
+$scope module bench $end $var wire 1 ! outside $end
+$scope module dut $end
+$var wire 1 " a $end $var wire 1 # \\u.b[0] $end $var wire 8 $ bus $end
+$upscope $end $upscope $end $enddefinitions $end
+#0 $dumpvars x! 0" x# b0 $ $end
+#10 1"
+#20 0" 1" 0#
+#30 0" 1# b101 $
+#40 1"
+#50
+"""
+
+
+def test_transitions_are_counted_in_their_window(tmp_path: Path) -> None:
+    path = tmp_path / "a.vcd"
+    path.write_text(VCD)
+    names, counts = count_vcd(path, "bench.dut", [(10, 30), (30, 50)])
+    assert names == ["a", "u.b[0]"]
+    # a: up at 10, a glitch of no length at 20, down at 30, up at 40
+    assert counts[0].tolist() == [[1, 0, 20, 0], [1, 1, 10, 0]]
+    # b: unknown until 20, known 0, up at 30
+    assert counts[1].tolist() == [[0, 0, 0, 10], [1, 0, 20, 0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "scope", "message"),
+    [
+        (VCD, "bench.other", "0 nets"),
+        (VCD.replace("#50", ""), "bench.dut", "ends before the last window"),
+        (VCD.replace("#30", "hello"), "bench.dut", "unexpected word 'hello'"),
+    ],
+)
+def test_bad_dump_is_refused(tmp_path: Path, text: str, scope: str, message: str) -> None:
+    path = tmp_path / "a.vcd"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        count_vcd(path, scope, [(10, 30), (30, 50)])
+
+
+def test_missing_dump_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be opened"):
+        count_vcd(tmp_path / "none.vcd", "bench.dut", [(0, 1)])
+
+
+LIBERTY = """
+/* a library to calculate by hand: energies do not depend on slew, but on load */
+library (hand) {
+  time_unit : "1ps"; leakage_power_unit : "1uW"; capacitive_load_unit (1, ff); nom_voltage : 2.0;
+  lu_table_template (slew) { variable_1 : input_net_transition; variable_2 : total_output_net_capacitance; }
+  power_lut_template (load) { variable_1 : total_output_net_capacitance; }
+  power_lut_template (edge) { variable_1 : input_transition_time; }
+  cell (BUF) { area : 2; cell_leakage_power : 3;
+    pin (A) { direction : input; capacitance : 10; }
+    pin (Y) { direction : output; function : "A";
+      timing () { related_pin : "A"; timing_sense : positive_unate;
+        rise_transition (slew) { index_1 ("0, 100"); index_2 ("0, 100"); values ("10, 20", "110, 120"); }
+        fall_transition (slew) { index_1 ("0, 100"); index_2 ("0, 100"); values ("10, 20", "110, 120"); } }
+      internal_power () { related_pin : "A";
+        rise_power (load) { index_1 ("0, 100"); values ("1000, 3000"); }
+        fall_power (load) { index_1 ("0, 100"); values ("500, 500"); } } } }
+  cell (AND) { area : 4;
+    leakage_power () { when : "A & B"; value : 8; }
+    leakage_power () { when : "!A"; value : 4; }
+    leakage_power () { value : 2; }
+    pin (A) { direction : input; capacitance : 10; }
+    pin (B) { direction : input; capacitance : 10; }
+    pin (Y) { direction : output; function : "A B";
+      internal_power () { related_pin : "A"; power (scalar) { values ("100"); } }
+      internal_power () { related_pin : "B";
+        rise_power (scalar) { values ("300"); } fall_power (scalar) { values ("300"); } } } }
+  cell (DFF) { area : 8; ff (IQ, IQN) { clocked_on : "CLK"; next_state : "D"; }
+    pin (CLK) { direction : input; clock : true; capacitance : 20;
+      internal_power () { rise_power (edge) { index_1 ("0, 100"); values ("70, 70"); }
+                          fall_power (edge) { index_1 ("0, 100"); values ("30, 30"); } } }
+    pin (D) { direction : input; capacitance : 5; }
+    pin (Q) { direction : output; function : "IQ";
+      internal_power () { related_pin : "CLK"; rise_power (scalar) { values ("200"); }
+        fall_power (scalar) { values ("200"); } } } }
+  cell (LAT) { latch (IQ, IQN) { enable : "G"; data_in : "D"; } pin (G) { direction : input; }
+    pin (D) { direction : input; } pin (Q) { direction : output; function : "IQ"; } }
+}
+"""
+NETLIST = """module column_top(clk_i, a_i_0, y_o_0);
+  input clk_i;
+  wire clk_i;
+  input a_i_0;
+  output y_o_0;
+  wire \\n[0] ;
+  DFF f0 (
+    .CLK(clk_i),
+    .D(a_i_0),
+    .Q(\\n[0] )
+  );
+  AND g0 (
+    .A(\\n[0] ),
+    .B(m),
+    .Y(x)
+  );
+  AND g1 (
+    .A(1'b0),
+    .B(\\n[0] ),
+    .Y(z)
+  );
+  BUF b0 (
+    .A(x),
+    .Y(y_o_0)
+  );
+endmodule
+"""
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> tuple[Platform, Path]:
+    """A platform and a netlist whose power can be told by hand."""
+    (tmp_path / "hand.lib").write_text(LIBERTY)
+    path = tmp_path / "netlist.v"
+    path.write_text(NETLIST)
+    platform = dataclasses.replace(
+        load_platform("osu018") if HAVE_LIBRARY else pytest.skip("needs a platform"),
+        liberty=tmp_path / "hand.lib",
+        driver="BUF",
+        output_load_pf=0.05,
+    )
+    return platform, path
+
+
+def activity_of(circuit: Circuit) -> Activity:
+    """100 cycles of 10 ns: n toggles 40 times, m 10, x 20, y 20."""
+    names = ["clk_i", "a_i_0", "n[0]", "m", "x", "z", "y_o_0"]
+    rises = np.array([100, 0, 20, 5, 10, 0, 10])[:, None]
+    high = np.array([0.5, 0, 0.5, 0.25, 0.2, 0, 0.2])[:, None]
+    return Activity(
+        netlist_sha256=circuit.sha256,
+        clock_ns=10.0,
+        glitches=True,
+        windows=("hand",),
+        cycles=np.array([100]),
+        nets={name: i for i, name in enumerate(names)},
+        rises=rises,
+        falls=rises,
+        high=high,
+        matches=1,
+    )
+
+
+def test_power_by_hand(hand: tuple[Platform, Path]) -> None:
+    platform, path = hand
+    circuit = read_circuit(path, platform)
+    power = power_of(circuit, activity_of(circuit), platform, 10.0)
+    # uW = fJ / ns; V^2 / 2 = 2; loads in fF: n 10 + 10, x 10, y 50, clock 20; 1000 ns
+    n, x, y, clock = 2 * 20 * 40, 2 * 10 * 20, 2 * 50 * 20, 2 * 20 * 200
+    assert power.total("switching") * 1e6 == pytest.approx(n + x + y + clock)
+    # n: 200 an edge. x: tables of A (100) and B (300) by toggles x time the other is 1: 40 * 1/4 to 10 * 1/2
+    share = 40 * 0.25 / (40 * 0.25 + 10 * 0.5)
+    gate = (100 * share + 300 * (1 - share)) * 20
+    buffer = 10 * (1000 + 2000 * 0.5) + 10 * 500  # rise energy at 50 fF, fall energy
+    assert power.total("internal") * 1e6 == pytest.approx(200 * 40 + gate + buffer + 100 * (70 + 30))
+    # leakage, uW: BUF 3; g0 8 * 1/8 + 4 * 1/2 + 2 * 3/8; g1 with A = 0: 4
+    assert power.total("leakage") * 1e3 == pytest.approx(3 + 1 + 2 + 0.75 + 4)
+    assert power.total(part="clock") * 1e6 == pytest.approx(clock + 100 * 100)
+    assert power.annotated_percent == 100
+
+
+def test_wire_load_is_added_to_every_pin(hand: tuple[Platform, Path]) -> None:
+    platform, path = hand
+    circuit = read_circuit(path, platform)
+    plain, wired = (
+        power_of(circuit, activity_of(circuit), dataclasses.replace(platform, wire_pf_per_pin=w), 10.0).total(
+            "switching"
+        )
+        for w in (0.0, 0.001)
+    )
+    assert (wired - plain) * 1e6 == pytest.approx(2 * (2 * 40 + 20 + 20 + 200))
+
+
+def test_activity_that_does_not_belong_is_refused(hand: tuple[Platform, Path]) -> None:
+    platform, path = hand
+    circuit = read_circuit(path, platform)
+    good = activity_of(circuit)
+    path.write_text(NETLIST.replace("BUF b0", "BUF b1"))
+    with pytest.raises(UserError, match="the netlist has changed"):
+        power_of(read_circuit(path, platform), good, platform, 10.0)
+    with pytest.raises(UserError, match="clock of 10.000 ns, the constraint one of 8.000"):
+        power_of(circuit, good, platform, 8.0)
+    few = dataclasses.replace(good, nets={net: i for net, i in good.nets.items() if net != "x"})
+    with pytest.raises(UserError, match=r"activity of 81\.8 % of the pins, 95 needed"):
+        power_of(circuit, few, platform, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("BUF b0", "BUF9 b0", "lacks BUF9; the netlist is of another library"),
+        ("AND g1 (\n    .A(1'b0),\n    .B(", "LAT g1 (\n    .G(1'b0),\n    .D(", r"latch inferred \(LAT g1\)"),
+    ],
+)
+def test_netlist_with_wrong_cells_is_refused(hand: tuple[Platform, Path], old: str, new: str, message: str) -> None:
+    platform, path = hand
+    assert old in NETLIST
+    path.write_text(NETLIST.replace(old, new).replace(".Y(z)", ".Q(z)" if "LAT" in new else ".Y(z)"))
+    with pytest.raises(UserError, match=message) as caught:
+        read_circuit(path, platform)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cut", ["}\n}\n", 'values ("1000'])
+def test_malformed_liberty_is_one_line(tmp_path: Path, cut: str) -> None:
+    path = tmp_path / "bad.lib"
+    path.write_text(LIBERTY[: LIBERTY.rindex(cut)])
+    with pytest.raises(UserError, match="malformed Liberty") as caught:
+        read_library(path, ["BUF"])
+    assert "\n" not in str(caught.value)
+
+
+def test_functions_of_liberty() -> None:
+    assert truth_table("!(A B) + C'", ["A", "B", "C"]).tolist() == [True, True, True, True, True, True, True, False]
+    assert truth_table("A^B&C | 0", ["A", "B", "C"]).tolist() == [False] * 5 + [True, True, False]
+    for bad in ("(A", "A )", "IQ", "A +"):
+        with pytest.raises(ValueError, match="function"):
+            truth_table(bad, ["A"])
+
+
+@pytest.fixture(scope="module")
+def column(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Entry of ppa.json of a small synthesised column."""
+    platform = load_platform("osu018")
+    design = forms(ROWS, ["m20p"])["enc m20p merged"][0]
+    result = synthesise(design, ROWS, platform, 10.0, tmp_path_factory.mktemp("power"))
+    return record(result, {}, platform, 10.0)
+
+
+@needs_library
+def test_column_has_power_and_glitches(column: dict) -> None:
+    platform, capture = load_platform("osu018"), load_capture()
+    found = measure(column, platform, capture, 32, False)
+    assert found.activity.matches == 6 * (32 + ROWS)
+    assert found.activity.clock_ns == pytest.approx(10.0)
+    assert found.timed.annotated_percent == 100
+    assert 0 < found.glitch_percent < 60
+    assert 0 < found.pj_per_mac < 50
+    # weights stand still while the column computes, their clock does not
+    assert found.timed.total(part="weight registers").max() < 1e-3
+    assert found.timed.total(part="weight clock").min() > 0.05
+    parts = np.concatenate(classify(found.circuit))
+    assert set(parts) == {i for i, name in enumerate(PARTS) if "clock" not in name}
+    # delays of the netlist were annotated, not those of unloaded cells
+    delays = (found.circuit.path.parent / "power" / "delays.sdf").read_text()
+    assert len(set(re.findall(r"\(IOPATH CLK Q [^\n]*", delays))) > 2
+
+    saif = found.circuit.path.parent / "a.saif"
+    write_saif(found.circuit, found.activity, saif)
+    pins = saif.read_text().count("(TC ")
+    assert pins == found.circuit.pin_count
+
+
+@needs_library
+@pytest.mark.skipif(not opensta_reads_activity(), reason="the OpenSTA on PATH cannot read activity (SAIF)")
+def test_opensta_agrees(column: dict) -> None:
+    platform = load_platform("osu018")
+    found = measure(column, platform, load_capture(), 32, False)
+    theirs = opensta_power(found.circuit, found.activity, platform, 10.0)
+    clock_net = sum(found.timed.total("switching", part).mean() for part in ("clock", "weight clock"))
+    assert found.timed.total().mean() - clock_net == pytest.approx(theirs["total"], rel=0.05)
+
+
+@needs_library
+def test_wrong_netlists_have_no_power(column: dict) -> None:
+    platform, capture = load_platform("osu018"), load_capture()
+    with pytest.raises(UserError, match="'not_run', not passed"):
+        measure(column | {"gate_sim": "not_run"}, platform, capture, 32, False)
+    with pytest.raises(UserError, match="does not exist"):
+        measure(column | {"netlist": "build/none.v"}, platform, capture, 32, False)
+    with pytest.raises(UserError, match="vectors, .* are needed"):
+        measure(column, platform, capture, 10**6, False)
+    path = (ROOT / column["netlist"]).resolve()
+    text = path.read_text()
+    try:
+        path.write_text(text.replace("  XOR2X1 ", "  XNOR2X1 ", 1))
+        with pytest.raises(UserError, match="its hash changed"):
+            measure(column, platform, capture, 32, False)
+        # even with the right hash: its results are wrong
+        design, given = design_of(column), stimulus(workload(capture, ROWS, 32), design_of(column), ROWS)
+        with pytest.raises(UserError, match=r"of 216 results are wrong; its toggles do not count"):
+            measure_activity(path, "", design, ROWS, platform, 10.0, given, False)
+    finally:
+        path.write_text(text)
+
+
+@needs_library
+def test_delays_of_another_netlist_are_refused(column: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(netlist: Path, top: str, platform: Platform, clock_ns: float, path: Path) -> None:
+        write_delays(netlist, top, platform, clock_ns, path)
+        path.write_text(re.sub(r"\(INSTANCE _(\d+)_\)", r"(INSTANCE _9\1_)", path.read_text(), count=1))
+
+    monkeypatch.setattr("flows.power.activity.write_delays", write)
+    design = design_of(column)
+    given = stimulus(workload(load_capture(), ROWS, 32), design, ROWS)
+    path = (ROOT / column["netlist"]).resolve()
+    with pytest.raises(UserError, match=r"(?i)vvp on .*sdf.*timed-vvp\.log"):
+        measure_activity(path, "", design, ROWS, load_platform("osu018"), 10.0, given, True)
+
+
+@needs_library
+def test_command_line_says_one_line(column: dict, tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    broken = {"designs": [column | {"netlist_sha256": "0" * 64}]}
+    (tmp_path / "reports" / "ppa.json").write_text(json.dumps(broken))
+    command = [sys.executable, "-m", "flows.power", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "its hash changed" in done.stderr
+
+
+def test_plot_is_written(tmp_path: Path) -> None:
+    parts = dict.fromkeys(PARTS, 1.0)
+    records = [{"design": "a", "area_um2": {"by_part": parts}, "power_mw": {"by_part": parts}}]
+    plot_parts(records, "title", tmp_path / "power")
+    assert {path.name for path in tmp_path.iterdir()} == {"power.svg", "power.png"}
