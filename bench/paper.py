@@ -1,9 +1,10 @@
-"""What our search finds beside the paper's in as many evaluations: uniform operands, medians over seeds.
+"""What our searches find beside the paper's in as many evaluations: uniform operands, medians over seeds.
 
-Both search M product bits with general position weights. An evaluation is one genome of preset paper,
-and one proposal of the annealer or one candidate that its greedy start scores: an annealer's run is
-counted first, then preset paper gets as many. Figures are of the finished encodings with integer
-weights, and so are checked: the largest error by Walsh coefficients must equal that of the table.
+The annealer searches M product bits with general position weights, as preset paper does; preset radix4
+`BITS[M]` bits with powers of two, fewer than M. An evaluation is one genome of preset paper, one proposal of
+the annealer, one candidate that its greedy start or an exchange of radix4 scores: our run is counted first,
+then preset paper gets as many, and never fewer than asked for. Figures are of the finished encodings with
+integer weights, and so are checked: the largest error by Walsh coefficients must equal that of the table.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from models.search.figures import table_errors
 from models.search.native import Spectra, max_error, spectra
 from models.search.paper import PRODUCT_MAX, evolve, to_found, with_constant
 from models.search.pool import first_level
+from models.search.recoded import candidates, digits, search_recoded
 from models.search.target import load_target
 
 SIZES, SEEDS = (36, 48), 5
+BITS = {36: 28, 48: 32}  # of preset radix4 beside M bits of preset paper
+PRESETS = ("anneal", "radix4")
 RESTARTS, PRICE = 6, 0.3  # as `python -m models.search` has them
 RUNS = 3 * RESTARTS  # general weights start from powers of two, annealed in twice as many restarts
 MEASURES = {
@@ -55,41 +59,56 @@ class Trial:
 
 def run(_effort: Effort, size: int) -> list[Row]:
     """Rows of every M and measure for `size` evaluations (more, if the greedy start alone takes more)."""
-    jobs = [(m, seed, size) for m in SIZES for seed in range(1, SEEDS + 1)]
+    jobs = [(m, seed, size, preset) for preset in PRESETS for m in SIZES for seed in range(1, SEEDS + 1)]
     workers = min(len(os.sched_getaffinity(0)), len(jobs))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         trials = dict(zip(jobs, pool.map(trial, *zip(*jobs, strict=True)), strict=True))
-    rows = [row for m in SIZES for row in summary(m, [t for (of, *_), t in trials.items() if of == m])]
+    rows = []
+    for preset in PRESETS:
+        for m in SIZES:
+            rows += summary(m, preset, [t for job, t in trials.items() if (job[0], job[3]) == (m, preset)])
     first = rows[0]
     note = EXPLAINED + (f"; {first.note}" if first.note else "")
     return [Row(**{**vars(first), "note": note}), *rows[1:]]
 
 
-def summary(m: int, trials: list[Trial]) -> list[Row]:
+def summary(m: int, preset: str, trials: list[Trial]) -> list[Row]:
     """Medians over the seeds, one row a measure; a measure in which we do not win says so."""
     found = []
     for place, (measure, unit) in enumerate(MEASURES.items()):
         ours, peer = (statistics.median(getattr(t, side)[place] for t in trials) for side in ("ours", "peer"))
         won = sum(t.ours[place] < t.peer[place] for t in trials)
-        case = f"{measure}, M = {m}, {trials[0].evaluations:,} evaluations, {len(trials)} seeds"
-        note = "" if ours < peer else f"M = {m}: ours does NOT win in {measure} ({won} of {len(trials)} seeds)"
+        what = f"M = {m}" if preset == "anneal" else f"radix4 M = {BITS.get(m, m)} beside {m}"
+        case = f"{measure}, {what}, {trials[0].evaluations:,} evaluations, {len(trials)} seeds"
+        note = "" if ours < peer else f"{what}: ours does NOT win in {measure} ({won} of {len(trials)} seeds)"
         agrees = all(t.agrees for t in trials)
         found.append(Row("paper", case, "preset paper", ours, peer, unit, agrees, note))
     return found
 
 
-def trial(m: int, seed: int, size: int) -> Trial:
+def trial(m: int, seed: int, size: int, preset: str) -> Trial:
     """Both searches for one seed."""
-    stages = []
+    stages: list[str] = []
+    if preset == "radix4":
+        encoding = search_recoded(
+            "found", BITS.get(m, m), load_target(None), lambda stage, _: stages.append(stage), kicks=0
+        )
+        evaluations = max(size, stages.count("exchange") * len(candidates(digits("plain"))))
+    else:
+        encoding, evaluations = anneal(m, seed, size, stages)
+    peer = finish(to_found(*evolve(m, evaluations, seed, lambda _stage, _error: None)))
+    agrees = all(confirmed(side) and side.m <= m for side in (encoding, peer))
+    return Trial(measures(encoding), measures(peer), evaluations, agrees)
+
+
+def anneal(m: int, seed: int, size: int, stages: list[str]) -> tuple[Encoding, int]:
+    """The annealer's encoding and how many evaluations it took."""
     start = 2 * m * len(first_level())  # a greedy and, nearly always, one swap pass over all candidates
     task = Task(m, "general", PRICE, max(1, (size - start) // RUNS), RESTARTS, seed)
     ours = run_anneal(task, load_target(None).moments(), lambda stage, _error: stages.append(stage))
     scored = sum(stage in ("greedy", "swap") for stage in stages) * len(first_level())
     evaluations = scored + stages.count("anneal") * task.steps
-    peer = to_found(*evolve(m, evaluations, seed, lambda _stage, _error: None))
-    sides = [finish(found) for found in (ours, peer)]
-    agrees = all(confirmed(encoding) and encoding.m <= m for encoding in sides)
-    return Trial(*(measures(encoding) for encoding in sides), evaluations, agrees)
+    return finish(ours), evaluations
 
 
 def finish(found: Found) -> Encoding:
@@ -106,6 +125,8 @@ def measures(encoding: Encoding) -> tuple[float, ...]:
 
 def confirmed(encoding: Encoding) -> bool:
     """True if the largest error of the product table is that of the Walsh coefficients."""
-    bits: Spectra = with_constant(spectra(encoding.gates, np.array(encoding.bits, np.int32)))
-    largest = max_error(bits, np.append(np.array(encoding.weights, np.float64), encoding.offset)) / PRODUCT_MAX
+    outputs = [*encoding.bits, *(wire for wire, _ in encoding.shared)]
+    weights = [*encoding.weights, *(weight for _, weight in encoding.shared), encoding.offset]
+    bits: Spectra = with_constant(spectra(encoding.gates, np.array(outputs, np.int32)))
+    largest = max_error(bits, np.array(weights, np.float64)) / PRODUCT_MAX
     return abs(largest - encoding.max_relative_error()) < 1e-9

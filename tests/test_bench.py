@@ -73,7 +73,7 @@ def test_paper_rows_are_confirmed_and_of_equal_evaluations(monkeypatch):
     monkeypatch.setattr(paper, "SIZES", (3,))
     monkeypatch.setattr(paper, "SEEDS", 2)
     rows = paper.run(TINY, 100)
-    assert [row.unit for row in rows] == list(paper.MEASURES.values())
+    assert [row.unit for row in rows] == list(paper.MEASURES.values()) * len(paper.PRESETS)
     for row in rows:
         assert row.agrees and row.ours > 0 and row.peer > 0 and "M = 3" in row.case
         assert ("NOT win" in row.note) == (row.ours >= row.peer)
@@ -82,7 +82,7 @@ def test_paper_rows_are_confirmed_and_of_equal_evaluations(monkeypatch):
 
 def test_a_measure_that_is_lost_says_so():
     trials = [paper.Trial((1.0, 3.0, 1.0, 1.0), (2.0, 2.0, 2.0, 2.0), 10, True)] * 2
-    rows = paper.summary(8, [*trials, paper.Trial((1.0, 1.0, 1.0, 1.0), (2.0, 2.0, 2.0, 2.0), 10, False)])
+    rows = paper.summary(8, "anneal", [*trials, paper.Trial((1.0, 1.0, 1.0, 1.0), (2.0, 2.0, 2.0, 2.0), 10, False)])
     assert ["NOT win" in row.note for row in rows] == [False, True, False, False]
     assert "1 of 3 seeds" in rows[1].note
     assert not any(row.agrees for row in rows)

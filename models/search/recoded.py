@@ -174,8 +174,8 @@ class Exchange:
         k = int(values.argmin())
         return k, float(powers[k]), float(errors[k])
 
-    def improve(self, choice: Choice) -> Choice:
-        """Exchange one bit with its weight at a time while that helps."""
+    def improve(self, choice: Choice, progress: Progress) -> Choice:
+        """Exchange one bit with its weight at a time while that helps; `progress` whenever all are scored."""
         while True:
             best = (self.value(choice) - 1e-9, choice)
             residual = self.residual(choice)
@@ -184,6 +184,7 @@ class Exchange:
                 others = Choice(kept, np.delete(choice.weights, m), 0.0)
                 error = choice.error + 2 * weight * residual[n] + weight**2 * self.selector.norms[n]
                 k, power, error = self.best_for(others, residual + weight * self.gram[n], error)
+                progress("exchange", choice.error)
                 trial = Choice([*kept, k], np.append(others.weights, power), error)
                 if self.value(trial) < best[0]:
                     best = (self.value(trial), trial)
@@ -225,7 +226,7 @@ def search_recoded(
     weights = np.array([position_weight(number[j], j, k) for j, k in places])
     best = exchange.leave_out(Choice(chosen, weights, exchange.error(chosen, weights)), m, progress)
     if m < BITS:
-        best = exchange.improve(best)
+        best = exchange.improve(best, progress)
         for _ in range(kicks):
             gone = rng.choice(m, int(rng.integers(1, min(6, m + 1))), replace=False)
             added = exchange.without(best, gone.tolist())
@@ -237,7 +238,7 @@ def search_recoded(
                 n = int(rng.choice(np.argsort(gains)[-20:]))
                 joined, values = [*added.chosen, n], np.append(added.weights, power[n])
                 added = Choice(joined, values, exchange.error(joined, values))
-            trial = exchange.improve(exchange.grow(added, m))
+            trial = exchange.improve(exchange.grow(added, m), progress)
             if exchange.value(trial) < exchange.value(best) - 1e-9:
                 best = trial
             progress("kicks", best.error)
