@@ -36,7 +36,7 @@ setup: ## Debian packages, .venv and pinned wheels     PYTHON=<interpreter>
 doctor: ## what is installed, what is missing, how to mend it
 	@python3 tools/doctor.py
 
-sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= TEST= SEED= WAVES=1 JOBS=
+sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= TEST= SEED= WAVES=1 COVERAGE=1 JOBS=
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
 

@@ -79,8 +79,13 @@ def merge(files: list[Path], reports: Path, rtl: Path) -> Counter[Point]:
         done = subprocess.run([tool, option, str(path), *map(str, files)], capture_output=True, text=True)
         if done.returncode:
             raise UserError(f"{tool} failed: {(done.stderr or done.stdout).strip().splitlines()[:1]}")
-    if shutil.which("genhtml"):
-        command = ["genhtml", "--quiet", "--output-directory", str(reports / "code_coverage"), str(info)]
+    # the simulation tops are not the design
+    files_of_info = info.read_text().split("end_of_record\n")
+    ours = [text for text in files_of_info if f"SF:{rtl}/" in text]
+    write_text(info, "".join(f"{text}end_of_record\n" for text in ours))
+    if ours and shutil.which("genhtml"):
+        command = ["genhtml", "--quiet", "--prefix", str(rtl.parent), "--title", "encmac: lines of rtl/"]
+        command += ["--output-directory", str(reports / "code_coverage"), str(info)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             print(f"genhtml failed, no annotated sources: {done.stderr.strip().splitlines()[:1]}")

@@ -178,6 +178,8 @@ if (code) {
     const row = add(table, "tr");
     for (const text of [e.kind, "excluded", e.points, e.reason]) add(row, "td", text, "quiet");
   }
+  const link = add(add($("code"), "p"), "a", "annotated sources");
+  link.href = "code_coverage/index.html";
   add($("code"), "p", `Counted at commit ${code.git_commit || "unknown"}.`, "quiet");
 }
 $("mode").onclick = () => {

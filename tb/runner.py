@@ -236,7 +236,7 @@ def run(config: Config, options: Options) -> list[Outcome]:
     """Build and simulate one configuration; never raises for what the design or a tool does."""
     started = time.perf_counter()
     words = {"ARRAY": config.array} if config.array in ARRAYS else {}
-    words |= {"SIM": config.sim, "SUITE": options.suite, "SEED": options.seed}
+    words |= {"SIM": config.sim, "SUITE": "full" if options.suite == "nightly" else options.suite, "SEED": options.seed}
     words |= {"ENCODING": config.encoding} if config.array == "enc" else {}
     words |= {"DESIGN": f"'{config.design}'"}
     words |= {"RTL": options.rtl} if options.rtl != ROOT / "rtl" else {}
@@ -387,7 +387,7 @@ def main() -> int:
     outcomes = regress(configs, options, args.jobs)
     reports = options.out / "reports"
     shortfall = []
-    if args.suite == "coverage":
+    if args.suite == "coverage" and not narrowed and not args.waves:
         counts = [path for o in outcomes if o.log for path in [Path(o.log).with_name("coverage.dat")] if path.exists()]
         shortfall = code_coverage.report(sorted(set(counts)), plan.code_exclusions, reports, options.rtl)
     code = report(outcomes, plan, stage, reports, tool_versions())
