@@ -106,7 +106,7 @@ SUITES: dict[str, tuple[Config, ...]] = {
         Config("icarus", "conv", **ON_ICARUS),
     ),
 }
-SUITES["tiny"] = (Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, tests="corners|back_pressure"),)
+SUITES["tiny"] = (Config("icarus", "enc", APPROXIMATE, 4, 4, 2, merged=False, tests="corners|back_pressure"),)
 SUITES["tiny-tile"] = (
     Config("icarus", "conv", rows=4, columns=4, tests="smoke|registers|requantiser", depth=16),
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, tests="tile_smoke", depth=16),
