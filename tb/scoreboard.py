@@ -61,11 +61,12 @@ class Prediction(NamedTuple):
     tile: LoadedTile | None = None
     activations: np.ndarray | None = None
     index: int = 0  # vectors of the tile before this one
+    label: str = ""  # where the tile comes from, if there is no `tile` to say so
 
     @property
     def place(self) -> str:
         """Where in the stream, and if known where in the network."""
-        return f"{self.tile.label or 'tile'}, vector {self.index}" if self.tile else "result"
+        return f"{(self.tile.label if self.tile else self.label) or 'tile'}, vector {self.index}"
 
 
 class Reference(uvm_component):
@@ -122,6 +123,7 @@ class EngineReference(uvm_component):
     def __init__(self, name: str, parent: uvm_component, model: EngineModel) -> None:
         super().__init__(name, parent)
         self.model = model
+        self.label = ""  # what to call the layer if a result is wrong
 
     def build_phase(self) -> None:
         self.ap = uvm_analysis_port("ap", self)
@@ -146,6 +148,7 @@ class EngineReference(uvm_component):
             return
         if access.address == Register.CONTROL:
             if access.data & 1 and self.model.start(Shape.from_registers(self.words)):
+                self._given, self._vectors = 0, self.words[Register.VECTORS]
                 now = get_sim_time("step")
                 due = [entry for entry in self.pending if entry[0] == now]
                 self.pending = [entry for entry in self.pending if entry[0] != now]
@@ -168,7 +171,10 @@ class EngineReference(uvm_component):
             return
         self.model.feed(stream, values, last)
         for result in self.model.take_results():
-            self.ap.write(Prediction(*result))
+            part, index = divmod(self._given, self._vectors)
+            label = f"{self.label or 'layer'}, channels {part * self.model.columns}.."
+            self.ap.write(Prediction(*result, index=index, label=f"{label}{(part + 1) * self.model.columns - 1}"))
+            self._given += 1
 
 
 class Scoreboard(uvm_component):

@@ -22,7 +22,12 @@ from tb.runner import ROOT
 ENGINE = "tile/tile_engine.sv"
 # what is broken: design of the suite, text that becomes another in a file (several), what must show
 MUTANTS = {
-    "rounding off": ("conv", "tile/requantiser.sv", {"64'sd0 : half": "64'sd0 : half & 64'sd0"}, "expected"),
+    "rounding off": (
+        "conv",
+        "tile/requantiser.sv",
+        {"64'sd0 : half": "64'sd0 : half & 64'sd0"},
+        "layer, channels 0..3, vector 0, column",
+    ),
     "rounding away from zero": (
         "conv",
         "tile/requantiser.sv",

@@ -335,6 +335,7 @@ class LayerTest(TileTest):
 
     async def stimulus(self) -> None:
         config, layer = self.env.config, load_capture().layer(self.layer)
+        self.env.reference.label = f"layer {self.layer}, all of its rows"
         limit = int(os.environ["ENCMAC_VECTORS"]) or None
         engine = TableEngine(config.products.product_table if config.products else exact_table(), 1)
         expected = network_results(layer, self.images, engine)
