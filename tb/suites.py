@@ -147,7 +147,16 @@ SUITES["coverage"] = (
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, columns_per_stage=2, **COUNTED),
     *(Config("verilator", "conv", rows=4, columns=4, form=form, shadow=form == 1, **COUNTED) for form in range(3)),
 )
-SUITES["nightly"] = SUITES["full"]  # with several seeds
+LARGE = {"tests": "corners|random_reset|tiles_stalled|tiles_classifier", "vectors": 32}
+SUITES["large"] = (  # sizes that are built, every group, both ways to accumulate
+    Config("verilator", "enc", APPROXIMATE, 64, 64, 64, columns_per_stage=8, shadow=True, **LARGE),
+    Config("verilator", "enc", "exact36", 64, 64, 16, columns_per_stage=4, **LARGE),
+    Config("verilator", "enc", APPROXIMATE, 32, 64, 8, merged=False, **LARGE),
+    Config("verilator", "enc", "m20p", 32, 64, 4, merged=False, columns_per_stage=16, shadow=True, **LARGE),
+    Config("verilator", "conv", rows=32, columns=64, **LARGE),
+    Config("verilator", "conv", rows=64, columns=64, columns_per_stage=8, shadow=True, **LARGE),
+)
+SUITES["nightly"] = SUITES["full"] + SUITES["large"]  # with several seeds
 SEEDS = {"nightly": 4}  # seeds of a suite, one after the other from the one given
 
 

@@ -249,10 +249,14 @@ class RealTilesTest(ArrayTest):
 
     layer = ""
     images = 1
+    vectors = 0  # the first ones of each tile; 0: all
+    stalled = False
 
     async def stimulus(self) -> None:
         config, layer = self.env.config, load_capture().layer(self.layer)
-        limit = int(os.environ["ENCMAC_VECTORS"]) or None
+        limit = int(os.environ["ENCMAC_VECTORS"]) or self.vectors or None
+        if self.stalled:
+            self.stall_all()
         vectors = layer.vectors(self.images)[:limit]
         matrix = layer.weights.reshape(len(layer.bias), layer.depth).T
         sums = np.zeros((len(vectors), len(layer.bias)), np.int64)
@@ -269,6 +273,15 @@ class RealTilesTest(ArrayTest):
         model = TileModel(config.table, matrix)
         if not all(np.array_equal(model.column_sums(v), s) for v, s in zip(vectors, sums, strict=True)):
             raise AssertionError(f"layer {self.layer}: sums over its tiles are not the layer's sums")
+
+
+@pyuvm.test(**LIMIT)
+class array_tiles_stalled(RealTilesTest):
+    """ResNet-20: a strided convolution, random stalls on every stream."""
+
+    layer = "layer2.0.conv1"
+    vectors = 24
+    stalled = True
 
 
 @pyuvm.test(**LIMIT)
