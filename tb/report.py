@@ -143,7 +143,8 @@ for (const [label, faults] of testpoints) {
   const row = add($("plan"), "tr");
   add(row, "td", faults.length ? "missing" : "shown", faults.length ? "failed" : "passed");
   add(row, "td", label);
-  add(row, "td", faults.join("; "));
+  const cell = add(row, "td", sim.testplan.descriptions[label] || "");
+  if (faults.length) add(cell, "p", faults.join("; "), "failed");
 }
 const bins = coverage.totals;
 $("closure").textContent =

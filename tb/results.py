@@ -221,7 +221,11 @@ def report(outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path
         "format": "encmac-sim/1",
         "totals": totals,
         "tests": [o.record() for o in outcomes],
-        "testplan": {"stage": stage, "testpoints": verdict},
+        "testplan": {
+            "stage": stage,
+            "testpoints": verdict,
+            "descriptions": {point.label: point.description for point in plan.testpoints if point.label in verdict},
+        },
         "tools": tools,
         "git_commit": git_commit(),
     }
