@@ -256,7 +256,7 @@ class RealTilesTest(ArrayTest):
         config, layer = self.env.config, load_capture().layer(self.layer)
         limit = int(os.environ["ENCMAC_VECTORS"]) or self.vectors or None
         if self.stalled:
-            self.stall_all()
+            self.env.stall_all()
         vectors = layer.vectors(self.images)[:limit]
         matrix = layer.weights.reshape(len(layer.bias), layer.depth).T
         sums = np.zeros((len(vectors), len(layer.bias)), np.int64)
