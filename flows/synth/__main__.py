@@ -165,7 +165,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="flows.synth", description=__doc__.splitlines()[0])
     parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
     parser.add_argument(
-        "--designs", default="exact64,m32p,m28p,m20p", help="encodings, names or JSON files, with commas"
+        "--designs", default="exact64,exact36,m28p,m20p,m16p,m12p", help="encodings, names or JSON files, with commas"
     )
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--clock-ns", type=float, help="default: the platform's")
