@@ -26,7 +26,7 @@ from pathlib import Path
 
 from cocotb_tools import runner as cocotb_runner
 
-from models.encoding import Encoding, export_package, library_names, load_encoding, write_text
+from models.encoding import Encoding, export_package, load_encoding, write_text
 from models.errors import UserError, run_cli
 from tb import code_coverage, testplan
 from tb.results import Outcome, SimulatorFault, SimulatorRun, full_disk, judge, report, run_process
@@ -41,12 +41,11 @@ WAVES_FILE = "waves.fst"
 KEPT_RUNS = 8  # of each build
 
 
-def library_top() -> str:
-    """Simulation top with a `library_cell` for each encoding of the library, results at port `<name>_o`."""
-    ports = "".join(f",\n    output logic [16*32-1:0] {name}_o" for name in library_names())
+def library_top(names: list[str]) -> str:
+    """Simulation top with a `library_cell` for each encoding, results at port `<name>_o`."""
+    ports = "".join(f",\n    output logic [16*32-1:0] {name}_o" for name in names)
     cells = "".join(
-        f"  library_cell #(`ENCMAC_ARRAY_OF({name}_pkg)) u_{name} (.a_i, .w_i, .y_o({name}_o));\n"
-        for name in library_names()
+        f"  library_cell #(`ENCMAC_ARRAY_OF({name}_pkg)) u_{name} (.a_i, .w_i, .y_o({name}_o));\n" for name in names
     )
     inputs = "    input  logic [8*16-1:0] a_i,\n    input  logic [8*16-1:0] w_i"
     return f'`include "encmac_encoding.svh"\nmodule library_top (\n{inputs}{ports}\n);\n{cells}endmodule\n'
@@ -96,9 +95,7 @@ class Options:
 def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
     """SystemVerilog files of a build, packages first; a user's encoding is exported into the build."""
     files: list[Path] = []
-    names = {"exact64"} | ({config.encoding} if config.array == "enc" else set())
-    if config.array == "library":
-        names = set(library_names())
+    names = {"exact64", *config.encodings}  # conventional columns read its package
     for entry in RTL_ORDER:
         path = rtl / entry
         if entry == "tile" and not config.depth:
@@ -108,7 +105,7 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
         else:
             files += sorted(path.glob("*.sv")) if path.is_dir() else [path]
     if config.array == "library":
-        write_text(build_dir / "library_top.sv", library_top())
+        write_text(build_dir / "library_top.sv", library_top(config.encodings))
         return [*files, ROOT / "tb" / "hdl" / "library_cell.sv", build_dir / "library_top.sv"]
     tops = ["array_top", "tile_top"] if config.depth else ["array_top"]
     return [*files, *(ROOT / "tb" / "hdl" / f"{top}.sv" for top in tops)]
@@ -192,7 +189,8 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
     records, log, xml = (run_dir / name for name in ("records.jsonl", "sim.log", "results.xml"))
     design = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("sim", "tests", "vectors", "instrument")}
     environment = {
-        "ENCMAC_CONFIG": json.dumps(design | ({"library": library_names()} if config.array == "library" else {})),
+        "ENCMAC_CONFIG": json.dumps(design),
+        "ENCMAC_ENCODINGS": json.dumps(config.encodings),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),
         "COCOTB_ANSI_OUTPUT": "0",

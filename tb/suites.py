@@ -6,13 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.encoding import load_encoding
+from models.encoding import library_names, load_encoding
 from models.errors import UserError
 from tb import testplan
 
 SIMULATORS = ("verilator", "icarus")
 ARRAYS = testplan.KINDS
 WAVES, COVERAGE = "waves", "coverage"
+EVERY = "every"  # in place of an encoding's name, in the design that holds the whole library
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Config:
         return "tile" if self.depth else "array"
 
     @property
+    def encodings(self) -> list[str]:
+        """Encodings of the design: one, those of the library, or none."""
+        if self.array == "conv":
+            return []
+        return library_names() if self.encoding == EVERY else [self.encoding]
+
+    @property
     def top(self) -> str:
         """Module name of the simulation top."""
         return f"{self.kind}_top"
@@ -55,7 +63,7 @@ class Config:
     def design(self) -> str:
         """Name of what is simulated, as records and tables show it."""
         if self.array == "library":
-            return "every encoding"
+            return f"{self.encoding} encoding" if self.encoding == EVERY else f"product of {self.encoding}"
         size = f"{self.rows}x{self.columns}"
         size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
         size += " shadow" if self.shadow else ""
@@ -133,7 +141,14 @@ SUITES["full"] = (
 )
 
 
-SUITES["library"] = (Config("verilator", "library"),)
+SUITES["library"] = (Config("verilator", "library", EVERY),)
+SUITES["tiny-library"] = (Config("verilator", "library", "m12p"),)
+SUITES["tiny-shadow"] = (
+    Config("icarus", "conv", rows=4, columns=4, columns_per_stage=2, shadow=True, tests="back_to_back"),
+)
+SUITES["tiny-programmable"] = (
+    Config("icarus", "enc", "m12p", 2, 2, 2, merged=False, programmable=True, tests="programmed"),
+)
 SUITES["smoke"] += SUITES["library"]
 SUITES["full"] += SUITES["library"]
 SUITES["tiny-conv"] = tuple(  # builds in a second on Icarus

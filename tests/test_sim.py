@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from models.encoding import export_package, load_encoding
+from models.encoding import Encoding, Gate, export_package, load_encoding
 from tb.runner import ROOT, prepare_environment
 from tb.suites import APPROXIMATE
 
@@ -127,3 +127,108 @@ def test_missing_simulator_is_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "simulator 'icarus' is not installed" in done.stdout + done.stderr
+
+
+# suite, what is broken: file, text in it, what it becomes, what must show in the report
+OPTIONAL_PARTS = {
+    "throughput": (
+        "tiny-shadow",
+        "array/stream_control.sv",
+        "s_axis_w_tready = !loaded_q && swapping_q == '0",
+        "s_axis_w_tready = !loaded_q && !open_q && swapping_q == '0",
+        "cycles; at least 98%",
+    ),
+    "swap a cycle late": (
+        "tiny-shadow",
+        "array/array_stage.sv",
+        "swap = w_swap_i & {Groups{advance_i}}",
+        "swap = w_swap_o & {Groups{advance_i}}",
+        "neither 0 nor 1",
+    ),
+    "swap while weights still move": (
+        "tiny-shadow",
+        "array/stream_control.sv",
+        "swapping_q <= CountWidth'(SwapCycles)",
+        "swapping_q <= '0",
+        "expected",
+    ),
+    "position weight out of range taken": (
+        "tiny-programmable",
+        "accum/position_weights.sv",
+        "weight_i == 32'($signed(weight_i[15:0]))",
+        "weight_i == weight_i",
+        "taken without an error",
+    ),
+    "sign of a programmed weight": (
+        "tiny-programmable",
+        "accum/position_multiplier.sv",
+        " ^ (p - j == Digits - 1)",
+        " ^ 1'b0",
+        "expected",
+    ),
+    "f(a) not added": ("tiny", "array/mac_array.sv", "ResultWidth'(f_here)", "ResultWidth'(f_here[0])", "expected"),
+    "f(a) in the library": (
+        "tiny-library",
+        "mult/enc_mult.sv",
+        "~(gen_wire[X].y | gen",
+        "(gen_wire[X].y | gen",
+        "m12p",
+    ),
+}
+
+
+@pytest.mark.parametrize("suite", ["tiny-shadow", "tiny-programmable", "tiny-library"])
+def test_optional_parts_pass(suite: str, copy_of_rtl: Path, tmp_path: Path) -> None:
+    code, report, text = run_suite(copy_of_rtl, tmp_path / "build", "--suite", suite)
+    assert code == 0, text
+    assert report["totals"]["matches"] > 100
+
+
+@pytest.mark.parametrize("name", OPTIONAL_PARTS)
+def test_broken_optional_part_fails(name: str, copy_of_rtl: Path, tmp_path: Path) -> None:
+    suite, file, old, new, shown = OPTIONAL_PARTS[name]
+    path = copy_of_rtl / file
+    text = path.read_text()
+    assert text.count(old) >= 1, f"{file} no longer has {old!r}: mend this test"
+    path.write_text(text.replace(old, new, 1))
+    must_fail(copy_of_rtl, tmp_path / "build", shown, "--suite", suite)
+
+
+def encoded_operands() -> Encoding:
+    """Gates before the registers of both operands, as no encoding of the library has them; f(a), g(w)."""
+    gates = (
+        Gate("xor", 1, 2),  # 16: of the activation
+        Gate("nor", 0, 7),  # 17: of the activation
+        Gate("xor", 8, 9),  # 18: of the weight
+        Gate("andnot", 15, 10),  # 19: of the weight
+        *(Gate("and", a, w) for a in (16, 17) for w in (18, 19)),  # 20..23
+        Gate("xor", 3, 18),  # 24
+    )
+    return Encoding(
+        "coded",
+        gates,
+        bits=(20, 21, 22, 23, 24),
+        weights=(8, -4, 5, 16, -3),
+        stored=(16, 17, 18, 19),
+        shared=((17, 6), (4, -9), (19, 7)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "old"),
+    [("", ""), ("array/mac_array.sv", "a_skewed[g*8*Group+:8*Group])"), ("array/array_stage.sv", "w_i[c*8+:8]),")],
+    ids=["sound", "activation encoder", "weight encoder"],
+)
+def test_encoders_before_the_registers(file: str, old: str, copy_of_rtl: Path, tmp_path: Path) -> None:
+    encoding = encoded_operands()
+    assert encoding.operands == ((3, 16, 17), (18, 19))
+    path = tmp_path / "coded.json"
+    encoding.save(path)
+    if not file:
+        code, report, text = run_suite(copy_of_rtl, tmp_path / "build", "--encoding", str(path))
+        assert code == 0 and report["totals"]["matches"] > 500, text
+        return
+    text = (copy_of_rtl / file).read_text()
+    assert text.count(f".in_i({old}") == 1, f"{file} no longer has {old!r}: mend this test"
+    (copy_of_rtl / file).write_text(text.replace(f".in_i({old}", f".in_i(~{old}"))
+    must_fail(copy_of_rtl, tmp_path / "build", "expected", "--encoding", str(path))

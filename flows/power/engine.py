@@ -364,16 +364,16 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
 
     def cone(start: list[int], stop_at_adders: bool) -> tuple[set[tuple[int, int]], set[int]]:
         """Combinational cells behind nets, and the ports and register outputs where they end."""
-        cells, ends, todo = set(), set(), list(start)
-        while todo:
-            net = todo.pop()
+        cells, ends, reached = set(), set(), list(start)
+        while reached:
+            net = reached.pop()
             at = driver.get(net)
             if at is None or sequential[at[0]]:
                 ends.add(net)
             elif at not in cells:
                 cells.add(at)
                 if not (stop_at_adders and adder[at[0]]):
-                    todo += sources[at]
+                    reached += sources[at]
         return cells, ends
 
     sums, shift = [], {net for net, name in ports.items() if name == "w_shift_i"}

@@ -25,7 +25,7 @@ def bit_sliced(values: np.ndarray) -> int:
 @cocotb.test()
 async def library_all_products(dut: HierarchyObject) -> None:
     """65,536 pairs for each encoding of the design."""
-    tables = {name: load_encoding(name).array_table for name in json.loads(os.environ["ENCMAC_CONFIG"])["library"]}
+    tables = {name: load_encoding(name).array_table for name in json.loads(os.environ["ENCMAC_ENCODINGS"])}
     values = np.arange(-128, 128)
     matches, wrong = 0, []
     for w in values:
