@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from broken_rtl import broken_rtl
 
 from flows.formal.__main__ import select
 from flows.formal.induction import judge
@@ -167,12 +167,8 @@ def run(name: str, rtl: Path, folder: Path, time_limit: float = 120) -> Result:
 
 
 def broken(folder: Path, file: str, old: str, new: str) -> Path:
-    """A copy of the RTL with one text replaced."""
-    rtl = Path(shutil.copytree(ROOT / "rtl", folder / "rtl"))
-    text = (rtl / file).read_text()
-    assert old in text, f"{file} has changed: the mutant no longer applies"
-    (rtl / file).write_text(text.replace(old, new, 1))
-    return rtl
+    """A copy of the RTL with one text replaced, the first if there are several."""
+    return broken_rtl(folder, file, {old: new}, once=False)
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

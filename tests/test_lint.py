@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
+from broken_rtl import broken_rtl
 
 from tb.lint import slang_complaints, units, verilator_complaints
 from tb.runner import ROOT, prepare_environment
@@ -31,10 +31,7 @@ def test_sound_unit_passes_both(tmp_path: Path) -> None:
 )
 def test_slang_complains(tmp_path: Path, file: str, old: str, new: str, word: str) -> None:
     prepare_environment()
-    rtl = Path(shutil.copytree(ROOT / "rtl", tmp_path / "rtl"))
-    text = (rtl / file).read_text()
-    assert old in text
-    (rtl / file).write_text(text.replace(old, new, 1))
+    rtl = broken_rtl(tmp_path, file, {old: new}, once=False)
     complaint = slang_complaints(units(rtl, tmp_path)[0], rtl)
     assert word in complaint
     assert Path(file).name in complaint

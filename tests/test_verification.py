@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from broken_rtl import broken_rtl
 
 from models.encoding import load_encoding
 from models.errors import UserError
@@ -81,15 +82,6 @@ def tiny(out: Path, *options: str) -> tuple[int, dict, str]:
     return code, json.loads(report.read_text()) if report.exists() else {}, text
 
 
-def broken_rtl(folder: Path, file: str, old: str, new: str) -> Path:
-    """A copy of the design in which one text is another."""
-    rtl = Path(shutil.copytree(ROOT / "rtl", folder / "rtl"))
-    text = (rtl / file).read_text()
-    assert text.count(old) == 1, f"{file} no longer has {old!r} once: mend this test"
-    (rtl / file).write_text(text.replace(old, new))
-    return rtl
-
-
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Builds and reports of a regression that passes."""
@@ -102,7 +94,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_array_is_a_named_failure(name: str, tmp_path: Path) -> None:
     file, old, new, shown = BROKEN[name]
-    rtl = broken_rtl(tmp_path, file, old, new)
+    rtl = broken_rtl(tmp_path, file, {old: new})
     code, report, text = tiny(tmp_path / "build", "--rtl", str(rtl), "--test", "back_pressure", "--no-rerun")
     assert code == 1, text
     assert [test["name"] for test in report["tests"]] == ["array_random_back_pressure"], text
@@ -111,7 +103,8 @@ def test_broken_array_is_a_named_failure(name: str, tmp_path: Path) -> None:
 
 class TestFailureErgonomics:
     def test_failed_test_is_run_again_with_waves_and_replays(self, tmp_path: Path) -> None:
-        rtl = broken_rtl(tmp_path, *BROKEN["wrong product"][:3])
+        file, old, new, _ = BROKEN["wrong product"]
+        rtl = broken_rtl(tmp_path, file, {old: new})
         code, report, text = tiny(tmp_path / "build", "--rtl", str(rtl), "--seed", "7", "--test", "corners")
         assert code == 1
         failed = report["tests"][0]
@@ -128,7 +121,8 @@ class TestFailureErgonomics:
         assert Path(second[0]["waves"]).exists()
 
     def test_real_tile_is_named(self, tmp_path: Path) -> None:
-        rtl = broken_rtl(tmp_path, *BROKEN["wrong product"][:3])
+        file, old, new, _ = BROKEN["wrong product"]
+        rtl = broken_rtl(tmp_path, file, {old: new})
         options = ("--suite", "smoke", "--design", "conv written 8x8", "--sim", "icarus", "--test", "classifier")
         code, text = runner(*options, "--no-rerun", "--rtl", str(rtl), "--out", str(tmp_path / "build"))
         assert code == 1
@@ -138,7 +132,7 @@ class TestFailureErgonomics:
 @pytest.fixture(scope="module")
 def sabotaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     folder = tmp_path_factory.mktemp("sabotage")
-    rtl = broken_rtl(folder, CONTROL, "endmodule", SABOTAGE + "endmodule")
+    rtl = broken_rtl(folder, CONTROL, {"endmodule": SABOTAGE + "endmodule"})
     options = ("--suite", "tiny-conv", "--sim", "verilator", "--test", "corners", "--no-rerun")
     options += ("--rtl", str(rtl), "--out", str(folder / "build"))
     code, text = runner(*options)
