@@ -13,7 +13,7 @@ option = $(if $(strip $(2)), --$(1) '$(strip $(2))')
 
 SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call option,encoding,$(ENCODING))
 SIM_OPTIONS += $(call option,suite,$(if $(COVERAGE),coverage,$(SUITE)))$(call option,test,$(TEST))$(call option,seed,$(SEED))
-SIM_OPTIONS += $(call option,design,$(DESIGN))$(call option,rtl,$(RTL))$(call option,out,$(OUT))
+SIM_OPTIONS += $(call option,design,$(DESIGN))$(call option,dut,$(DUT))$(call option,rtl,$(RTL))$(call option,out,$(OUT))
 SIM_OPTIONS += $(call option,jobs,$(JOBS))$(if $(WAVES), --waves)
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
 POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(call option,vectors,$(VECTORS))
@@ -36,7 +36,7 @@ setup: ## Debian packages, .venv and pinned wheels     PYTHON=<interpreter>
 doctor: ## what is installed, what is missing, how to mend it
 	@python3 tools/doctor.py
 
-sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= TEST= SEED= WAVES=1 COVERAGE=1 JOBS=
+sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS=
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
 

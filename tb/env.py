@@ -25,7 +25,7 @@ from tb.coverage import ArrayCoverage, Coverage
 from tb.coverage_tile import TileCoverage
 from tb.scoreboard import EngineReference, Reference, Scoreboard
 
-CLOCK_NS = 10
+CLOCK_NS = int(os.environ.get("ENCMAC_CLOCK_NS", "10"))
 SILENCE_CYCLES = 2000  # more than any latency plus any stall
 
 

@@ -48,6 +48,7 @@ class Outcome:
     message: str = ""
     log: str = ""
     waves: str = ""
+    netlist_sha256: str = ""  # of the netlist that was simulated; empty for RTL
     coverage: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -37,6 +37,8 @@ RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array", "tile")
 CONTROL = ROOT / "tb" / "hdl" / "verilator.vlt"
 BUILD_ARGS = {"": (), WAVES: ("--trace-fst", "--trace-structs"), COVERAGE: ("--coverage-line", "--coverage-toggle")}
 LIMIT_S = 900  # of one simulator process
+GATE_CLOCK_NS = 60  # of netlists: the requantiser's multiplier has ripple adders
+RUN_ONLY = ("sim", "tests", "vectors", "instrument", "gate")  # of a Config: what an environment need not know
 WAVES_FILE = "waves.fst"
 KEPT_RUNS = 8  # of each build
 
@@ -135,7 +137,8 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     scratch = folder / f".export-{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
     files = sources(config, scratch, rtl)
-    digest = hashlib.sha256(json.dumps([config.sim, config.parameters, config.instrument, tool_versions()]).encode())
+    build_of = [config.sim, config.parameters, config.instrument, config.gate, tool_versions()]
+    digest = hashlib.sha256(json.dumps(build_of).encode())
     for path in [*files, CONTROL, *sorted(rtl.glob("*.svh"))]:
         digest.update(path.name.encode() + path.read_bytes())
     directory = folder / f"{re.sub('[^a-z0-9]+', '-', f'{config.sim} {config.design}')}-{digest.hexdigest()[:10]}"
@@ -153,13 +156,15 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
         tool, args, files = LeanVerilator(), verilator_args, [CONTROL, *files]
     else:
         tool, args = BoundedIcarus(), ["-g2012"]
+    if config.gate:
+        files, args = gates(config, files, directory)
     log = directory / "build.log"
     try:
         tool.build(
             sources=files,
             includes=[rtl],
-            defines=defines(config),
-            parameters=config.parameters,
+            defines={} if config.gate else defines(config),
+            parameters={} if config.gate else config.parameters,
             build_args=args,
             hdl_toplevel=config.top,
             build_dir=directory,
@@ -184,15 +189,48 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     return target
 
 
+def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], list[str]]:
+    """Map the simulation top to `folder`/gates; files and options for the simulator."""
+    out, timed = folder / "gates", config.sim == "icarus"
+    command = [sys.executable, "-m", "flows.gls", "--top", config.top, "--out", str(out)]
+    command += [f"--clock-ns={GATE_CLOCK_NS}"]
+    command += [f"--define={key}={value}" for key, value in defines(config).items()]
+    command += [f"--parameter={key}={value}" for key, value in config.parameters.items()]
+    command += ["--delays"] * timed
+    rtl = [path for path in files if path != CONTROL]
+    with (folder / "gates.log").open("w") as log:
+        try:
+            run_process([*command, *map(str, rtl)], LIMIT_S, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        except SimulatorFault as error:
+            lines = [*(folder / "gates.log").read_text().splitlines(), str(error)]
+            raise UserError(f"no netlist of {config.design}: {lines[0]}; see {folder / 'gates.log'}") from error
+    if timed:
+        models = Path((out / "cell_models").read_text().strip())
+        names = ["-g2012", "-gspecify", "-T", "max", "-s", "annotate"]
+        return [models, out / "netlist.v", out / "annotate.v"], names
+    ports = re.findall(r"^  (?:input|output) .*?(\w+);$", (out / "netlist.v").read_text(), flags=re.MULTILINE)
+    public = (f'public_flat_rw -module "{config.top}" -var "{port}"\n' for port in ports)
+    (out / "ports.vlt").write_text("`verilator_config\n" + "".join(public))
+    args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", *BUILD_ARGS[config.instrument]]
+    return [out / "ports.vlt", out / "cells.v", out / "netlist.v"], args
+
+
+def netlist_sha256(directory: Path) -> str:
+    """Hash of the netlist that a build holds; empty for RTL."""
+    path = directory / "gates" / "netlist.v"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
 def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, options: Options) -> SimulatorRun:
     """Run the tests that match `pattern` in one simulator process."""
     records, log, xml = (run_dir / name for name in ("records.jsonl", "sim.log", "results.xml"))
-    design = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("sim", "tests", "vectors", "instrument")}
+    design = {k: v for k, v in dataclasses.asdict(config).items() if k not in RUN_ONLY}
     environment = {
         "ENCMAC_CONFIG": json.dumps(design),
         "ENCMAC_ENCODINGS": json.dumps(config.encodings),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),
+        "ENCMAC_CLOCK_NS": str(GATE_CLOCK_NS if config.gate else 10),
         "COCOTB_ANSI_OUTPUT": "0",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONWARNINGS": "error::DeprecationWarning:tb",
@@ -236,6 +274,7 @@ def run(config: Config, options: Options) -> list[Outcome]:
     words = {"ARRAY": config.array} if config.array in ARRAYS else {}
     words |= {"SIM": config.sim, "SUITE": "full" if options.suite == "nightly" else options.suite, "SEED": options.seed}
     words |= {"ENCODING": config.encoding} if config.array == "enc" else {}
+    words |= {"DUT": "gate"} if config.gate else {}
     words |= {"DESIGN": f"'{config.design}'"}
     words |= {"RTL": options.rtl} if options.rtl != ROOT / "rtl" else {}
     words |= {"OUT": options.out} if options.out != ROOT / "build" else {}
@@ -266,6 +305,7 @@ def run(config: Config, options: Options) -> list[Outcome]:
         old = sorted(directory.glob("run-*"), key=lambda path: path.stat().st_mtime)[:-KEPT_RUNS]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
+        files["netlist_sha256"] = netlist_sha256(directory)
         run_dir = directory / f"run-{os.getpid()}-{time.time_ns()}"
         run_dir.mkdir()
         files["log"] = str(run_dir / "sim.log")
@@ -346,6 +386,7 @@ def main() -> int:
     parser.add_argument("--sim", help="verilator or icarus (default: what the suite says)")
     parser.add_argument("--array", help="enc or conv (default: both)")
     parser.add_argument("--encoding", help="name in the library or a JSON file (default: what the suite says)")
+    parser.add_argument("--dut", help="rtl, or gate: the mapped netlist (default: what the suite says)")
     parser.add_argument("--design", help="one design of the suite, as reports call it")
     parser.add_argument("--test", help="regular expression on test names")
     parser.add_argument("--seed", type=int, default=1)
@@ -361,14 +402,14 @@ def main() -> int:
     args = parser.parse_args()
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
-    configs = chosen(args.suite, args.sim, args.array, args.encoding, args.design)
+    configs = chosen(args.suite, args.sim, args.array, args.encoding, args.design, args.dut)
     plan = testplan.load_plan(args.plan)
     faults = testplan.static_faults(plan, testplan.discover())
     if faults:
         raise UserError(f"{args.plan.name}: {'; '.join(faults)}")
     if args.stage is not None and args.stage not in testplan.STAGES:
         raise UserError(f"unknown stage '{args.stage}'; known: {', '.join(testplan.STAGES)}")
-    narrowed = any((args.sim, args.array, args.encoding, args.design, args.test))
+    narrowed = any((args.sim, args.array, args.encoding, args.design, args.test, args.dut))
     stage = args.stage or (args.suite if args.suite in testplan.STAGES and not narrowed else None)
     options = Options(
         suite=args.suite,

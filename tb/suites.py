@@ -12,6 +12,7 @@ from tb import testplan
 
 SIMULATORS = ("verilator", "icarus")
 ARRAYS = testplan.KINDS
+DUTS = ("rtl", "gate")
 WAVES, COVERAGE = "waves", "coverage"
 EVERY = "every"  # in place of an encoding's name, in the design that holds the whole library
 
@@ -39,6 +40,7 @@ class Config:
     vectors: int = 0
     depth: int = 0
     instrument: str = ""  # WAVES or COVERAGE
+    gate: bool = False  # the mapped netlist in place of the RTL: zero delay in Verilator, timed in Icarus
 
     @property
     def kind(self) -> str:
@@ -62,6 +64,11 @@ class Config:
     @property
     def design(self) -> str:
         """Name of what is simulated, as records and tables show it."""
+        return f"{self._rtl_design} gates" if self.gate else self._rtl_design
+
+    @property
+    def _rtl_design(self) -> str:
+        """The design whatever form of it is simulated."""
         if self.array == "library":
             return f"{self.encoding} encoding" if self.encoding == EVERY else f"product of {self.encoding}"
         size = f"{self.rows}x{self.columns}"
@@ -162,6 +169,15 @@ SUITES["coverage"] = (
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, columns_per_stage=2, **COUNTED),
     *(Config("verilator", "conv", rows=4, columns=4, form=form, shadow=form == 1, **COUNTED) for form in range(3)),
 )
+GATES = {"vectors": 16, "gate": True}
+SUITES["gate"] = (  # of the size that a netlist is mapped, built and run in a minute
+    Config("verilator", "enc", "exact64", 4, 4, 4, **GATES),
+    Config("verilator", "enc", "m12p", 4, 4, 2, merged=False, columns_per_stage=2, shadow=True, **GATES),
+    Config("verilator", "conv", rows=4, columns=4, form=1, **GATES),
+    Config("verilator", "enc", "m12p", 4, 4, 4, tests="^(?!.*convolution)", depth=4, shadow=True, **GATES),
+    Config("icarus", "enc", "m12p", 2, 2, 2, tests="corners|back_pressure|random_reset", **GATES),
+    Config("icarus", "conv", rows=2, columns=2, tests="smoke|registers", depth=2, **GATES),
+)
 LARGE = {"tests": "corners|random_reset|tiles_stalled|tiles_classifier", "vectors": 32}
 SUITES["large"] = (  # sizes that are built, every group, both ways to accumulate
     Config("verilator", "enc", APPROXIMATE, 64, 64, 64, columns_per_stage=8, shadow=True, **LARGE),
@@ -175,13 +191,24 @@ SUITES["nightly"] = SUITES["full"] + SUITES["large"]  # with several seeds
 SEEDS = {"nightly": 4}  # seeds of a suite, one after the other from the one given
 
 
-def chosen(suite: str, sim: str | None, array: str | None, encoding: str | None, design: str | None) -> list[Config]:
+def chosen(
+    suite: str, sim: str | None, array: str | None, encoding: str | None, design: str | None, dut: str | None = None
+) -> list[Config]:
     """Configurations of a suite narrowed to the user's choice; an encoding of their own takes the
-    place of the suite's approximate one."""
-    for value, known, what in ((suite, SUITES, "suite"), (sim, SIMULATORS, "simulator"), (array, ARRAYS, "array")):
+    place of the suite's approximate one, a netlist (`dut` "gate") that of the RTL."""
+    if dut == "gate" and suite == "smoke":
+        suite = "gate"
+    for value, known, what in (
+        (suite, SUITES, "suite"),
+        (sim, SIMULATORS, "simulator"),
+        (array, ARRAYS, "array"),
+        (dut, DUTS, "dut"),
+    ):
         if value is not None and value not in known:
             raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
     configs = list(SUITES[suite])
+    if dut == "gate":  # position weights that can be written are no part of what is mapped; a library has no netlist
+        configs = [dataclasses.replace(c, gate=True) for c in configs if c.array != "library" and not c.programmable]
     if encoding:
         powers = load_encoding(encoding).is_power_of_two
         if all(c.encoding != encoding for c in configs):

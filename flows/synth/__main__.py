@@ -24,7 +24,7 @@ from pathlib import Path
 from flows.gls import Simulated, simulate_column
 from flows.platform import Platform, load_platform
 from flows.sta import worst_slack_ns
-from flows.synth.netlist import ROOT, TOP, Design, Netlist, read_netlist, synthesise
+from flows.synth.netlist import ADDERS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
 from models.encoding import export_package, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
@@ -35,7 +35,6 @@ CONVENTIONAL = (
     ("conv tree", 1, False),
     ("conv carry-save", 2, False),
 )
-ADDERS = ("ripple", "lookahead")
 
 
 @dataclass(frozen=True)

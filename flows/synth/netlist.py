@@ -19,6 +19,7 @@ from models.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOP = "column_top"
+ADDERS = ("ripple", "lookahead")
 RTL = ("encmac_pkg.sv", "encodings", "mult", "accum/full_adder.sv", "accum/compressor_tree.sv")
 RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
 RTL += tuple(f"array/{name}.sv" for name in ("enc_group", "enc_column", "conv_pe", "conv_column", "array_stage"))
@@ -40,7 +41,7 @@ class Design:
     parameters: tuple[tuple[str, int], ...]
     encoding: str | None = None
     booth: bool = False
-    adders: str = "ripple"  # or "lookahead"
+    adders: str = "ripple"  # one of ADDERS
 
     @property
     def label(self) -> str:
@@ -109,24 +110,21 @@ endmodule
     return rules
 
 
-def script(design: Design, packages: list[Path], platform: Platform, clock_ns: float, folder: Path) -> list[str]:
-    """The Yosys commands for one design; outputs go to `folder`."""
-    rtl = ROOT / "rtl"
-    files: list[Path] = []
-    for entry in RTL:
-        path = rtl / entry
-        files += packages if entry == "encodings" else sorted(path.glob("*.sv")) if path.is_dir() else [path]
-    files.append(Path(__file__).with_name("column_top.sv"))
-    define = f"-D ENCODING_PKG={Path(design.encoding).stem}_pkg" if design.encoding else "-D COLUMN_CONV=1"
-    values = " ".join(f"-G {key}={value}" for key, value in design.parameters)
+def script(
+    read: str, top: str, platform: Platform, clock_ns: float, folder: Path, booth: bool = False, split: bool = True
+) -> list[str]:
+    """The Yosys commands for one design; outputs go to `folder`.
+
+    `read` holds the options and files of `read_slang`; with `split` every bit of a port is a port of its own.
+    """
     maps, liberty = folder / "adders.v", platform.liberty
     return [
-        f"read_slang -I {rtl} -D SYNTHESIS=1 {define} {values} --max-constexpr-steps 1000000000 --top {TOP} "
-        + " ".join(map(str, files)),
-        f"hierarchy -check -top {TOP}",
+        f"read_slang -I {ROOT / 'rtl'} -D SYNTHESIS=1 --max-constexpr-steps 1000000000 --top {top} {read}",
+        f"hierarchy -check -top {top}",
         "proc",
         "flatten -separator _",
-        f"synth -top {TOP} -run coarse:fine{' -booth' if design.booth else ''}",
+        f"synth -top {top} -run coarse:fine{' -booth' if booth else ''}",
+        "memory_map",
         "maccmap -unmap",
         f"techmap -map {maps}",
         "opt -fast",
@@ -142,7 +140,7 @@ def script(design: Design, packages: list[Path], platform: Platform, clock_ns: f
         f"dfflibmap -liberty {liberty}",
         "opt -fast",
         f"abc -liberty {liberty} -D {clock_ns * 1000:.0f} -constr {folder / 'abc.constr'} -script {ABC_SCRIPT}",
-        "splitnets -ports -format _",
+        f"splitnets {'-ports ' if split else ''}-format _",
         "opt_clean -purge",
         "check -assert -mapped",
         f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
@@ -150,12 +148,37 @@ def script(design: Design, packages: list[Path], platform: Platform, clock_ns: f
     ]
 
 
+def slang_options(files: list[Path], defines: dict[str, object], parameters: dict[str, int]) -> str:
+    """Options of `read_slang` for files, macros and parameters of the top module."""
+    words = [f"-D {key}={value}" for key, value in defines.items()]
+    words += [f"-G {key}={value}" for key, value in parameters.items()]
+    return " ".join([*words, *map(str, files)])
+
+
+def column_options(design: Design, packages: list[Path]) -> str:
+    """What `read_slang` reads for a column."""
+    rtl = ROOT / "rtl"
+    files: list[Path] = []
+    for entry in RTL:
+        path = rtl / entry
+        files += packages if entry == "encodings" else sorted(path.glob("*.sv")) if path.is_dir() else [path]
+    files.append(Path(__file__).with_name("column_top.sv"))
+    define = {"ENCODING_PKG": f"{Path(design.encoding).stem}_pkg"} if design.encoding else {"COLUMN_CONV": 1}
+    return slang_options(files, define, dict(design.parameters))
+
+
 def synthesise(design: Design, packages: list[Path], platform: Platform, clock_ns: float, folder: Path) -> Netlist:
-    """Map one design; raises UserError with Yosys' own first error. Meant for a process of its own."""
+    """Map one column; raises UserError with Yosys' own first error. Meant for a process of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    commands = script(column_options(design, packages), TOP, platform, clock_ns, folder, design.booth)
+    return run_yosys(commands, platform, design.adders, folder)
+
+
+def run_yosys(commands: list[str], platform: Platform, adders: str, folder: Path) -> Netlist:
+    """Run the commands of `script` in this process, which Yosys ends at an error."""
     from pyosys import libyosys
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "adders.v").write_text(adder_maps(platform.full_adder, design.adders))
+    (folder / "adders.v").write_text(adder_maps(platform.full_adder, adders))
     constraint = f"set_driving_cell {platform.driver}\nset_load {platform.output_load_pf * 1000:.0f} [all_outputs]\n"
     (folder / "abc.constr").write_text(constraint)
     log = folder / "yosys.log"
@@ -164,7 +187,7 @@ def synthesise(design: Design, packages: list[Path], platform: Platform, clock_n
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     session = libyosys.Design()
-    for command in script(design, packages, platform, clock_ns, folder):
+    for command in commands:
         libyosys.run_pass(command, session)
     return read_netlist(folder, platform)
 

@@ -1,0 +1,63 @@
+"""Map a simulation top to gates: `python -m flows.gls`, called by `make sim DUT=gate`.
+
+The netlist comes from the passes of `make synth`, but keeps its ports as buses, so that a test cannot
+tell it from the RTL. Beside it go `cells.v`, functional models of the library's cells derived from the
+Liberty by Yosys (zero delay, for Verilator), and with `--delays` OpenSTA's `delays.sdf` for the
+library's own models (timed, for Icarus).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flows.platform import load_platform
+from flows.sta import worst_slack_ns, write_delays
+from flows.synth.netlist import ADDERS, run_yosys, script, slang_options
+from models.errors import UserError, run_cli
+
+# the simulator runs in a folder beside the netlist's
+ANNOTATE = """`timescale 1ns/1ps
+module annotate;
+  initial $sdf_annotate("{sdf}", {top});
+endmodule
+"""
+
+
+def pairs(words: list[str]) -> dict[str, str]:
+    """NAME=VALUE words as a dictionary."""
+    return dict(word.split("=", 1) for word in words)
+
+
+def main() -> None:
+    """Command line; writes netlist.v and its models to the folder."""
+    parser = argparse.ArgumentParser(prog="flows.gls", description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+", type=Path, help="SystemVerilog, packages first")
+    parser.add_argument("--top", required=True)
+    parser.add_argument("--define", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
+    parser.add_argument("--clock-ns", type=float, help="default: the platform's")
+    parser.add_argument("--adders", choices=ADDERS, default=ADDERS[0])
+    parser.add_argument("--delays", action="store_true", help="write delays.sdf; the netlist must meet the clock")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    args = parser.parse_args()
+    platform = load_platform(args.platform)
+    clock_ns = args.clock_ns or platform.clock_ns
+    args.out.mkdir(parents=True, exist_ok=True)
+    read = slang_options(args.files, pairs(args.define), pairs(args.parameter))
+    commands = script(read, args.top, platform, clock_ns, args.out, split=False)
+    commands += ["design -reset", f"read_liberty {platform.liberty}", f"write_verilog -noattr {args.out / 'cells.v'}"]
+    netlist = run_yosys(commands, platform, args.adders, args.out)
+    if args.delays:
+        slack = worst_slack_ns(netlist.path, args.top, platform, clock_ns)
+        if slack < 0:
+            raise UserError(f"{args.top} misses {clock_ns:g} ns by {-slack:.2f} ns: no timed simulation")
+        sdf = args.out / "delays.sdf"
+        write_delays(netlist.path, args.top, platform, clock_ns, sdf)
+        (args.out / "cell_models").write_text(f"{platform.cell_models}\n")
+        (args.out / "annotate.v").write_text(ANNOTATE.format(sdf="../gates/delays.sdf", top=args.top))
+
+
+if __name__ == "__main__":
+    run_cli(main)
