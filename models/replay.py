@@ -46,11 +46,27 @@ class Layer:
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     groups: int = 1
+    pad_value: int = 0
 
     @property
     def depth(self) -> int:
         """K: window positions of one group, what is summed for one output."""
         return int(np.prod(self.weights.shape[1:]))
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """(kh, kw)."""
+        return self.weights.shape[2:]
+
+    @property
+    def group_inputs(self) -> int:
+        """Input channels of a group."""
+        return self.weights.shape[1]
+
+    @property
+    def group_outputs(self) -> int:
+        """Output channels of a group."""
+        return len(self.weights) // self.groups
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,7 +82,7 @@ class Layer:
         """Activation vectors int8 [images * H' * W', groups * K] (im2col), of the first `images` images."""
         x = self.inputs[:images]
         top, bottom, left, right = self.padding
-        x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=self.pad_value)
         kernel = self.weights.shape[2:]
         windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
         windows = windows[:, :, :: self.stride[0], :: self.stride[1]]  # [images, I, H', W', kh, kw]
@@ -74,7 +90,7 @@ class Layer:
 
     def sums(self, images: int | None = None) -> np.ndarray:
         """Exact sums with bias, int32 [images * H' * W', O]: what all tiles of the layer add up to."""
-        acc = ExactEngine()(self.inputs[:images], self.weights, self.stride, self.padding, self.groups)
+        acc = ExactEngine()(self.inputs[:images], self.weights, self.stride, self.padding, self.groups, self.pad_value)
         return acc.transpose(0, 2, 3, 1).reshape(-1, len(self.bias)) + self.bias
 
 
@@ -145,6 +161,15 @@ def tiles(layer: Layer, rows: int, columns: int, images: int | None = None) -> I
         raise UserError(f"layer {layer.name}: {made} tiles cut, {tile_count(layer, rows, columns)} expected")
 
 
+def layer_of(node: MacNode, x: np.ndarray) -> Layer:
+    """The layer that `node` is for its int8 input `x`."""
+    if isinstance(node, Linear):
+        maps, weights = x[:, :, None, None], node.weights[:, :, None, None]
+        return Layer(node.name, maps, weights, node.bias, node.requant, pad_value=node.input_zero_point)
+    where = (node.stride, node.padding, node.groups, node.input_zero_point)
+    return Layer(node.name, x, node.weights, node.bias, node.requant, *where)
+
+
 def capture(network: QuantNetwork, images: np.ndarray, layers: dict[str, int]) -> Capture:
     """Run `network` on uint8 `images` [N, C, H, W]; keep each layer's input for the number of images named."""
     for name, count in layers.items():
@@ -155,13 +180,7 @@ def capture(network: QuantNetwork, images: np.ndarray, layers: dict[str, int]) -
 
     def observe(node: MacNode, x: np.ndarray) -> None:
         if node.name in layers:
-            x = x[: layers[node.name]].copy()
-            if isinstance(node, Linear):
-                maps, weights = x[:, :, None, None], node.weights[:, :, None, None]
-                kept[node.name] = Layer(node.name, maps, weights, node.bias, node.requant)
-            else:
-                where = (node.stride, node.padding, node.groups)
-                kept[node.name] = Layer(node.name, x, node.weights, node.bias, node.requant, *where)
+            kept[node.name] = layer_of(node, x[: layers[node.name]].copy())
 
     network.run(images, ExactEngine(), observe)
     return Capture(network.name, network.sha256, kept)
@@ -174,6 +193,7 @@ def save_capture(found: Capture, path: str | Path) -> None:
     for name, layer in found.layers.items():
         arrays |= {f"{name}/{k}": getattr(layer, k) for k in ("inputs", "weights", "bias")}
         entry = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups, "requant": None}
+        entry |= {"pad_value": layer.pad_value} if layer.pad_value else {}
         if layer.requant:
             arrays |= {f"{name}/{k}": getattr(layer.requant, k) for k in ("multiplier", "shift")}
             entry["requant"] = {k: getattr(layer.requant, k) for k in ("lo", "hi", "zero_point")}
@@ -210,7 +230,7 @@ def _layer(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
         if not INT8_MIN <= requant.lo <= requant.hi <= INT8_MAX:
             raise ValueError(f"layer {name}: clamp {requant.lo}..{requant.hi}")
     inputs, weights, bias = (arrays[f"{name}/{k}"] for k in ("inputs", "weights", "bias"))
-    where = (tuple(entry["stride"]), tuple(entry["padding"]), entry["groups"])
+    where = (tuple(entry["stride"]), tuple(entry["padding"]), entry["groups"], entry.get("pad_value", 0))
     layer = Layer(name, inputs, weights, bias, requant, *where)
     if bias.dtype != np.int32 or bias.shape != weights.shape[:1]:
         raise ValueError(f"layer {name}: bias is {bias.dtype} {bias.shape} for {len(weights)} outputs")

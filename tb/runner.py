@@ -35,10 +35,14 @@ from tb.suites import ARRAYS, COVERAGE, SEEDS, SUITES, WAVES, Config, chosen
 ROOT = Path(__file__).resolve().parent.parent
 RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array", "tile")
 CONTROL = ROOT / "tb" / "hdl" / "verilator.vlt"
+PORT = ROOT / "tb" / "hdl" / "tile_port.cpp"
+CHECKED = ("--assert", "-Wall", "--x-assign", "unique", "--x-initial", "unique", "-O3")
+# a replay runs at the model's own speed: nothing random in it; testbench and simulator share one memory
+FAST_FLAGS = ("--assert", "-Wall", "--x-assign", "fast", "--x-initial", "fast", "-O3")
+FAST = (*FAST_FLAGS, "--timing", "-CFLAGS", "-std=c++20", "-LDFLAGS", "-rdynamic", str(PORT))
 BUILD_ARGS = {"": (), WAVES: ("--trace-fst", "--trace-structs"), COVERAGE: ("--coverage-line", "--coverage-toggle")}
 LIMIT_S = 900  # of one simulator process
 GATE_CLOCK_NS = 60  # of netlists: the requantiser's multiplier has ripple adders
-RUN_ONLY = ("sim", "tests", "vectors", "instrument", "gate")  # of a Config: what an environment need not know
 WAVES_FILE = "waves.fst"
 KEPT_RUNS = 8  # of each build
 
@@ -109,7 +113,7 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
     if config.array == "library":
         write_text(build_dir / "library_top.sv", library_top(config.encodings))
         return [*files, ROOT / "tb" / "hdl" / "library_cell.sv", build_dir / "library_top.sv"]
-    tops = ["array_top", "tile_top"] if config.depth else ["array_top"]
+    tops = ["array_top"] + ["tile_top"] * bool(config.depth) + ["tile_port"] * config.port
     return [*files, *(ROOT / "tb" / "hdl" / f"{top}.sv" for top in tops)]
 
 
@@ -137,9 +141,10 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
     scratch = folder / f".export-{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
     files = sources(config, scratch, rtl)
-    build_of = [config.sim, config.parameters, config.instrument, config.gate, tool_versions()]
-    digest = hashlib.sha256(json.dumps(build_of).encode())
-    for path in [*files, CONTROL, *sorted(rtl.glob("*.svh"))]:
+    verilator_args = [*(FAST if config.port else CHECKED), *BUILD_ARGS[config.instrument]]
+    depends = [config.sim, config.parameters, config.instrument, config.gate, tool_versions()]
+    digest = hashlib.sha256(json.dumps([*depends, *[FAST_FLAGS] * config.port]).encode())
+    for path in [*files, CONTROL, *[PORT] * config.port, *sorted(rtl.glob("*.svh"))]:
         digest.update(path.name.encode() + path.read_bytes())
     directory = folder / f"{re.sub('[^a-z0-9]+', '-', f'{config.sim} {config.design}')}-{digest.hexdigest()[:10]}"
     if (directory / "built").exists():
@@ -147,8 +152,6 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
         return directory
     if not shutil.which("iverilog" if config.sim == "icarus" else "verilator"):
         raise UserError(f"simulator '{config.sim}' is not installed; run: make setup")
-    verilator_args = ["--assert", "-Wall", "--x-assign", "unique", "--x-initial", "unique", "-O3"]
-    verilator_args += BUILD_ARGS[config.instrument]
     target, directory = directory, folder / f".building-{os.getpid()}-{time.time_ns()}"  # renamed when it is whole
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -224,9 +227,8 @@ def netlist_sha256(directory: Path) -> str:
 def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, options: Options) -> SimulatorRun:
     """Run the tests that match `pattern` in one simulator process."""
     records, log, xml = (run_dir / name for name in ("records.jsonl", "sim.log", "results.xml"))
-    design = {k: v for k, v in dataclasses.asdict(config).items() if k not in RUN_ONLY}
     environment = {
-        "ENCMAC_CONFIG": json.dumps(design),
+        "ENCMAC_CONFIG": json.dumps(config.array_fields),
         "ENCMAC_ENCODINGS": json.dumps(config.encodings),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),

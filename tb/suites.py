@@ -41,13 +41,22 @@ class Config:
     depth: int = 0
     instrument: str = ""  # WAVES or COVERAGE
     gate: bool = False  # the mapped netlist in place of the RTL: zero delay in Verilator, timed in Icarus
+    port: bool = False  # whole tiles from memory (tb/hdl/tile_port.sv) instead of pins
 
     @property
     def kind(self) -> str:
         """What is tested: names the simulation top and the module of tests."""
         if self.array == "library":
             return "library"
+        if self.port:
+            return "port"
         return "tile" if self.depth else "array"
+
+    @property
+    def array_fields(self) -> dict[str, object]:
+        """What a test has to know of the array (tb.env.ArrayConfig)."""
+        others = ("sim", "tests", "vectors", "instrument", "gate", "port")
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
     @property
     def encodings(self) -> list[str]:
@@ -59,7 +68,7 @@ class Config:
     @property
     def top(self) -> str:
         """Module name of the simulation top."""
-        return f"{self.kind}_top"
+        return "tile_port" if self.port else f"{self.kind}_top"
 
     @property
     def design(self) -> str:
@@ -75,7 +84,7 @@ class Config:
         size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
         size += " shadow" if self.shadow else ""
         size += " programmable" if self.programmable else ""
-        engine = f" tile d{self.depth}" if self.depth else ""
+        engine = (f" tile d{self.depth}" if self.depth else "") + (" port" if self.port else "")
         if self.array == "conv":
             return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}{engine}"
         style = "merged" if self.merged else "counted"
@@ -162,6 +171,12 @@ SUITES["tiny-conv"] = tuple(  # builds in a second on Icarus
     Config(sim, "conv", rows=4, columns=4, tests="corners|back_pressure|stall_patterns")
     for sim in ("icarus", "verilator")
 )
+SUITES["port"] = (  # whole tiles from memory, as replays of networks use them
+    Config("verilator", "conv", rows=4, columns=4, port=True),
+    Config("verilator", "conv", rows=4, columns=4, depth=16, port=True),
+    Config("verilator", "enc", APPROXIMATE, 4, 8, 4, shadow=True, port=True),
+)
+SUITES["full"] += SUITES["port"]
 COUNTED = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
 SUITES["coverage"] = (
     Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),
@@ -207,8 +222,14 @@ def chosen(
         if value is not None and value not in known:
             raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
     configs = list(SUITES[suite])
-    if dut == "gate":  # position weights that can be written are no part of what is mapped; a library has no netlist
-        configs = [dataclasses.replace(c, gate=True) for c in configs if c.array != "library" and not c.programmable]
+    if (
+        dut == "gate"
+    ):  # neither writable position weights nor memories of whole tiles are mapped; a library has no netlist
+        configs = [
+            dataclasses.replace(c, gate=True)
+            for c in configs
+            if c.array != "library" and not (c.programmable or c.port)
+        ]
     if encoding:
         powers = load_encoding(encoding).is_power_of_two
         if all(c.encoding != encoding for c in configs):

@@ -1,0 +1,116 @@
+"""Clock cycles a second of a Verilated array: tiles sent by pyuvm through the tile port, every result compared,
+beside a C++ loop that drives the array's ports and compares nothing.
+
+Both are built from the same RTL with the same flags; in each round one runs after the other. Seconds are
+those of the processor, so that what else a machine does counts little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+from bench.timing import Effort, Row
+from models.errors import UserError
+from tb.replay.design import ARRAYS, replay_config
+from tb.runner import CONTROL, FAST_FLAGS, LIMIT_S, ROOT, LeanVerilator, build, defines, prepare_environment, sources
+from tb.suites import Config
+
+MAIN = Path(__file__).parent / "array_main.cpp"
+VECTORS = 1024  # of a tile
+LEAST_SECONDS = 1.5  # of one run
+
+
+def build_plain(config: Config, folder: Path, rtl: Path = ROOT / "rtl") -> Path:
+    """Executable of the array with a C++ main, built unless it exists."""
+    config = dataclasses.replace(config, port=False)
+    files = sources(config, folder, rtl)
+    digest = hashlib.sha256(json.dumps([config.parameters, FAST_FLAGS]).encode())
+    for path in [*files, CONTROL, *sorted(rtl.glob("*.svh"))]:
+        digest.update(path.name.encode() + path.read_bytes())
+    target = folder / f"plain-{config.array}-{digest.hexdigest()[:10]}"
+    if not (target / "built").exists():
+        command = ["verilator", "--cc", "--exe", "--prefix", "Vtop", "--top-module", config.top]
+        command += ["-Mdir", str(target), *FAST_FLAGS, "-o", "array", f"-I{rtl}", "--timescale", "1ns/1ps"]
+        command += [f"-D{key}={value}" for key, value in defines(config).items()]
+        command += [f"-G{key}={value}" for key, value in config.parameters.items()]
+        run_tool([*command, *map(str, [MAIN, CONTROL, *files])], config)
+        (target / "built").touch()
+    run_tool(["make", "-C", str(target), "-f", "Vtop.mk"], config)  # what changed since, if anything
+    return target / "array"
+
+
+def run_tool(command: list[str], config: Config) -> None:
+    """Run a step of a build."""
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if "rror" in line] or ["no message"]
+        raise UserError(f"build of the C++ loop around {config.design} failed: {lines[0]}")
+
+
+def plain_speed(executable: Path, tiles: int) -> tuple[int, float]:
+    """(cycles, seconds) of the C++ loop."""
+    command = [str(executable), str(VECTORS), str(tiles)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S)
+    cycles, seconds, _ = done.stdout.split()
+    return int(cycles), float(seconds)
+
+
+def port_speed(config: Config, directory: Path, tiles: int) -> tuple[int, float, bool]:
+    """(cycles, seconds, nothing was wrong) of tiles that pyuvm sends through the port."""
+    with tempfile.TemporaryDirectory(prefix="encmac-bench-") as scratch:
+        folder = Path(scratch)
+        tool = LeanVerilator()
+        environment = {
+            "ENCMAC_CONFIG": json.dumps(config.array_fields),
+            "ENCMAC_RECORDS": str(folder / "records.jsonl"),
+            "ENCMAC_SPEED": f"{VECTORS} {tiles}",
+            "COCOTB_ANSI_OUTPUT": "0",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        try:
+            tool.test(
+                test_module="bench.replay_speed",
+                hdl_toplevel=config.top,
+                build_dir=directory,
+                test_dir=folder,
+                hdl_toplevel_lang="verilog",
+                results_xml=str(folder / "results.xml"),
+                log_file=folder / "sim.log",
+                extra_env=environment,
+            )
+            record = json.loads((folder / "records.jsonl").read_text())
+        except (OSError, RuntimeError, ValueError, SystemExit) as error:
+            raise UserError(f"{config.design}: the run through the port failed ({error})") from error
+    good = record["matches"] > 0 and not record["mismatches"] and not record["errors"]
+    return record["speed_cycles"], record["speed_seconds"], good
+
+
+def measure(kind: str, effort: Effort, size: int) -> Row:
+    """One array."""
+    config, builds = replay_config(kind, None, size, size), ROOT / "build" / "sim"
+    directory, plain = build(config, ROOT / "rtl", builds), build_plain(config, builds)
+    cycles, seconds = plain_speed(plain, 2)
+    tiles = max(1, round(max(effort.seconds, LEAST_SECONDS) * cycles / seconds / VECTORS))
+    rates: dict[str, list[float]] = {"ours": [], "peer": []}
+    right = True
+    for _ in range(effort.rounds):
+        cycles, seconds, good = port_speed(config, directory, tiles)
+        rates["ours"].append(cycles / seconds / 1e3)
+        right = right and good
+        cycles, seconds = plain_speed(plain, tiles)
+        rates["peer"].append(cycles / seconds / 1e3)
+    ours, peer = (statistics.median(rates[side]) for side in ("ours", "peer"))
+    note = f"{VECTORS} vectors a tile, random operands; ours compares every result, the peer none"
+    return Row("replay", config.design, "C++ loop", ours, peer, "kcycle/s", right, note)
+
+
+def run(effort: Effort, size: int) -> list[Row]:
+    """All kinds of arrays, `size` x `size`."""
+    prepare_environment()
+    return [measure(kind, effort, size) for kind in ARRAYS]

@@ -1,0 +1,225 @@
+"""Whole networks through the RTL, every element compared: `python -m tb.replay --net NAME`.
+
+The network's layers run on a Verilated array, or with --engine on a tile engine, the results of each
+feed the next, and the class scores must be the emulator's. Stopped, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from models.datasets import load_cifar
+from models.emulate import ExactEngine, TableEngine, exact_table
+from models.encoding import load_encoding, write_text
+from models.errors import UserError, run_cli
+from models.provenance import git_commit
+from models.quant.checkpoint import load_network
+from models.quant.correct import offset_network
+from models.quant.graph import QuantNetwork
+from models.replay import load_capture
+from tb.replay.design import ENGINE_DEPTH, replay_config, timing
+from tb.replay.network import Replay, Sampling
+from tb.replay.pool import Pool
+from tb.replay.report import plot, print_table, totals
+from tb.runner import ROOT, build, prepare_environment, tool_versions
+from tb.suites import Config
+
+FORMAT = "encmac-replay/1"
+
+
+class Progress:
+    """A bar of cycles on a terminal, tiles and MACs a second beside it; silent elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        hidden = quiet or not sys.stderr.isatty()
+        form = "{desc}{n_fmt} cycles [{elapsed}{postfix}]"
+        self._bar = tqdm(unit="", unit_scale=True, disable=hidden, bar_format=form, leave=False)
+        self._started, self._tiles, self._macs = time.perf_counter(), 0, 0
+        self._total = 0
+
+    def expect(self, macs: int) -> None:
+        """How many MACs the whole run has."""
+        self._total = macs
+
+    def __call__(self, done: object, resumed: bool) -> None:
+        self._total -= done.macs * resumed
+        if not resumed:
+            self._tiles += done.tiles
+            self._macs += done.macs
+            seconds = max(1e-9, time.perf_counter() - self._started)
+            left = seconds * max(0, self._total - self._macs) / max(1, self._macs)
+            rates = f"{self._tiles / seconds:.1f} tiles/s, {self._macs / seconds / 1e6:.1f} MMAC/s"
+            self._bar.set_postfix_str(f"{rates}, {self._macs / max(1, self._total):.0%}, about {left:.0f} s left")
+        self._bar.update(done.cycles)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+
+def chosen_layers(network: QuantNetwork, text: str | None) -> list[str]:
+    """Names of the layers to replay; UserError for one that there is not."""
+    return [network.node(name).name for name in text.split(",")] if text else [n.name for n in network.mac_nodes]
+
+
+def load_images(network: QuantNetwork, args: argparse.Namespace) -> np.ndarray:
+    """uint8 images [N, C, H, W] of the network's test set."""
+    images = load_cifar(network.dataset, "test", args.data).images
+    if not (args.images >= 1 and args.first >= 0 and args.first + args.images <= len(images)):
+        raise UserError(f"images {args.first}..{args.first + args.images - 1}: there are {len(images)}, from 0 on")
+    return images[args.first : args.first + args.images]
+
+
+def replay_network(args: argparse.Namespace, config: Config, replay: Replay, progress: Progress) -> dict:
+    """Run a network; what the report says of its scores."""
+    network = load_network(args.net)
+    if config.array == "enc":
+        network = offset_network(network, load_encoding(config.encoding))
+    layers = chosen_layers(network, args.layers)
+    images = load_images(network, args)
+    sizes: dict[str, int] = {}
+    expected = network.run(images, replay.emulator, lambda node, x: sizes.__setitem__(node.name, macs_of(node, x)))
+    progress.expect(sum(sizes[name] for name in layers))
+    found = replay.network(network, layers).run(images, replay.emulator)
+    scores = {"equal_emulator": bool(np.array_equal(found, expected)), "classes": found.argmax(axis=1).tolist()}
+    if np.array_equal(replay.table, exact_table()):
+        scores["equal_torch"] = bool(np.array_equal(found, network.run(images, ExactEngine())))
+    return {"network": args.net, "images": [args.first, args.images], "scores": scores}
+
+
+def macs_of(node: object, x: np.ndarray) -> int:
+    """Products of a layer for this input."""
+    from models.replay import layer_of
+
+    return layer_of(node, x).macs * len(x)
+
+
+def replay_capture(args: argparse.Namespace, replay: Replay, progress: Progress) -> dict:
+    """Run the layers of an archive, each on its own operands."""
+    found = load_capture(args.capture) if args.capture != "shipped" else load_capture()
+    names = args.layers.split(",") if args.layers else list(found.layers)
+    layers = [found.layer(name) for name in names]
+    progress.expect(sum(layer.macs * len(layer.inputs) for layer in layers))
+    for layer in layers:
+        acc = replay.emulator(layer.inputs, layer.weights, layer.stride, layer.padding, layer.groups, layer.pad_value)
+        acc += layer.bias[:, None, None]
+        through_engine = replay.depth > 0
+        replay.layer(layer, layer.requant(acc) if through_engine and layer.requant else acc, through_engine)
+    return {"network": found.network, "capture": str(args.capture), "scores": {}}
+
+
+def main() -> int:
+    """Command line; exit code 0 only if everything was compared and nothing was wrong."""
+    parser = argparse.ArgumentParser(prog="tb.replay", description=__doc__.splitlines()[0])
+    parser.add_argument("--net", help="network of the zoo, or a checkpoint file (default: the captured layers)")
+    parser.add_argument("--capture", default="shipped", help="archive of captured layers, without --net")
+    parser.add_argument("--images", type=int, default=1, help="number of test images")
+    parser.add_argument("--first", type=int, default=0, help="first of them")
+    parser.add_argument("--array", default="conv", help="conv, enc or merged")
+    parser.add_argument("--encoding", help="of ARRAY=enc: name in the library or a JSON file")
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--cols", type=int, default=64)
+    parser.add_argument("--layers", help="names, with commas (default: all)")
+    parser.add_argument("--engine", action="store_true", help="through tile engines: K sums and requantisation in RTL")
+    parser.add_argument("--depth", type=int, default=ENGINE_DEPTH, help="vectors that an engine's buffer holds")
+    parser.add_argument("--naive", action="store_true", help="one pixel a vector, one group a tile")
+    parser.add_argument("--sample", type=float, help="only some tiles: share of wrong ones that must be noticed")
+    parser.add_argument("--confidence", type=float, default=0.95, help="with which probability")
+    parser.add_argument("--seed", type=int, default=1, help="which tiles")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="simulators at a time")
+    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
+    parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design")
+    parser.add_argument("--out", type=Path, default=ROOT / "build", help="where builds and reports go")
+    parser.add_argument("--fresh", action="store_true", help="do not go on with what an earlier run finished")
+    parser.add_argument("--quiet", action="store_true")
+    args = parser.parse_args()
+    prepare_environment()
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    config = replay_config(args.array, args.encoding, args.rows, args.cols, args.depth if args.engine else 0)
+    sampling = Sampling(args.sample, args.confidence, args.seed) if args.sample is not None else None
+    started = time.perf_counter()
+    directory = build(config, args.rtl.resolve(), args.out.resolve() / "sim")
+    built = time.perf_counter()
+    table = load_encoding(config.encoding).array_table if config.array == "enc" else exact_table()
+    folder = args.out.resolve() / "replay"
+    progress = Progress(args.quiet)
+    pool = Pool(config, directory, args.jobs, progress.say)
+    try:
+        replay = Replay(
+            pool,
+            directory.name + (f" {time.time_ns()}" if args.fresh else ""),
+            (args.rows, args.cols),
+            timing(config),
+            table,
+            TableEngine(table),
+            folder,
+            depth=config.depth,
+            sampling=sampling,
+            packed=not args.naive,
+            progress=progress,
+        )
+        what = replay_network(args, config, replay, progress) if args.net else replay_capture(args, replay, progress)
+    finally:
+        pool.close()
+        progress.close()
+    layers = replay.rows()
+    wall = time.perf_counter() - built
+    record = {"format": FORMAT, "design": config.design, "array": args.array, "encoding": config.encoding, **what}
+    record |= {"layers": layers, "totals": totals(layers) | {"wall_s": round(wall, 2)}, "jobs": args.jobs}
+    record |= {"build_s": round(built - started, 2), "workers_lost": pool.lost, "sampling": None}
+    if sampling:
+        record["sampling"] = {"wrong_share": sampling.wrong, "confidence": sampling.confidence, "seed": sampling.seed}
+    record |= {"tools": tool_versions() | {"machine": platform.machine()}, "git_commit": git_commit()}
+    write_text(args.out / "reports" / "replay.json", json.dumps(record, indent=1) + "\n")
+    plot(layers, f"{what['network']} on {config.design}", args.out / "reports" / "replay.svg")
+    replay.forget()
+    return report(record)
+
+
+def report(record: dict) -> int:
+    """Print what was found; the exit code."""
+    layers, found, scores = record["layers"], record["totals"], record["scores"]
+    print_table(layers)
+    for layer in layers:
+        for error in layer["errors"]:
+            print(f"WRONG {error}")
+    rate = found["macs_run"] / max(1e-9, found["wall_s"]) / 1e6
+    print(
+        f"{record['network']} on {record['design']}: {found['tiles_run']} tiles, {found['cycles']:,} cycles "
+        f"(one by one {found['naive_cycles']:,}), {found['compared']:,} results compared, {found['mismatches']} wrong; "
+        f"{found['wall_s']:.1f} s, {rate:.1f} MMAC/s, {record['jobs']} workers"
+        + (f", {found['tiles_resumed']} tiles from an earlier run" if found["tiles_resumed"] else "")
+        + (f", {record['workers_lost']} workers lost" if record["workers_lost"] else "")
+    )
+    good = found["compared"] > 0 and not found["mismatches"] and not any(layer["errors"] for layer in layers)
+    if record["sampling"]:
+        share, sure = record["sampling"]["wrong_share"], record["sampling"]["confidence"]
+        print(
+            f"{found['tiles_run']} of {found['tiles']} tiles, drawn in each layer: were {share:.0%} of a layer's tiles "
+            f"wrong, it would show with a probability of {sure:.0%} or more"
+        )
+    else:
+        good = good and all(layer["equals_emulator"] for layer in layers)
+    for key, name in (("equal_emulator", "the emulator's"), ("equal_torch", "torch's exact integers")):
+        if key in scores:
+            print(f"class scores {'equal' if scores[key] else 'DIFFER FROM'} {name}")
+            good = good and scores[key]
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,206 @@
+"""Layers through the RTL by the tile port: right on the design, wrong and placed on a broken one, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from broken_rtl import broken_rtl
+
+from models.emulate import TableEngine, exact_table
+from models.errors import UserError
+from models.mapping import best, naive
+from models.quant.graph import Requant
+from models.replay import Capture, Layer, load_capture, save_capture
+from tb.replay.design import replay_config, timing
+from tb.replay.network import Replay, Sampling
+from tb.replay.pool import Pool
+from tb.replay.store import open_array, store_array
+from tb.runner import ROOT, build, prepare_environment
+
+SIZE = (4, 4)
+RNG = np.random.default_rng(5)
+CONFIG = replay_config("conv", None, *SIZE)
+
+
+def small_layer(name: str = "small", groups: int = 1, side: int = 6) -> Layer:
+    """A convolution that takes many tiles of 4x4."""
+    inputs = RNG.integers(-128, 128, (2, 4, side, side)).astype(np.int8)
+    weights = RNG.integers(-127, 128, (8, 4 // groups, 3, 3)).astype(np.int8)
+    bias = RNG.integers(-999, 999, 8).astype(np.int32)
+    requant = Requant(np.full(8, 1 << 30, np.int32), np.full(8, 40, np.int32))
+    return Layer(name, inputs, weights, bias, requant, (1, 1), (1, 1, 1, 1), groups)
+
+
+@pytest.fixture(scope="module")
+def directory() -> Path:
+    """The build."""
+    prepare_environment()
+    return build(CONFIG, ROOT / "rtl", ROOT / "build" / "sim")
+
+
+@pytest.fixture
+def pool(directory: Path, monkeypatch: pytest.MonkeyPatch):
+    """One worker on it."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)  # cocotb's runner would judge
+    said: list[str] = []
+    pool = Pool(CONFIG, directory, 1, said.append)
+    pool.said = said
+    yield pool
+    pool.close()
+
+
+def replay_on(pool: Pool, folder: Path, **options: object) -> Replay:
+    table = exact_table()
+    return Replay(pool, "design", SIZE, timing(CONFIG), table, TableEngine(table), folder, **options)
+
+
+def expected(layer: Layer) -> np.ndarray:
+    """[images, O, H', W'] int32."""
+    return layer.sums().reshape(len(layer.inputs), *layer.size, -1).transpose(0, 3, 1, 2)
+
+
+def test_layers_are_right_and_take_the_cycles_that_were_promised(pool: Pool, tmp_path: Path) -> None:
+    replay = replay_on(pool, tmp_path)
+    for layer in (small_layer(), small_layer("grouped", groups=4)):
+        assert np.array_equal(replay.layer(layer, expected(layer), False), expected(layer))
+    for record, layer in zip(replay.records, (small_layer(), small_layer("grouped", groups=4)), strict=True):
+        mapping = best(layer, *SIZE, timing(CONFIG), 2)
+        assert record.equals_emulator and not record.mismatches and not record.errors
+        assert record.tiles_run >= record.tiles == mapping.tile_counts.sum()
+        assert record.macs_run == record.macs == layer.macs * 2
+        assert record.compared == record.tiles_run * 2 * mapping.vectors * SIZE[1]
+    plain = replay_on(pool, tmp_path, packed=False)
+    layer = Layer("one part", *[getattr(small_layer(side=4), k) for k in ("inputs", "weights", "bias", "requant")])
+    plain.layer(layer, expected(layer), False)
+    found = plain.records[0]
+    assert found.cycles == found.naive_cycles == timing(CONFIG).cycles(found.tiles, 2 * naive(layer, *SIZE).vectors)
+
+
+def test_finished_parts_are_not_run_again(pool: Pool, tmp_path: Path) -> None:
+    layer = small_layer()
+    replay_on(pool, tmp_path).layer(layer, expected(layer), False)
+    again = replay_on(pool, tmp_path)
+    assert np.array_equal(again.layer(layer, expected(layer), False), expected(layer))
+    assert again.records[0].tiles_resumed == again.records[0].tiles_run > 0
+    kept = next((tmp_path / "parts").glob("*.npz"))
+    kept.write_bytes(kept.read_bytes()[:100])  # damaged: that part is run
+    third = replay_on(pool, tmp_path)
+    assert np.array_equal(third.layer(layer, expected(layer), False), expected(layer))
+    assert third.records[0].tiles_resumed < third.records[0].tiles_run
+    third.forget()
+    assert not list((tmp_path / "parts").glob("*.npz"))
+
+
+def test_a_killed_worker_loses_nothing(pool: Pool, tmp_path: Path) -> None:
+    layer = small_layer(side=40)
+
+    def kill() -> None:
+        while not pool.workers[0].pid:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        os.kill(pool.workers[0].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    replay = replay_on(pool, tmp_path)
+    assert np.array_equal(replay.layer(layer, expected(layer), False), expected(layer))
+    killer.join()
+    assert pool.lost == 1 and "run again" in pool.said[0] and "SIGKILL" in pool.said[0]
+
+
+def test_sampling_runs_the_promised_tiles(pool: Pool, tmp_path: Path) -> None:
+    layer = small_layer()
+    sampling = Sampling(wrong=0.3, confidence=0.9)
+    replay = replay_on(pool, tmp_path, sampling=sampling)
+    replay.layer(layer, expected(layer), False)
+    record = replay.records[0]
+    assert record.tiles_run == sampling.size(record.tiles) < record.tiles
+    assert record.compared and not record.mismatches
+
+
+def test_operands_that_changed_on_the_way_are_refused(pool: Pool, tmp_path: Path) -> None:
+    path, *rest = store_array(RNG.integers(-128, 128, (3, 4)).astype(np.int8), tmp_path)
+    assert open_array((path, *rest)).shape == (3, 4)
+    content = bytearray(Path(path).read_bytes())
+    content[-1] ^= 1
+    Path(path).write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        open_array((path, *rest))
+    Path(path).write_bytes(content[:40])
+    with pytest.raises(UserError, match="cannot be read"):
+        open_array((path, *rest))
+    # the worker finds out, and the replay says so
+    layer = small_layer("damaged")
+    replay = replay_on(pool, tmp_path)
+    stored, *_ = store_array(layer.inputs, tmp_path / "operands")
+    content = bytearray(Path(stored).read_bytes())
+    content[-1] ^= 1
+    Path(stored).write_bytes(content)
+    with pytest.raises(UserError, match="are damaged"):
+        replay.layer(layer, expected(layer), False)
+
+
+def test_counts_that_do_not_add_up_are_refused(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = small_layer()
+    replay = replay_on(pool, tmp_path)
+    parts = replay._parts
+    monkeypatch.setattr(replay, "_parts", lambda *given: parts(*given)[1:] or parts(*given)[:0])
+    with pytest.raises(UserError, match="tiles with .* products were run"):
+        replay.layer(layer, expected(layer), False)
+
+
+def run_replay(out: Path, *options: str) -> tuple[int, dict, str]:
+    """Exit code, replay.json and text of the command."""
+    command = [sys.executable, "-m", "tb.replay", "--out", str(out), "--jobs", "1", "--rows", "4", "--cols", "4"]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    path = out / "reports" / "replay.json"
+    return done.returncode, json.loads(path.read_text()) if path.exists() else {}, done.stdout + done.stderr
+
+
+def test_a_broken_array_shows_where(tmp_path: Path) -> None:
+    layer = small_layer("victim")
+    archive = tmp_path / "tiles.npz"
+    save_capture(Capture("net", "none", {"victim": layer}), archive)
+    rtl = broken_rtl(
+        tmp_path, "array/conv_pe.sv", {"w_q + OutWidth'($signed(psum0_i))": "w_q - OutWidth'($signed(psum0_i))"}
+    )
+    code, record, text = run_replay(tmp_path / "build", "--capture", str(archive), "--rtl", str(rtl))
+    assert code == 1, text
+    assert record["totals"]["mismatches"] > 0
+    assert "WRONG layer victim, set 0, rows 0..3, vector" in text
+    assert "of the layer): expected" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--array", "tpu"], "unknown array 'tpu'"),
+        (["--rows", "0"], "holds nothing"),
+        (["--array", "conv", "--encoding", "m32p"], "belongs to ARRAY=enc"),
+        (["--sample", "2"], "between 0 and 1"),
+        (["--layers", "nothing"], "no layer 'nothing'"),
+        (["--jobs", "0"], "give at least 1"),
+        (["--capture", "/nowhere.npz"], "no tile archive at /nowhere.npz"),
+    ],
+)
+def test_bad_choice_is_one_line(options: list[str], message: str, directory: Path) -> None:
+    code, _, text = run_replay(ROOT / "build", *options)
+    assert code == 2 and message in text and len(text.strip().splitlines()) == 1
+
+
+def test_wrong_shape_in_an_archive_is_named(tmp_path: Path) -> None:
+    layer = small_layer("odd")
+    bad = Layer("odd", layer.inputs, layer.weights[:, :3], layer.bias, layer.requant, padding=(1, 1, 1, 1))
+    with pytest.raises(UserError, match="do not fit weights"):
+        save_capture(Capture("net", "none", {"odd": bad}), tmp_path / "t.npz")
+    save_capture(Capture("net", "none", {"odd": layer}), tmp_path / "t.npz")
+    assert load_capture(tmp_path / "t.npz").layer("odd").macs == layer.macs
