@@ -222,14 +222,9 @@ def chosen(
         if value is not None and value not in known:
             raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
     configs = list(SUITES[suite])
-    if (
-        dut == "gate"
-    ):  # neither writable position weights nor memories of whole tiles are mapped; a library has no netlist
-        configs = [
-            dataclasses.replace(c, gate=True)
-            for c in configs
-            if c.array != "library" and not (c.programmable or c.port)
-        ]
+    if dut == "gate":  # not mapped: a library, position weights that can be written, memories of whole tiles
+        mapped = (c for c in configs if not (c.array == "library" or c.programmable or c.port))
+        configs = [dataclasses.replace(c, gate=True) for c in mapped]
     if encoding:
         powers = load_encoding(encoding).is_power_of_two
         if all(c.encoding != encoding for c in configs):
