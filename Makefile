@@ -29,7 +29,7 @@ REPLAY_OPTIONS += $(call option,data,$(DATA))$(call option,rtl,$(RTL))$(call opt
 FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 
-.PHONY: help setup doctor sim replay formal synth power search train accuracy encodings lint test bench clean
+.PHONY: help setup doctor pdk sim replay formal synth power search train accuracy encodings lint test bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,10 @@ replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|e
 formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS=
 	$(DOCTOR) formal
 	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)
+
+pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asap7|<folder>
+	$(if $(PDK),,@echo "encmac: error: which library? for example: make pdk PDK=nangate45" >&2; exit 1)
+	$(PYTHON_RUN) -m flows.pdk$(if $(PDK), '$(PDK)')
 
 synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS=
 	$(DOCTOR) synth

@@ -1,14 +1,27 @@
-"""A platform is a folder `flows/platforms/<name>/` with a config.toml: the library and its cells."""
+"""A platform is a folder with a config.toml: a cell library, where its files are, which of its cells the flow names.
+
+Files are named in the config and looked for in the platform's own folder, `$PDK_ROOT/<name>`, and
+`pdk/<name>` of the data folders. They may be packed (.gz). What the tools read, one plain Liberty
+file and models of its cells, is made from them once and kept in build/pdk.
+"""
 
 from __future__ import annotations
 
+import functools
+import gzip
+import hashlib
+import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.cells import cell_models, merge_libraries
+from models.datasets.cifar import candidate_folders
 from models.errors import UserError
 
 PLATFORMS = Path(__file__).parent / "platforms"
+PREPARED = Path(__file__).parent.parent / "build" / "pdk"
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,19 @@ class FullAdder:
     z: str
     sum: str
     carry: str
+    inverted: bool = False  # both outputs come complemented
+
+
+@dataclass(frozen=True)
+class HalfAdder:
+    """A library cell with x + y = sum + 2 carry, and the names of its pins."""
+
+    cell: str
+    x: str
+    y: str
+    sum: str
+    carry: str
+    inverted: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,38 +55,136 @@ class Platform:
 
     name: str
     title: str
-    liberty: Path
+    liberty: Path  # one plain file, without the cells of dont_use
     cell_models: Path
     clock_ns: float
     driver: str
     output_load_pf: float
     full_adder: FullAdder
+    half_adder: HalfAdder | None = None
     clock_slew_ns: float = 0.1  # of an ideal clock, for power
     wire_pf_per_pin: float = 0.0  # assumed wire of a net for each pin it feeds, for power
+    lef: tuple[str, ...] = ()  # technology first; found by `find` when layout needs it
+    dont_use: tuple[str, ...] = ()  # patterns of cells that the flow leaves alone
+    corner: str = ""
+    openroad: dict = field(default_factory=dict, hash=False, compare=False)
+    mend: str = "correct the path in the file"
+    folder: Path = PLATFORMS
+
+    def find(self, file: str) -> Path:
+        """Where a file of the library is, plain or packed; raises UserError if it is nowhere."""
+        return _find(file, self.name, self.folder, self.mend)
 
 
 def load_platform(name: str | Path) -> Platform:
     """A platform by name, or by the path of a folder that holds a config.toml.
 
-    Relative paths in the file are relative to it. Raises UserError if the file or a library is
-    missing or malformed.
+    Raises UserError if the file or a library is missing or malformed.
     """
-    folder = Path(name) if "/" in str(name) else PLATFORMS / name
-    path = folder / "config.toml"
+    path = config_path(name)
+    data = read_config(path)
+    data.pop("download", None)
+    folder, mend = path.parent, data.setdefault("mend", Platform.mend)
+    try:
+        data["full_adder"] = FullAdder(**data["full_adder"])
+        if "half_adder" in data:
+            data["half_adder"] = HalfAdder(**data["half_adder"])
+        for key in ("lef", "dont_use"):
+            data[key] = tuple(data.get(key, ()))
+        wanted = data.pop("liberty")
+        libraries = [_find(f, data["name"], folder, mend) for f in ([wanted] if isinstance(wanted, str) else wanted)]
+        models = data.pop("cell_models", None)
+        liberty, derived = _prepared(data["name"], tuple(libraries), data["dont_use"], models is None)
+        models = _find(models, data["name"], folder, mend) if models else derived
+        platform = Platform(liberty=liberty, cell_models=models, folder=folder, **data)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: {error}; see flows/platforms/osu018 for the fields") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    _check_cells(platform, path)
+    return platform
+
+
+def config_path(name: str | Path) -> Path:
+    """The config.toml of a platform; raises UserError that names the known ones."""
+    path = (Path(name) if "/" in str(name) else PLATFORMS / name) / "config.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.parent.name for p in PLATFORMS.glob("*/config.toml")))
         raise UserError(f"no platform '{name}': {path} does not exist; known: {known}, or give a folder")
+    return path
+
+
+def read_config(path: Path) -> dict:
+    """The tables of a config.toml; raises UserError if it is malformed."""
     try:
-        data = tomllib.loads(path.read_text())
-        mend = data.pop("mend", "correct the path in the file")
-        data["full_adder"] = FullAdder(**data["full_adder"])
-        for key in ("liberty", "cell_models"):
-            data[key] = folder / data[key]
-        platform = Platform(**data)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {error}; see flows/platforms/osu018 for the fields") from error
-    for key in ("liberty", "cell_models"):
-        library = getattr(platform, key)
-        if not library.is_file():
-            raise UserError(f"{path}: {key} {library} does not exist; mend it with: {mend}")
-    return platform
+
+
+def _find(file: str, name: str, folder: Path, mend: str) -> Path:
+    roots = [folder]
+    if pdk_root := os.environ.get("PDK_ROOT"):
+        roots += [Path(pdk_root) / name, Path(pdk_root)]
+    roots += [root / "pdk" / name for root in candidate_folders(None)]
+    stem = file.removesuffix(".gz")
+    for root in roots:
+        for candidate in (root / file, root / stem, root / f"{stem}.gz"):
+            if candidate.is_file():
+                return candidate
+    if Path(file).is_absolute():
+        raise UserError(f"{file} does not exist; mend it with: {mend}")
+    raise UserError(f"{file} is in none of {', '.join(map(str, roots))}; mend it with: {mend}")
+
+
+def plain(path: Path) -> str:
+    """Text of a file that may be packed; raises UserError if it cannot be read."""
+    try:
+        return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); fetch it again") from error
+
+
+@functools.cache
+def _prepared(name: str, libraries: tuple[Path, ...], dont_use: tuple[str, ...], models: bool) -> tuple[Path, Path]:
+    """The one plain Liberty file, and models of its cells if they are wanted."""
+    alone = len(libraries) == 1 and libraries[0].suffix != ".gz" and not dont_use
+    stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in libraries]
+    code = [Path(__file__).with_name("cells.py").read_bytes(), repr((stamps, dont_use)).encode()]
+    key = hashlib.sha256(b"".join(code)).hexdigest()[:12]
+    place = PREPARED / f"{name}-{key}"
+    liberty = libraries[0] if alone else place / f"{name}.lib"
+    _make(liberty, lambda: merge_libraries([(str(p), plain(p)) for p in libraries], dont_use))
+    derived = place / f"{name}.v"
+    if models:
+        _make(derived, lambda: cell_models(liberty))
+    return liberty, derived
+
+
+def _make(path: Path, text: Callable[[], str]) -> None:
+    """Write a file if it is not there, never half of it."""
+    if path.is_file():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@functools.cache
+def _cell_names(liberty: Path, _stamp: int) -> frozenset[str]:
+    from flows.cells import CELL
+
+    return frozenset(found.group(1) for found in CELL.finditer(liberty.read_text()))
+
+
+def _check_cells(platform: Platform, path: Path) -> None:
+    """Refuse a config that names cells which the library lacks."""
+    cells = _cell_names(platform.liberty, platform.liberty.stat().st_mtime_ns)
+    named = [platform.driver, platform.full_adder.cell]
+    named += [platform.half_adder.cell] if platform.half_adder else []
+    if lacking := sorted({cell for cell in named if cell not in cells}):
+        raise UserError(f"{path}: {platform.liberty} lacks {', '.join(lacking)}; name a cell of this library")

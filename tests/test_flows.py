@@ -30,7 +30,7 @@ def test_unknown_platform_names_the_known() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("osu018_stdcells.lib", "nothing.lib", r"liberty .*nothing.lib does not exist; mend it with: apt-get"),
+        ("osu018_stdcells.lib", "nothing.lib", r"config.toml: .*nothing.lib does not exist; mend it with: apt-get"),
         ("clock_ns = 10.0", "clock = 10.0", "clock"),
         ("[full_adder]", "[full_adder", "config.toml"),
         ('cell = "FAX1"', "", "cell"),

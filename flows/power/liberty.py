@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from flows.cells import CELL, closing
 from models.errors import UserError
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}():;,]|[^\s{}():;,"]+')
 NOISE = re.compile(r"/\*.*?\*/|//[^\n]*|\\\s*\n", re.DOTALL)
-CELL = re.compile(r'\bcell\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{')
 SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
 
@@ -133,7 +133,7 @@ def read_library(path: Path, wanted: Iterable[str]) -> Library:
     for place in places:
         if place.start() < at:
             continue
-        end = _closing(text, place.end(), path)
+        end = closing(text, place.end(), str(path))
         kept.append(text[at : place.start()])
         if place.group(1) in names:
             kept.append(text[place.start() : end])
@@ -145,16 +145,6 @@ def read_library(path: Path, wanted: Iterable[str]) -> Library:
         return _library(top.groups[0], names, path)
     except (ValueError, IndexError, KeyError) as error:
         raise UserError(f"{path}: malformed Liberty ({error!r})") from error
-
-
-def _closing(text: str, at: int, path: Path) -> int:
-    """Index after the brace that closes the group whose body starts at `at`."""
-    depth = 1
-    for brace in re.finditer(r"[{}]", text[at:]):
-        depth += 1 if brace.group() == "{" else -1
-        if depth == 0:
-            return at + brace.end()
-    raise UserError(f"{path}: malformed Liberty (a group is not closed)")
 
 
 def _body(tokens: list[str], at: int, group: Group) -> int:

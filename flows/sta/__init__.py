@@ -16,6 +16,7 @@ def constraints(netlist: Path, top: str, platform: Platform, clock_ns: float) ->
     """Commands that read a netlist and constrain it: inputs come from and outputs go to registers."""
     return f"""
 read_liberty {platform.liberty}
+set_cmd_units -time ns -capacitance pF
 read_verilog {netlist}
 link_design {top}
 create_clock -name clock -period {clock_ns} [get_ports clk_i]
@@ -57,12 +58,44 @@ def worst_slack_ns(netlist: Path, top: str, platform: Platform, clock_ns: float)
     return float(slack.group(1))
 
 
+IOPATH = re.compile(r"\(IOPATH (\([^)]*\)|\S+) (\S+) \(([^)]*)\)(?: \(([^)]*)\))?\)")
+SCALES_NS = {"1ns": 1.0, "100ps": 0.1, "10ps": 0.01, "1ps": 0.001}
+
+
 def write_delays(netlist: Path, top: str, platform: Platform, clock_ns: float, path: Path) -> None:
-    """Delays of all cells as SDF, without the wires' (zero before placement; Icarus cannot annotate them)."""
+    """Delays of all cells as SDF in ns, without the wires' (zero before placement; Icarus cannot annotate them).
+
+    Where a delay depends on the other inputs, the path gets the longest: Icarus cannot annotate conditions.
+    """
     commands = constraints(netlist, top, platform, clock_ns) + f"write_sdf -digits 4 {path}\n"
     run_sta(commands, path.parent, "write_sdf")
     try:
         text = path.read_text()
     except OSError as error:
         raise UserError(f"OpenSTA wrote no delays: {error}; see {path.parent / 'write_sdf.log'}") from error
-    path.write_text(re.sub(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", "", text, count=1, flags=re.M | re.S))
+    path.write_text(plain_delays(text))
+
+
+def plain_delays(text: str) -> str:
+    """An SDF of cells with one unconditional delay for each path, in ns; wires (the first cell) are left out."""
+    text = re.sub(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", "", text, count=1, flags=re.M | re.S)
+    unit = re.search(r"\(TIMESCALE (\S+)\)", text)
+    if not unit or unit.group(1) not in SCALES_NS:
+        raise UserError(f"SDF in an unknown time unit: {unit.group(0) if unit else 'no TIMESCALE'}")
+    head, *cells = text.replace(unit.group(0), "(TIMESCALE 1ns)").split(" (CELL\n")
+    return head + "".join(" (CELL\n" + _plain_cell(cell, SCALES_NS[unit.group(1)]) for cell in cells)
+
+
+def _plain_cell(cell: str, scale: float) -> str:
+    paths: dict[tuple[str, str], list[list[float]]] = {}
+    for source, sink, *edges in IOPATH.findall(cell):
+        longest = [max(float(v) for v in edge.split(":") if v) * scale if edge else 0.0 for edge in edges]
+        paths.setdefault((source, sink), []).append(longest)
+    if not paths:
+        return cell
+    lines = []
+    for (source, sink), found in paths.items():
+        rise, fall = (max(column) for column in zip(*found, strict=True))
+        lines.append(f"    (IOPATH {source} {sink} ({rise:.5f}) ({fall:.5f}))\n")
+    begin, end = cell.index("   (ABSOLUTE\n"), cell.index("\n   )\n")
+    return cell[:begin] + "   (ABSOLUTE\n" + "".join(lines) + cell[end + 1 :]

@@ -63,6 +63,7 @@ class Netlist:
 
 def adder_maps(cell: FullAdder, adders: str) -> str:
     """Techmap rules (Verilog): `$fa` to the library cell, and `$alu` to a ripple of `$fa`."""
+    invert = "~" if cell.inverted else ""
     rules = f"""
 (* techmap_celltype = "$fa" *)
 module map_fa #(parameter WIDTH = 1) (input [WIDTH-1:0] A, B, C, output [WIDTH-1:0] X, Y);
@@ -75,7 +76,10 @@ module map_fa #(parameter WIDTH = 1) (input [WIDTH-1:0] A, B, C, output [WIDTH-1
       assign Y[i] = A[i] ^ B[i] ^ C[i];
       assign X[i] = (A[i] & B[i]) | (C[i] & (A[i] ^ B[i]));
     end else begin
-      {cell.cell} adder (.{cell.x}(A[i]), .{cell.y}(B[i]), .{cell.z}(C[i]), .{cell.sum}(Y[i]), .{cell.carry}(X[i]));
+      wire sum, carry;
+      {cell.cell} adder (.{cell.x}(A[i]), .{cell.y}(B[i]), .{cell.z}(C[i]), .{cell.sum}(sum), .{cell.carry}(carry));
+      assign Y[i] = {invert}sum;
+      assign X[i] = {invert}carry;
     end
   end
 endmodule

@@ -11,14 +11,10 @@ is recognised, directly or in a sub-folder `cifar10` / `cifar100` (or name one o
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import io
 import os
 import pickle
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -28,6 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from models.download import check_digest, download
 from models.errors import UserError
 
 OFFICIAL_URL = "https://www.cs.toronto.edu/~kriz/"
@@ -95,7 +92,7 @@ def load_cifar(name: str, split: str, folder: str | Path | None = None) -> Cifar
     layout = _layout(name)
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', not '{split}'")
-    tried = _candidate_folders(folder)
+    tried = candidate_folders(folder)
     for root in tried:
         for place in _places(root, name, layout):
             found = _load_from(place, name, split, layout)
@@ -112,7 +109,7 @@ def have_cifar(name: str, folder: str | Path | None = None) -> bool:
     """True if `load_cifar(name, ...)` would find files (they are not opened)."""
     layout = _layout(name)
     names = [layout.python_dir, layout.binary_dir, *layout.archives, f"{name}_test.zip"]
-    places = [p for root in _candidate_folders(folder) for p in _places(root, name, layout)]
+    places = [p for root in candidate_folders(folder) for p in _places(root, name, layout)]
     return any((place / n).exists() for place in places for n in names)
 
 
@@ -130,28 +127,7 @@ def download_cifar(
     """
     archive, official_md5 = next(iter(_layout(name).archives.items()))
     url = f"{base_url.rstrip('/')}/{archive}"
-    target = Path(out) / archive
-    if target.exists():
-        _check_md5(target, md5 or official_md5)
-        return target
-    part = target.with_name(f".{archive}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with urllib.request.urlopen(url, timeout=60) as response, part.open("wb") as sink:
-                total, done = response.headers.get("Content-Length"), 0
-                while block := response.read(1 << 20):
-                    sink.write(block)
-                    done += len(block)
-                    progress(done, int(total) if total else None)
-            if (found := _md5(part)) != (md5 or official_md5):
-                raise UserError(f"{url} came with MD5 {found}, expected {md5 or official_md5}; try again or elsewhere")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise UserError(f"download of {url} to {out} failed ({error}); get it by hand into {out}") from error
-    return target
+    return download(url, Path(out) / archive, "md5", md5 or official_md5, progress)
 
 
 def _layout(name: str) -> _Layout:
@@ -166,7 +142,8 @@ def _places(root: Path, name: str, layout: _Layout) -> tuple[Path, ...]:
     return (root.parent,) if itself else (root, root / name)
 
 
-def _candidate_folders(folder: str | Path | None) -> list[Path]:
+def candidate_folders(folder: str | Path | None) -> list[Path]:
+    """Where data is looked for: the folder that is given, or the usual ones."""
     if folder:
         return [Path(folder)]
     env = os.environ.get("ENCMAC_DATA")
@@ -184,7 +161,7 @@ def _load_from(place: Path, name: str, split: str, layout: _Layout) -> tuple[np.
         return _join([_parse_binary(b, layout) for b in blobs])
     for archive, md5 in layout.archives.items():
         if (place / archive).is_file():
-            _check_md5(place / archive, md5)
+            check_digest(place / archive, "md5", md5)
             return _load_archive(place / archive, files, layout)
     if (place / f"{name}_test.zip").is_file():
         return _load_strips(place, name, split)
@@ -264,16 +241,6 @@ def _read(path: Path) -> bytes:
 
 def _join(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def _check_md5(path: Path, expected: str) -> None:
-    if (found := _md5(path)) != expected:
-        raise UserError(f"{path} has MD5 {found}, expected {expected}; delete it and download it again")
 
 
 def _validated(data: Cifar, place: Path) -> Cifar:

@@ -1,0 +1,202 @@
+"""Platforms: the shipped ones, a user's own folder, files that are packed, merged, fetched or missing."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import http.server
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows import platform as platforms
+from flows.cells import cell_models, merge_libraries, verilog_expression
+from flows.pdk import fetch_pdk
+from flows.platform import PLATFORMS, load_platform, read_config
+from flows.power.liberty import truth_table
+from flows.sta import plain_delays
+from flows.synth.__main__ import forms, measure
+from flows.synth.netlist import ROOT
+from models.errors import UserError
+
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+needs_osu018 = pytest.mark.skipif(not OSU018.is_file(), reason="the OSU 0.18 um library is not installed (make setup)")
+SHIPPED = ("nangate45", "sky130hd", "asap7")
+
+TINY = """library (tiny) {
+  time_unit : "1ps"; capacitive_load_unit (1, ff); nom_voltage : 0.7;
+  lu_table_template (t) { variable_1 : input_net_transition; index_1 ("1, 2"); }
+  cell (INV) { area : 1; pin (A) { direction : input; } pin (Y) { direction : output; function : "!A"; } }
+  cell (ICG) { area : 9; statetable ("CK E", "IQ") { table : "L L : - : L"; } pin (Y) { direction : output; } }
+}
+"""
+OTHER = """library (other) {
+  time_unit : "1ps"; capacitive_load_unit (1, ff); nom_voltage : 0.7;
+  lu_table_template (t) { variable_1 : input_net_transition; index_1 ("1, 2"); }
+  lu_table_template (u) { variable_1 : input_net_transition; index_1 ("3, 4"); }
+  cell ("DFFN") { area : 5; ff (IQN, IQ) { next_state : "!D"; clocked_on : "!CLK"; }
+    pin (CLK) { direction : input; clock : true; } pin (D) { direction : input; }
+    pin (QN) { direction : output; function : "IQN"; timing () { related_pin : "CLK"; } } }
+}
+"""
+
+
+def available(name: str) -> bool:
+    try:
+        load_platform(name)
+    except UserError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_file_has_its_official_place(name: str) -> None:
+    data = read_config(PLATFORMS / name / "config.toml")
+    assert {*data["liberty"]} | {f for f in data["lef"]} == set(data["download"])
+    for file, source in data["download"].items():
+        assert source["url"].startswith("https://") and source["url"].endswith(f"/{file}")
+        assert len(bytes.fromhex(source["sha256"])) == 32
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_column_on_every_platform(tmp_path: Path, name: str) -> None:
+    """Units, inverted adder outputs and derived models: a wrong one fails timing or the gate-level run."""
+    if not available(name):
+        pytest.skip(f"{name} is not here (make pdk PDK={name})")
+    platform = load_platform(name)
+    result = measure(forms(2, ["m20p"])["enc m20p merged"][0], 2, platform, platform.clock_ns, tmp_path)
+    assert result.gate.status == "passed"
+    assert 0 < result.slack_ns < platform.clock_ns
+    assert f"{platform.full_adder.cell} " in result.netlist.path.read_text()
+
+
+@needs_osu018
+def test_renamed_copy_needs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's library: other names of file and cells, packed, found in PDK_ROOT, models made from it."""
+    monkeypatch.setattr(platforms, "PREPARED", tmp_path / "prepared")
+    monkeypatch.setenv("PDK_ROOT", str(tmp_path / "pdk"))
+    library = tmp_path / "pdk" / "mine" / "my_cells.lib.gz"
+    library.parent.mkdir(parents=True)
+    text = OSU018.read_text().replace("FAX1", "MYADDER").replace("XOR2X1", "MYXOR")
+    library.write_bytes(gzip.compress(text.encode()))
+    folder = Path(shutil.copytree(PLATFORMS / "osu018", tmp_path / "mine"))
+    config = (folder / "config.toml").read_text().replace("FAX1", "MYADDER").replace('name = "osu018"', 'name = "mine"')
+    lines = [line for line in config.splitlines() if not line.startswith(("liberty", "cell_models"))]
+    (folder / "config.toml").write_text('liberty = "my_cells.lib"\n' + "\n".join(lines) + "\n")
+
+    platform = load_platform(f"{folder}/")
+    result = measure(forms(2, ["m20p"])["enc m20p merged"][0], 2, platform, 10.0, tmp_path / "out")
+    assert result.gate.status == "passed" and result.gate.matches > 0
+    netlist = result.netlist.path.read_text()
+    assert "MYADDER " in netlist and "MYXOR " in netlist
+
+
+@needs_osu018
+def test_cells_that_a_library_lacks_are_named(tmp_path: Path) -> None:
+    config = (PLATFORMS / "osu018" / "config.toml").read_text()
+    (tmp_path / "config.toml").write_text(config.replace('cell = "FAX1"', 'cell = "FAX9"').replace("BUFX2", "BUFX7"))
+    with pytest.raises(UserError, match=r"osu018_stdcells.lib lacks BUFX7, FAX9; name a cell"):
+        load_platform(f"{tmp_path}/")
+
+
+def test_missing_files_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCMAC_DATA", str(tmp_path))
+    monkeypatch.setenv("PDK_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"nangate45_typ.lib.gz is in none of .*make pdk PDK=nangate45") as caught:
+        load_platform("nangate45")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "nangate45_typ.lib.gz").write_bytes(b"not packed")
+    with pytest.raises(UserError, match=r"nangate45_typ.lib.gz cannot be read .*fetch it again"):
+        load_platform("nangate45")
+
+
+def test_libraries_become_one(tmp_path: Path) -> None:
+    text = merge_libraries([("a", TINY), ("b", OTHER)], ("ICG*",))
+    assert text.count("(t)") == 1 and text.count("(u)") == 1
+    assert "INV" in text and "DFFN" in text and "ICG" not in text
+    assert text.count("{") == text.count("}")
+    path = tmp_path / "one.lib"
+    path.write_text(text)
+    models = cell_models(path)
+    assert "assign Y = ~ A;" in models
+    assert "(negedge CLK => (QN : 1'b0))" in models
+    with pytest.raises(UserError, match="b: units or voltage differ"):
+        merge_libraries([("a", TINY), ("b", OTHER.replace("1ps", "1ns"))], ())
+    with pytest.raises(UserError, match="a: malformed Liberty"):
+        merge_libraries([("a", TINY[: TINY.index("cell (ICG)") - 5])], ())
+    with pytest.raises(UserError, match="no cells"):
+        merge_libraries([("a", TINY)], ("*",))
+
+
+@pytest.mark.parametrize("function", ["(A B)' + !C", "A*B+C'", "!(A & B) ^ C", "A' (B + C)", "(!A * !B) + (A * C)"])
+def test_functions_in_verilog(function: str) -> None:
+    table = truth_table(function, ["A", "B", "C"])
+    for index, value in enumerate(table):
+        values = {pin: index >> i & 1 for i, pin in enumerate("ABC")}
+        assert evaluate(verilog_expression(function), values) == int(value), function
+
+
+def evaluate(expression: str, values: dict[str, int]) -> int:
+    """A Verilog expression of single bits; Python's operators have the same order of precedence."""
+    return eval(expression, {"__builtins__": {}}, values) & 1
+
+
+def test_delays_are_plain() -> None:
+    wires = (
+        ' (CELL\n  (CELLTYPE "top")\n  (INSTANCE)\n  (DELAY\n   (ABSOLUTE\n    (INTERCONNECT a b (1))\n   )\n  )\n )\n"
+    )
+    cell = ' (CELL\n  (CELLTYPE "FA")\n  (INSTANCE u)\n  (DELAY\n   (ABSOLUTE\n    (COND (B & C)\n'
+    cell += "     (IOPATH A S (24.0::26.0) (14.0::16.0)))\n    (IOPATH A S (20.0::20.0) (30.0::31.0))\n   )\n  )\n )\n"
+    text = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n")
+    assert "(IOPATH A S (0.02600) (0.03100))\n   )\n  )\n )\n)\n" in text
+    assert "COND" not in text and "INTERCONNECT" not in text and "TIMESCALE 1ns" in text
+    with pytest.raises(UserError, match="unknown time unit"):
+        plain_delays(f"(DELAYFILE\n (TIMESCALE 1us)\n{wires}{cell})\n")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "cells.lib").write_text(TINY)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}"
+        web.shutdown()
+
+
+def platform_from(server: str, folder: Path, file: str, sha256: str) -> str:
+    folder.mkdir(exist_ok=True)
+    text = f'name = "mine"\n[download]\n"{file}" = {{ url = "{server}/{file}", sha256 = "{sha256}" }}\n'
+    (folder / "config.toml").write_text(text)
+    return f"{folder}/"
+
+
+def test_files_are_fetched_and_checked(tmp_path: Path, server: str) -> None:
+    right = hashlib.sha256(TINY.encode()).hexdigest()
+    name = platform_from(server, tmp_path / "p", "cells.lib", right)
+    found = fetch_pdk(name, tmp_path / "out", quiet=True)
+    assert found == [tmp_path / "out" / "mine" / "cells.lib"]
+    assert found[0].read_text() == TINY
+    assert fetch_pdk(name, tmp_path / "out", quiet=True) == found  # kept
+
+    found[0].write_text("damaged")
+    with pytest.raises(UserError, match="cells.lib has SHA-256 .*delete it and fetch it again"):
+        fetch_pdk(name, tmp_path / "out", quiet=True)
+    wrong = platform_from(server, tmp_path / "q", "cells.lib", "0" * 64)
+    with pytest.raises(UserError, match="came with SHA-256 .* expected 0000"):
+        fetch_pdk(wrong, tmp_path / "out2", quiet=True)
+    gone = platform_from(server, tmp_path / "r", "nothing.lib", right)
+    with pytest.raises(UserError, match=r"download of .*nothing.lib .*404.*get it by hand"):
+        fetch_pdk(gone, tmp_path / "out3", quiet=True)
+    assert not [p for p in (tmp_path / "out2").rglob("*") if p.is_file()]
+    command = [sys.executable, "-m", "flows.pdk", "osu018"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "has no [download]; its files come by: apt-get install" in done.stderr
