@@ -149,9 +149,8 @@ def evaluate(expression: str, values: dict[str, int]) -> int:
 
 
 def test_delays_are_plain() -> None:
-    wires = (
-        ' (CELL\n  (CELLTYPE "top")\n  (INSTANCE)\n  (DELAY\n   (ABSOLUTE\n    (INTERCONNECT a b (1))\n   )\n  )\n )\n"
-    )
+    wires = ' (CELL\n  (CELLTYPE "top")\n  (INSTANCE)\n  (DELAY\n   (ABSOLUTE\n'
+    wires += "    (INTERCONNECT a b (1))\n   )\n  )\n )\n"
     cell = ' (CELL\n  (CELLTYPE "FA")\n  (INSTANCE u)\n  (DELAY\n   (ABSOLUTE\n    (COND (B & C)\n'
     cell += "     (IOPATH A S (24.0::26.0) (14.0::16.0)))\n    (IOPATH A S (20.0::20.0) (30.0::31.0))\n   )\n  )\n )\n"
     text = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n")
