@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.timing import Effort, Row, calls_per_second
-from models.emulate import TableEngine, has_vbmi
+from models.emulate import TableEngine, available_paths
 from models.encoding import load_encoding
 
 ENCODING = "m32p"
@@ -119,7 +119,7 @@ def measure(shape: Shape, table: np.ndarray, effort: Effort, images: int) -> lis
         engine = TableEngine(table, threads=1, path=path)
         return lambda: engine(x, weights, stride, pad, shape.groups)
 
-    paths = ["portable", *(["vbmi"] if has_vbmi() else [])]
+    paths = available_paths()
     peers = {"torch conv2d float32": conv2d, "torch gather": Gather(x, weights, shape, table)}
     candidates = {path: ours(path) for path in paths} | peers
     truths = {"table": int64_sums(x, weights, shape, table), "exact": int64_sums(x, weights, shape, None)}

@@ -34,7 +34,7 @@ def test_command_writes_the_report(tmp_path):
     for row in report["benchmarks"]:
         assert row["agrees"] and row["ours"] > 0 and row["peer"] > 0 and row["unit"] and row["machine"]
         assert row["ratio"] == pytest.approx(row["ours"] / row["peer"], rel=1e-3)
-    assert set(report["tools"]) == {"python", "numpy", "torch"}
+    assert set(report["tools"]) >= {"python", "numpy", "torch"}
 
 
 @pytest.mark.parametrize("arguments", [("--bench", "speed"), ("--rounds", "0"), ("--size", "0"), ("--seconds", "-1")])

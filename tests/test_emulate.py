@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.emulate import ExactEngine, TableEngine, exact_table, has_vbmi, native
+from models.emulate import ExactEngine, TableEngine, available_paths, exact_table, native
+from models.emulate.table import PATHS
 from models.errors import UserError
 
 RNG = np.random.default_rng(7)
-PATHS = [
-    "portable",
-    pytest.param("vbmi", marks=pytest.mark.skipif(not has_vbmi(), reason="no AVX-512 VBMI on this processor")),
+ALL_PATHS = [
+    pytest.param(path, marks=pytest.mark.skipif(path not in available_paths(), reason=f"no {path} on this processor"))
+    for path in PATHS
 ]
 # images, channels, height, width, outputs, (kh, kw), stride, padding, groups
 SHAPES = [
@@ -26,6 +27,11 @@ SHAPES = [
     (2, 12, 10, 10, 24, (5, 3), (2, 3), (2, 1, 0, 2), 4),
     (1, 4, 5, 6, 2, (5, 6), (1, 1), (0, 0, 0, 0), 1),
     (2, 6, 4, 4, 4, (3, 3), (3, 1), (2, 2, 2, 2), 2),
+    (3, 4, 1, 1, 6, (7, 7), (1, 1), (3, 3, 3, 3), 1),  # nearly all padding
+    (3, 5, 9, 9, 7, (1, 1), (2, 2), (0, 0, 0, 0), 1),  # strides beyond the kernel
+    (4, 6, 7, 8, 6, (2, 2), (3, 3), (1, 0, 2, 5), 6),
+    (2, 3, 20, 20, 3, (5, 5), (1, 1), (2, 2, 2, 2), 3),
+    (1, 130, 6, 6, 2, (3, 3), (1, 1), (1, 1, 1, 1), 1),  # more than 1024 rows: widened several times
 ]
 
 
@@ -54,7 +60,7 @@ def operands(shape, lowest=-128):
     return x, weights, stride, padding, groups
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ALL_PATHS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("lowest", [-128, 0], ids=["signed", "non_negative"])
 def test_random_tables_equal_int64(path, shape, lowest):
@@ -66,7 +72,7 @@ def test_random_tables_equal_int64(path, shape, lowest):
         assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, pad_value))
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ALL_PATHS)
 @pytest.mark.parametrize("extreme", [-(1 << 15), (1 << 15) - 1])
 def test_extreme_tables_do_not_overflow(path, extreme):
     x = np.full((1, 100, 4, 5), -128, np.int8)
@@ -75,7 +81,7 @@ def test_extreme_tables_do_not_overflow(path, extreme):
     assert (found == 900 * extreme).all()
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ALL_PATHS)
 def test_mixed_signs_cannot_cancel_an_overflow(path):
     table = exact_table()
     x = np.full((1, 64, 1, 1), 127, np.int8)

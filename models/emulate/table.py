@@ -1,13 +1,15 @@
 """Convolutions with the products of any 256x256 table: what an array of encoded MACs computes.
 
 The sums are exact integers, so they equal the RTL's bit for bit. The kernel is
-models/emulate/table_conv.cpp; this module prepares the table and checks shapes.
+models/emulate/table_conv.cpp; this module brings the table into the form that a path of the kernel
+reads and checks shapes.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,20 +19,23 @@ from models.emulate.native import load_library
 from models.errors import UserError
 
 SOURCE = Path(__file__).parent / "table_conv.cpp"
-PATHS = ("auto", "portable", "vbmi")
+PATHS = ("portable", "avx2", "vbmi")  # slowest first, in the order of the kernel's numbers
+PIECE = (1 << 14) - 1  # largest value in a row of the vector paths: 7 bits and 7 bits
 
 
 @cache
 def _kernel() -> ctypes.CDLL:
     library = load_library(SOURCE)
-    library.encmac_table_conv.argtypes = [ctypes.c_void_p] * 7 + [ctypes.c_int] * 2
+    library.encmac_table_conv.argtypes = [ctypes.c_void_p] * 8 + [ctypes.c_int64] + [ctypes.c_int] * 3
     library.encmac_table_conv.restype = None
+    library.encmac_planes_bytes.argtypes = [ctypes.c_void_p]
+    library.encmac_planes_bytes.restype = ctypes.c_int64
     return library
 
 
-def has_vbmi() -> bool:
-    """True if this processor has the AVX-512 VBMI instructions of the fast path."""
-    return bool(_kernel().encmac_has_vbmi())
+def available_paths() -> tuple[str, ...]:
+    """Paths of the kernel that this processor can run, fastest last."""
+    return PATHS[: _kernel().encmac_best_path() + 1]
 
 
 def exact_table() -> np.ndarray:
@@ -39,33 +44,74 @@ def exact_table() -> np.ndarray:
     return np.multiply.outer(operands, operands)
 
 
+def checked_table(table: np.ndarray, source: str = "product table") -> np.ndarray:
+    """`table` as int32 [256, 256]; UserError, naming `source`, unless it holds 256x256 integers of 16 bits."""
+    table = np.asarray(table)
+    if table.shape != (256, 256) or not np.issubdtype(table.dtype, np.integer):
+        raise UserError(f"{source} is {table.dtype} {table.shape}; expected integers [256, 256]")
+    if table.min() < -(1 << 15) or table.max() >= 1 << 15:
+        raise UserError(f"{source} reaches {table.min()}..{table.max()}; products must fit 16 bits")
+    return table.astype(np.int32)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A table as the kernel reads it: rows of weight byte w are `data[first[w] : first[w + 1]]`, see the kernel."""
+
+    data: np.ndarray  # [rows + 1, ...]
+    first: np.ndarray  # int32 [257]
+    constant: np.ndarray  # int32 [256]
+
+
+def _rows(table: np.ndarray, path: str, is_signed: bool) -> _Rows:
+    """Rows of `table` int [256, 256] for activations 0..127 or, if `is_signed`, for all."""
+    by_byte = np.arange(256) ^ 128  # index of the value whose two's complement byte is i
+    products = table[np.ix_(by_byte, by_byte)].T[:, : 256 if is_signed else 128]
+    constant = products.min(axis=1).astype(np.int32)
+    rest = products - constant[:, None]
+    piece = PIECE if path != "portable" else 1 << 16
+    pieces = -(-rest.max(axis=1) // piece)
+    first = np.concatenate([[0], pieces.cumsum()]).astype(np.int32)
+    number = np.arange(first[-1]) - np.repeat(first[:-1], pieces)  # of a piece in its row
+    rows = np.clip(np.repeat(rest, pieces, axis=0) - piece * number[:, None], 0, piece)
+    rows = np.concatenate([rows, np.zeros_like(rest[:1])])
+    if path == "portable":
+        data = rows.astype(np.uint16)
+    else:
+        data = np.stack([rows & 127, rows >> 7], axis=1)  # [rows, plane, activation byte]
+        if path == "avx2":  # differences of steps of 16 activations, from 0 on in each half of the codes
+            steps = data.reshape(len(rows), 2, -1, 8, 16)
+            data = np.diff(steps, axis=3, prepend=0).transpose(0, 2, 3, 1, 4)
+        data = data.astype(np.uint8)
+    place = _aligned(data.nbytes).view(data.dtype).reshape(data.shape)
+    place[:] = data
+    return _Rows(place, first, constant)
+
+
+def _aligned(size: int) -> np.ndarray:
+    """uint8 [size], not initialised, that begins with a cache line: vector loads that cross one are slow."""
+    memory = np.empty(size + 63, np.uint8)
+    begin = -memory.ctypes.data % 64
+    return memory[begin : begin + size]
+
+
 class TableEngine:
     """Engine (see models.quant.graph) whose product of `a` and `w` is `table[a + 128, w + 128]`.
 
     `table` integer [256, 256], values in int16; `threads` defaults to all processors; `path` is
-    "auto", "portable" or "vbmi" (a UserError where that does not exist).
+    "auto", the fastest there is, or one of `PATHS` (a UserError where this processor lacks it).
     """
 
     def __init__(self, table: np.ndarray, threads: int | None = None, path: str = "auto") -> None:
-        table = np.asarray(table)
-        if table.shape != (256, 256) or not np.issubdtype(table.dtype, np.integer):
-            raise UserError(f"product table is {table.dtype} {table.shape}; expected integers [256, 256]")
-        if table.min() < -(1 << 15) or table.max() >= 1 << 15:
-            raise UserError(f"product table reaches {table.min()}..{table.max()}; products must fit 16 bits")
-        if path not in PATHS:
-            raise UserError(f"unknown path '{path}'; known: {', '.join(PATHS)}")
-        if path == "vbmi" and not has_vbmi():
-            raise UserError("this processor has no AVX-512 VBMI; use path 'auto' or 'portable'")
-        self.vbmi = path != "portable" and has_vbmi()
+        self.table = checked_table(table)
+        if path not in ("auto", *PATHS):
+            raise UserError(f"unknown path '{path}'; known: auto, {', '.join(PATHS)}")
+        if path not in ("auto", *available_paths()):
+            raise UserError(f"this processor has no path '{path}'; it has: auto, {', '.join(available_paths())}")
+        self.path = available_paths()[-1] if path == "auto" else path
         self.threads = threads or len(os.sched_getaffinity(0))
-        by_byte = np.arange(256) ^ 128  # index of the value whose two's complement byte is i
-        rows = np.ascontiguousarray(table[np.ix_(by_byte, by_byte)].T.astype(np.int16))
-        self._rows = rows  # [weight byte, activation byte]
-        self._planes = np.ascontiguousarray(np.stack([rows & 0xFF, (rows >> 8) & 0xFF], axis=1).astype(np.uint8))
-        positive = rows[:, :128]
-        extremes = [positive.min(axis=1), positive.max(axis=1), rows.min(axis=1), rows.max(axis=1)]
-        self._extremes = np.ascontiguousarray(extremes, np.int32)
-        self._largest = max(int(np.abs(table).max()), 1)
+        self._rows = cache(lambda is_signed: _rows(self.table, self.path, is_signed))
+        self._largest = max(int(np.abs(self.table).max()), 1)
 
     def __call__(
         self,
@@ -83,12 +129,36 @@ class TableEngine:
             raise UserError(f"sums of {taps} products of up to {self._largest} do not fit int32")
         x, weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
         out = np.empty((x.shape[0], weights.shape[0], rows, columns), np.int32)
-        top, _, left, _ = padding
-        kernel = (weights.shape[0], *weights.shape[2:])
-        numbers = np.array([*x.shape, *kernel, *stride, top, left, rows, columns, groups, pad_value], np.int64)
-        operands = (x, weights, self._rows, self._planes, self._extremes, out, numbers)
-        _kernel().encmac_table_conv(*(o.ctypes.data for o in operands), self.threads, self.vbmi)
+        numbers = _numbers(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
+        planes = _aligned(_kernel().encmac_planes_bytes(numbers.ctypes.data))
+        is_signed = pad_value < 0 or bool(x.min() < 0)
+        table = self._rows(is_signed)
+        operands = (x, weights, table.data, table.first, table.constant, out, planes, numbers)
+        _kernel().encmac_table_conv(
+            *(o.ctypes.data for o in operands), table.data[0].nbytes, is_signed, PATHS.index(self.path), self.threads
+        )
         return out
+
+
+def workspace_bytes(
+    x_shape: tuple[int, int, int, int],
+    weights_shape: tuple[int, int, int, int],
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    groups: int = 1,
+) -> int:
+    """Bytes that a convolution takes beside its operands and its result: the kernel's planes of the input."""
+    sizes = zip(x_shape[2:], weights_shape[2:], padding[::2], padding[1::2], stride, strict=True)
+    rows, columns = ((size + before + after - kernel) // step + 1 for size, kernel, before, after, step in sizes)
+    numbers = _numbers(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
+    return _kernel().encmac_planes_bytes(numbers.ctypes.data)
+
+
+def _numbers(x_shape, weights_shape, stride, padding, groups, pad_value, rows, columns) -> np.ndarray:
+    """The kernel's `Shape`."""
+    top, _, left, _ = padding
+    kernel = (weights_shape[0], *weights_shape[2:])
+    return np.array([*x_shape, *kernel, *stride, top, left, rows, columns, groups, pad_value], np.int64)
 
 
 def output_size(

@@ -1,11 +1,16 @@
 // Convolutions whose products come from a table: sums of table[w][a], exact in int32.
 //
-// A block of BLOCK output pixels is unrolled to window columns (im2col: row k holds, for every pixel,
-// the activation that meets weight k) and stays in the L2 cache while every output channel passes
-// over it. For one weight the 256 products are a row of the table; the AVX-512 VBMI path holds that
-// row in registers as low and high bytes and looks up 64 activations with one instruction
-// (vpermi2b). Products are summed in 16 bits as far as the row's extreme values prove that no sum can
-// overflow, then widened to 32 bits.
+// The input is copied once into padded planes, one for each channel and each residue of the pixel's
+// place modulo the stride, images one after the other. There the activations that meet one weight are
+// a run of consecutive bytes, one for each output position: no im2col, whatever kernel, stride or
+// grouping. Rows and images share their padding, so that few positions lie between output rows; those
+// are computed and dropped.
+//
+// For one weight the 256 products are a row of the table. Rows are stored as product - minimum, the
+// minima are added at the end, and a row that is constant costs nothing. The vector paths look bytes
+// up: a value v < 2^14 is (v & 127, v >> 7), a row that reaches further is the sum of several. Two of
+// each fit a byte, so weights are taken in pairs, bytes are added, then even and odd bytes are summed
+// in 16 bits (all: sum of even + 256 * odd; and odd alone) and widened every MAX_TAPS.
 
 #include <algorithm>
 #include <atomic>
@@ -15,244 +20,388 @@
 #include <vector>
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define ENCMAC_VBMI 1
+#define ENCMAC_X86 1
 #include <immintrin.h>
 #endif
 
 namespace {
 
-constexpr int64_t BLOCK = 512;
+constexpr int64_t VECTOR = 64;    // bytes of the widest
+constexpr int64_t BLOCK = 256;     // positions that one output channel computes before the next one does
+constexpr int64_t MAX_TAPS = 512;  // 256 pairs of at most 254 fit 16 bits
 
 // All in elements; filled from Python in this order (models/emulate/table.py).
 struct Shape {
   int64_t images, channels, height, width;
   int64_t outputs, kernel_h, kernel_w, stride_y, stride_x;
   int64_t top, left, rows, columns, groups, pad_value;
-  int64_t taps() const { return channels / groups * kernel_h * kernel_w; }
-  int64_t pixels() const { return images * rows * columns; }
+  int64_t group_channels() const { return channels / groups; }
 };
 
+// Rows of the products of weight byte w: first[w] .. first[w + 1]; products are constant[w] + their sum.
 struct Table {
-  const int16_t* rows;    // [256 weights][256 activations], both by their byte
-  const uint8_t* planes;  // [256 weights][2: low, high byte][256 activations]
+  const uint8_t* rows;
+  const int32_t* first;
+  const int32_t* constant;
+  int64_t row_bytes;
 };
 
-// Where 16-bit sums must be widened: 1 before tap k of output o, [outputs][taps].
-std::vector<uint8_t> widening_points(const Shape& s, const int8_t* weights, const int32_t* lowest,
-                                     const int32_t* highest) {
-  const int64_t taps = s.taps();
-  std::vector<uint8_t> points(s.outputs * taps, 0);
-  for (int64_t o = 0; o < s.outputs; ++o) {
-    int32_t low = 0, high = 0;
-    for (int64_t k = 0; k < taps; ++k) {
-      const uint8_t w = static_cast<uint8_t>(weights[o * taps + k]);
-      if (low + lowest[w] < INT16_MIN || high + highest[w] > INT16_MAX) {
-        points[o * taps + k] = 1;
-        low = high = 0;
-      }
-      low += lowest[w];
-      high += highest[w];
-    }
-  }
-  return points;
-}
+// One axis of the padded planes. Position p of a plane is pixel p * stride + residue - before.
+struct Axis {
+  int64_t size, stride, before, planes, pitch, length;
 
-struct Segment {  // consecutive pixels of one output row
-  int64_t image, y, x, length, at;
+  Axis(int64_t size, int64_t kernel, int64_t stride, int64_t before, int64_t outputs)
+      : size(size), stride(stride), before(before), planes(std::min(stride, kernel)) {
+    const int64_t reach = (kernel - 1) / stride;
+    length = outputs + reach;
+    int64_t shared = reach;  // padding at the end of a row that can be the next row's beginning
+    for (int64_t residue = 0; residue < planes; ++residue)
+      shared = std::min({shared, begin(residue), length - end(residue)});
+    pitch = length - shared;
+  }
+  int64_t pixel(int64_t position, int64_t residue) const { return position * stride + residue - before; }
+  // Positions begin .. end hold pixels of the input, the others padding.
+  int64_t begin(int64_t residue) const { return first_at_least(0, residue); }
+  int64_t end(int64_t residue) const { return std::max(begin(residue), first_at_least(size, residue)); }
+  int64_t first_at_least(int64_t bound, int64_t residue) const {
+    return std::clamp<int64_t>((bound + before - residue + stride - 1) / stride, 0, length);
+  }
 };
 
-std::vector<Segment> segments_of(const Shape& s, int64_t first, int64_t count) {
-  std::vector<Segment> segments;
-  for (int64_t at = 0; at < count;) {
-    const int64_t pixel = first + at, x = pixel % s.columns, line = pixel / s.columns;
-    const int64_t length = std::min(s.columns - x, count - at);
-    segments.push_back({line / s.rows, line % s.rows, x, length, at});
-    at += length;
+struct Planes {
+  Axis y, x;
+  int64_t image_pitch, positions, used, plane_pitch, channel_pitch;
+
+  explicit Planes(const Shape& s)
+      : y(s.height, s.kernel_h, s.stride_y, s.top, s.rows), x(s.width, s.kernel_w, s.stride_x, s.left, s.columns) {
+    image_pitch = y.pitch * x.pitch;
+    positions = s.images * image_pitch;
+    used = positions + y.length * x.pitch + x.length;      // where the taps of the last position may lie
+    plane_pitch = (used + VECTOR - 1) / VECTOR * VECTOR + VECTOR;  // vectors reach beyond, whatever is there
+    channel_pitch = y.planes * x.planes * plane_pitch;
   }
-  return segments;
-}
+  int64_t offset(int64_t ky, int64_t kx) const {
+    const int64_t plane = ky % y.stride * x.planes + kx % x.stride;
+    return plane * plane_pitch + ky / y.stride * x.pitch + kx / x.stride;
+  }
+};
 
-// First multiple-of-stride position x with x * stride + offset >= bound.
-int64_t first_at_least(int64_t bound, int64_t offset, int64_t stride) {
-  return bound <= offset ? 0 : (bound - offset + stride - 1) / stride;
-}
-
-void unroll(const Shape& s, const uint8_t* x, int64_t group, const std::vector<Segment>& segments, uint8_t* columns) {
-  const int64_t group_channels = s.channels / s.groups;
-  const uint8_t pad = static_cast<uint8_t>(s.pad_value);
-  for (int64_t c = 0; c < group_channels; ++c) {
-    for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
-      for (int64_t kx = 0; kx < s.kernel_w; ++kx, columns += BLOCK) {
-        const int64_t offset = kx - s.left;
-        const int64_t inside = first_at_least(0, offset, s.stride_x);
-        const int64_t outside = first_at_least(s.width, offset, s.stride_x);
-        for (const Segment& g : segments) {
-          uint8_t* to = columns + g.at;
-          const int64_t y = g.y * s.stride_y + ky - s.top;
-          const int64_t begin = std::clamp<int64_t>(inside - g.x, 0, g.length);
-          const int64_t end = std::clamp<int64_t>(outside - g.x, begin, g.length);
-          if (y < 0 || y >= s.height || begin == end) {
-            std::memset(to, pad, g.length);
-            continue;
-          }
-          const uint8_t* from =
-              x + ((g.image * s.channels + group * group_channels + c) * s.height + y) * s.width + g.x * s.stride_x + offset;
-          for (int64_t i = 0; i < begin; ++i) to[i] = pad;
+void fill_channel(const Shape& s, const Planes& p, const int8_t* x, int64_t channel, uint8_t* to) {
+  for (int64_t ry = 0; ry < p.y.planes; ++ry) {
+    for (int64_t rx = 0; rx < p.x.planes; ++rx, to += p.plane_pitch) {
+      const int64_t begin = p.x.begin(rx), count = p.x.end(rx) - begin, rows = p.y.end(ry) - p.y.begin(ry);
+      const bool whole = s.stride_x == 1 && s.stride_y == 1 && count == p.x.pitch;  // an image is one run of bytes
+      const int64_t dense = count == p.x.pitch && rows == p.y.pitch ? p.positions : 0;  // will be overwritten
+      std::memset(to + dense, static_cast<int>(s.pad_value), p.used - dense);
+      for (int64_t image = 0; image < s.images; ++image) {
+        for (int64_t row = 0; row < (whole ? 1 : rows); ++row) {
+          const int64_t y = p.y.begin(ry) + row;
+          const int8_t* from = x + ((image * s.channels + channel) * s.height + p.y.pixel(y, ry)) * s.width;
+          uint8_t* line = to + image * p.image_pitch + y * p.x.pitch + begin;
           if (s.stride_x == 1) {
-            std::memcpy(to + begin, from + begin, end - begin);
+            std::memcpy(line, from + p.x.pixel(begin, rx), whole ? rows * count : count);
           } else {
-            for (int64_t i = begin; i < end; ++i) to[i] = from[i * s.stride_x];
+            const int8_t* pixel = from + p.x.pixel(begin, rx);
+            for (int64_t i = 0; i < count; ++i) line[i] = static_cast<uint8_t>(pixel[i * s.stride_x]);
           }
-          for (int64_t i = end; i < g.length; ++i) to[i] = pad;
         }
       }
     }
   }
 }
 
-// One output channel over one block: sums[p] = sum over k of table[weights[k]][columns[k][p]].
-using Sum = void (*)(const uint8_t* columns, int64_t taps, const int8_t* weights, const uint8_t* widen, const Table& table,
-                     int32_t* sums);
+struct Tap {  // one row of products and where the activations for it lie, from the group's first plane
+  const uint8_t* row;
+  int64_t offset;
+};
 
-void sum_portable(const uint8_t* columns, int64_t taps, const int8_t* weights, const uint8_t*, const Table& table,
-                  int32_t* sums) {
-  std::fill_n(sums, BLOCK, 0);
-  for (int64_t k = 0; k < taps; ++k, columns += BLOCK) {
-    const int16_t* row = table.rows + 256 * static_cast<uint8_t>(weights[k]);
-    for (int64_t p = 0; p < BLOCK; ++p) sums[p] += row[columns[p]];
-  }
-}
+// What an output channel adds up: `constant` and an even number of taps. All sums are modulo 2^32, which is
+// exact where the result fits int32.
+struct Output {
+  const Tap *begin, *end;
+  uint32_t constant;
+};
 
-#ifdef ENCMAC_VBMI
-#define VBMI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
-constexpr int VECTORS = BLOCK / 64;
+struct Outputs {
+  std::vector<Tap> taps;
+  std::vector<Output> list;
 
-// Adds 16-bit sums (in the order that vpunpck leaves) to 32-bit sums in pixel order and clears them.
-VBMI inline void widen_sums(__m512i* narrow, int32_t* sums) {
-#pragma GCC unroll 8
-  for (int v = 0; v < VECTORS; ++v) {
-    const __m512i a = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(narrow[2 * v]));
-    const __m512i b = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(narrow[2 * v], 1));
-    const __m512i c = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(narrow[2 * v + 1]));
-    const __m512i d = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(narrow[2 * v + 1], 1));
-    const __m512i parts[4] = {_mm512_shuffle_i64x2(a, c, 0x44), _mm512_shuffle_i64x2(a, c, 0xEE),
-                              _mm512_shuffle_i64x2(b, d, 0x44), _mm512_shuffle_i64x2(b, d, 0xEE)};
-    for (int i = 0; i < 4; ++i) {
-      int32_t* at = sums + 64 * v + 16 * i;
-      _mm512_storeu_si512(at, _mm512_add_epi32(_mm512_loadu_si512(at), parts[i]));
-    }
-    narrow[2 * v] = narrow[2 * v + 1] = _mm512_setzero_si512();
-  }
-}
-
-// SIGNED: activations use all 256 codes; otherwise only 0..127 and half the row is enough.
-template <bool SIGNED>
-VBMI void sum_vbmi(const uint8_t* columns, int64_t taps, const int8_t* weights, const uint8_t* widen, const Table& table,
-                   int32_t* sums) {
-  __m512i narrow[2 * VECTORS];
-#pragma GCC unroll 16
-  for (int i = 0; i < 2 * VECTORS; ++i) narrow[i] = _mm512_setzero_si512();
-  std::fill_n(sums, BLOCK, 0);
-  for (int64_t k = 0; k < taps; ++k, columns += BLOCK) {
-    if (widen[k]) widen_sums(narrow, sums);
-    const uint8_t* low = table.planes + 512 * static_cast<uint8_t>(weights[k]);
-    const uint8_t* high = low + 256;
-    const __m512i low0 = _mm512_loadu_si512(low), low1 = _mm512_loadu_si512(low + 64);
-    const __m512i high0 = _mm512_loadu_si512(high), high1 = _mm512_loadu_si512(high + 64);
-    __m512i low2, low3, high2, high3;
-    if (SIGNED) {
-      low2 = _mm512_loadu_si512(low + 128), low3 = _mm512_loadu_si512(low + 192);
-      high2 = _mm512_loadu_si512(high + 128), high3 = _mm512_loadu_si512(high + 192);
-    }
-#pragma GCC unroll 8
-    for (int v = 0; v < VECTORS; ++v) {
-      const __m512i a = _mm512_loadu_si512(columns + 64 * v);
-      __m512i l = _mm512_permutex2var_epi8(low0, a, low1);
-      __m512i h = _mm512_permutex2var_epi8(high0, a, high1);
-      if (SIGNED) {
-        const __mmask64 negative = _mm512_movepi8_mask(a);
-        l = _mm512_mask_blend_epi8(negative, l, _mm512_permutex2var_epi8(low2, a, low3));
-        h = _mm512_mask_blend_epi8(negative, h, _mm512_permutex2var_epi8(high2, a, high3));
+  Outputs(const Shape& s, const Planes& p, const int8_t* weights, const Table& table) : list(s.outputs) {
+    std::vector<int64_t> offsets;
+    for (int64_t c = 0; c < s.group_channels(); ++c)
+      for (int64_t ky = 0; ky < s.kernel_h; ++ky)
+        for (int64_t kx = 0; kx < s.kernel_w; ++kx) offsets.push_back(c * p.channel_pitch + p.offset(ky, kx));
+    const int64_t each = offsets.size();
+    int64_t rows[256], number = s.outputs;  // at most one of zeros to make each even
+    for (int w = 0; w < 256; ++w) rows[w] = table.first[w + 1] - table.first[w];
+    for (int64_t i = 0; i < s.outputs * each; ++i) number += rows[static_cast<uint8_t>(weights[i])];
+    taps.resize(number);
+    Tap* tap = taps.data();
+    for (Output& output : list) {
+      output = {tap, tap, 0};
+      for (int64_t k = 0; k < each; ++k) {
+        const int w = static_cast<uint8_t>(*weights++);
+        output.constant += table.constant[w];
+        const uint8_t* row = table.rows + table.first[w] * table.row_bytes;
+        for (int64_t i = 0; i < rows[w]; ++i, row += table.row_bytes) *tap++ = {row, offsets[k]};
       }
-      narrow[2 * v] = _mm512_add_epi16(narrow[2 * v], _mm512_unpacklo_epi8(l, h));
-      narrow[2 * v + 1] = _mm512_add_epi16(narrow[2 * v + 1], _mm512_unpackhi_epi8(l, h));
+      if ((tap - output.begin) % 2) *tap++ = {table.rows + table.first[256] * table.row_bytes, 0};
+      output.end = tap;
     }
   }
-  widen_sums(narrow, sums);
+};
+
+// sums[p] = constant + sum over taps of row[x[offset + p]], for `count` positions or a few more (at most BLOCK).
+using Sum = void (*)(const uint8_t* x, const Output& output, int64_t count, uint32_t* sums);
+
+void sum_portable(const uint8_t* x, const Output& output, int64_t count, uint32_t* sums) {
+  std::fill_n(sums, count, output.constant);
+  for (const Tap* tap = output.begin; tap < output.end; ++tap) {
+    const uint16_t* row = reinterpret_cast<const uint16_t*>(tap->row);
+    const uint8_t* at = x + tap->offset;
+    for (int64_t p = 0; p < count; ++p) sums[p] += row[at[p]];
+  }
 }
+
+#ifdef ENCMAC_X86
+
+#define AVX2 __attribute__((target("avx2")))
+
+// Adds to the sums of 32 positions: low + 128 * high, each as (all, odd) 16-bit sums.
+AVX2 inline void widen_avx2(__m256i low, __m256i low_odd, __m256i high, __m256i high_odd, uint32_t* sums) {
+  const __m256i low_even = _mm256_sub_epi16(low, _mm256_slli_epi16(low_odd, 8));
+  const __m256i high_even = _mm256_sub_epi16(high, _mm256_slli_epi16(high_odd, 8));
+  const __m256i l[2] = {_mm256_unpacklo_epi16(low_even, low_odd), _mm256_unpackhi_epi16(low_even, low_odd)};
+  const __m256i h[2] = {_mm256_unpacklo_epi16(high_even, high_odd), _mm256_unpackhi_epi16(high_even, high_odd)};
+  for (int half = 0; half < 2; ++half) {
+    for (int i = 0; i < 2; ++i) {  // positions 16 * half + 8 * i ..
+      const __m128i l16 = half ? _mm256_extracti128_si256(l[i], 1) : _mm256_castsi256_si128(l[i]);
+      const __m128i h16 = half ? _mm256_extracti128_si256(h[i], 1) : _mm256_castsi256_si128(h[i]);
+      const __m256i sum = _mm256_add_epi32(_mm256_cvtepu16_epi32(l16), _mm256_slli_epi32(_mm256_cvtepu16_epi32(h16), 7));
+      __m256i* at = reinterpret_cast<__m256i*>(sums + 16 * half + 8 * i);
+      _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), sum));
+    }
+  }
+}
+
+// Rows as differences: 16 bytes that count from activation 0 on, 16 more from 16 on, ... A shuffle gives 0
+// for a negative index, so what is added up while 16 is taken off the index again and again is the product.
+template <bool SIGNED>
+AVX2 void sum_avx2(const uint8_t* x, const Output& output, int64_t count, uint32_t* sums) {
+  constexpr int V = 2, STEPS = 8;
+  const __m256i sixteen = _mm256_set1_epi8(16), sign = _mm256_set1_epi8(-128);
+  for (int64_t p = 0; p < count; p += 32 * V, x += 32 * V, sums += 32 * V) {
+    std::fill_n(sums, 32 * V, output.constant);
+    for (const Tap *tap = output.begin, *end; tap < output.end; tap = end) {
+      end = std::min(tap + MAX_TAPS, output.end);
+      __m256i all_l[V], odd_l[V], all_h[V], odd_h[V];
+      for (int v = 0; v < V; ++v) all_l[v] = odd_l[v] = all_h[v] = odd_h[v] = _mm256_setzero_si256();
+      while (tap < end) {
+        __m256i l[V], h[V];
+        for (int v = 0; v < V; ++v) l[v] = h[v] = _mm256_setzero_si256();
+        for (int one = 0; one < 2; ++one, ++tap) {
+          const __m128i* row = reinterpret_cast<const __m128i*>(tap->row);
+          __m256i a[V];
+          for (int v = 0; v < V; ++v)
+            a[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + tap->offset + 32 * v));
+          for (int half = 0; half < (SIGNED ? 2 : 1); ++half) {  // activations 0 .. 127, then -128 .. -1
+            if (half) {
+              for (int v = 0; v < V; ++v) {
+                const __m256i negative = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + tap->offset + 32 * v));
+                a[v] = _mm256_xor_si256(negative, sign);
+              }
+            }
+#pragma GCC unroll 8
+            for (int step = 0; step < STEPS; ++step, row += 2) {
+              const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128(row));
+              const __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128(row + 1));
+              for (int v = 0; v < V; ++v) {
+                l[v] = _mm256_add_epi8(l[v], _mm256_shuffle_epi8(low, a[v]));
+                h[v] = _mm256_add_epi8(h[v], _mm256_shuffle_epi8(high, a[v]));
+                a[v] = _mm256_subs_epi8(a[v], sixteen);  // stays negative
+              }
+            }
+          }
+        }
+        for (int v = 0; v < V; ++v) {
+          all_l[v] = _mm256_add_epi16(all_l[v], l[v]);
+          odd_l[v] = _mm256_add_epi16(odd_l[v], _mm256_srli_epi16(l[v], 8));
+          all_h[v] = _mm256_add_epi16(all_h[v], h[v]);
+          odd_h[v] = _mm256_add_epi16(odd_h[v], _mm256_srli_epi16(h[v], 8));
+        }
+      }
+      for (int v = 0; v < V; ++v) widen_avx2(all_l[v], odd_l[v], all_h[v], odd_h[v], sums + 32 * v);
+    }
+  }
+}
+
+#define VBMI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+#define VBMI_INLINE VBMI __attribute__((always_inline)) inline
+
+// Adds to the sums of 64 positions: low + 128 * high, each as (all, odd) 16-bit sums.
+VBMI_INLINE void widen_vbmi(__m512i low, __m512i low_odd, __m512i high, __m512i high_odd, uint32_t* sums) {
+  const __m512i mask = _mm512_set1_epi32(0xFFFF);
+  const __m512i low_even = _mm512_sub_epi16(low, _mm512_slli_epi16(low_odd, 8));
+  const __m512i high_even = _mm512_sub_epi16(high, _mm512_slli_epi16(high_odd, 8));
+  // 32-bit lane i: positions 4 i .. 4 i + 3
+  const __m512i quads[4] = {
+      _mm512_add_epi32(_mm512_and_si512(low_even, mask), _mm512_slli_epi32(_mm512_and_si512(high_even, mask), 7)),
+      _mm512_add_epi32(_mm512_and_si512(low_odd, mask), _mm512_slli_epi32(_mm512_and_si512(high_odd, mask), 7)),
+      _mm512_add_epi32(_mm512_srli_epi32(low_even, 16), _mm512_slli_epi32(_mm512_srli_epi32(high_even, 16), 7)),
+      _mm512_add_epi32(_mm512_srli_epi32(low_odd, 16), _mm512_slli_epi32(_mm512_srli_epi32(high_odd, 16), 7))};
+  const __m512i a = _mm512_unpacklo_epi32(quads[0], quads[1]), b = _mm512_unpackhi_epi32(quads[0], quads[1]);
+  const __m512i c = _mm512_unpacklo_epi32(quads[2], quads[3]), d = _mm512_unpackhi_epi32(quads[2], quads[3]);
+  const __m512i lanes[4] = {_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d),
+                            _mm512_unpackhi_epi64(b, d)};  // 128-bit lane j of lanes[i]: positions 16 j + 4 i ..
+  const __m512i ab0 = _mm512_shuffle_i64x2(lanes[0], lanes[1], 0x44), ab1 = _mm512_shuffle_i64x2(lanes[0], lanes[1], 0xEE);
+  const __m512i cd0 = _mm512_shuffle_i64x2(lanes[2], lanes[3], 0x44), cd1 = _mm512_shuffle_i64x2(lanes[2], lanes[3], 0xEE);
+  const __m512i parts[4] = {_mm512_shuffle_i64x2(ab0, cd0, 0x88), _mm512_shuffle_i64x2(ab0, cd0, 0xDD),
+                            _mm512_shuffle_i64x2(ab1, cd1, 0x88), _mm512_shuffle_i64x2(ab1, cd1, 0xDD)};
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    _mm512_storeu_si512(sums + 16 * i, _mm512_add_epi32(_mm512_loadu_si512(sums + 16 * i), parts[i]));
+}
+
+// A row of 128 or 256 bytes in registers.
+template <bool SIGNED>
+struct Row {
+  __m512i part[SIGNED ? 4 : 2];
+
+  VBMI_INLINE void load(const uint8_t* bytes) {
+#pragma GCC unroll 4
+    for (int i = 0; i < (SIGNED ? 4 : 2); ++i) part[i] = _mm512_loadu_si512(bytes + 64 * i);
+  }
+  VBMI_INLINE __m512i operator[](__m512i a) const {
+    const __m512i found = _mm512_permutex2var_epi8(part[0], a, part[1]);
+    if constexpr (!SIGNED) return found;
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(a), found, _mm512_permutex2var_epi8(part[2], a, part[3]));
+  }
+};
+
+template <bool SIGNED, int V>
+VBMI_INLINE void sum_vectors(const uint8_t* x, const Output& output, uint32_t* sums) {
+  constexpr int PLANE = SIGNED ? 256 : 128;
+  std::fill_n(sums, 64 * V, output.constant);
+  for (const Tap *tap = output.begin, *end; tap < output.end; tap = end) {
+    end = std::min(tap + MAX_TAPS, output.end);
+    __m512i all_l[V], odd_l[V], all_h[V], odd_h[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) all_l[v] = odd_l[v] = all_h[v] = odd_h[v] = _mm512_setzero_si512();
+    for (; tap < end; tap += 2) {
+      Row<SIGNED> low0, low1, high0, high1;
+      low0.load(tap[0].row), high0.load(tap[0].row + PLANE);
+      low1.load(tap[1].row), high1.load(tap[1].row + PLANE);
+      const uint8_t *x0 = x + tap[0].offset, *x1 = x + tap[1].offset;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        __m512i a0 = _mm512_loadu_si512(x0 + 64 * v), a1 = _mm512_loadu_si512(x1 + 64 * v);
+        __asm__("" : "+v"(a0), "+v"(a1));
+        const __m512i l = _mm512_add_epi8(low0[a0], low1[a1]), h = _mm512_add_epi8(high0[a0], high1[a1]);
+        all_l[v] = _mm512_add_epi16(all_l[v], l);
+        odd_l[v] = _mm512_add_epi16(odd_l[v], _mm512_srli_epi16(l, 8));
+        all_h[v] = _mm512_add_epi16(all_h[v], h);
+        odd_h[v] = _mm512_add_epi16(odd_h[v], _mm512_srli_epi16(h, 8));
+      }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) widen_vbmi(all_l[v], odd_l[v], all_h[v], odd_h[v], sums + 64 * v);
+    __asm__ volatile("" ::: "memory");
+  }
+}
+
+template <bool SIGNED>
+VBMI void sum_vbmi(const uint8_t* x, const Output& output, int64_t count, uint32_t* sums) {
+  constexpr int V = SIGNED ? 2 : 4;  // as many as registers allow
+  for (; count > 64 * (V - 1); count -= 64 * V, x += 64 * V, sums += 64 * V) sum_vectors<SIGNED, V>(x, output, sums);
+  if (count > 128) return sum_vectors<SIGNED, 3>(x, output, sums);
+  if (count > 64) return sum_vectors<SIGNED, 2>(x, output, sums);
+  if (count > 0) sum_vectors<SIGNED, 1>(x, output, sums);
+}
+
 #endif
 
-void store(const Shape& s, const int32_t* sums, int64_t output, int64_t first, int64_t count, int32_t* out) {
-  const int64_t plane = s.rows * s.columns;
-  for (int64_t at = 0; at < count;) {
-    const int64_t image = (first + at) / plane, pixel = (first + at) % plane;
-    const int64_t length = std::min(plane - pixel, count - at);
-    std::memcpy(out + (image * s.outputs + output) * plane + pixel, sums + at, length * sizeof(int32_t));
-    at += length;
+struct Segment {  // consecutive pixels of one output row: `at` in the block, `to` in the plane of output channel 0
+  int64_t at, to, length;
+};
+
+std::vector<Segment> segments_of(const Shape& s, const Planes& p, int64_t first, int64_t count) {
+  std::vector<Segment> segments;
+  for (int64_t position = first; position < first + count;) {
+    const int64_t image = position / p.image_pitch, y = position % p.image_pitch / p.x.pitch, x = position % p.x.pitch;
+    if (y < s.rows && x < s.columns) {
+      const int64_t length = std::min(s.columns - x, first + count - position);
+      segments.push_back({position - first, (image * s.outputs * s.rows + y) * s.columns + x, length});
+    }
+    position += p.x.pitch - x;
+  }
+  return segments;
+}
+
+void convolve_block(const Shape& s, const Planes& p, const uint8_t* planes, const Outputs& outputs, Sum sum,
+                    int64_t first, int32_t* out) {
+  const int64_t count = std::min(BLOCK, p.positions - first), group_outputs = s.outputs / s.groups;
+  const std::vector<Segment> segments = segments_of(s, p, first, count);
+  alignas(64) uint32_t sums[BLOCK];
+  for (int64_t o = 0; o < s.outputs; ++o) {
+    sum(planes + o / group_outputs * s.group_channels() * p.channel_pitch + first, outputs.list[o], count, sums);
+    int32_t* plane = out + o * s.rows * s.columns;
+    for (const Segment& segment : segments)
+      for (int64_t i = 0; i < segment.length; ++i) plane[segment.to + i] = static_cast<int32_t>(sums[segment.at + i]);
   }
 }
 
-void convolve_block(const Shape& s, const uint8_t* x, const int8_t* weights, const uint8_t* widen, const Table& table,
-                    Sum sum, int64_t first, uint8_t* columns, int32_t* out) {
-  const int64_t count = std::min(BLOCK, s.pixels() - first), taps = s.taps(), group_outputs = s.outputs / s.groups;
-  const std::vector<Segment> segments = segments_of(s, first, count);
-  alignas(64) int32_t sums[BLOCK];
-  for (int64_t group = 0; group < s.groups; ++group) {
-    unroll(s, x, group, segments, columns);
-    for (int64_t o = group * group_outputs; o < (group + 1) * group_outputs; ++o) {
-      sum(columns, taps, weights + o * taps, widen + o * taps, table, sums);
-      store(s, sums, o, first, count, out);
-    }
-  }
+template <class Work>
+void in_parallel(int64_t items, int threads, Work work) {
+  std::atomic<int64_t> next{0};
+  auto loop = [&] {
+    for (int64_t item; (item = next++) < items;) work(item);
+  };
+  std::vector<std::thread> others;
+  for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) others.emplace_back(loop);
+  loop();
+  for (std::thread& thread : others) thread.join();
 }
 
 }  // namespace
 
 extern "C" {
 
-// 1 if this processor and this build have the AVX-512 VBMI path.
-int encmac_has_vbmi() {
-#ifdef ENCMAC_VBMI
-  return __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-#else
-  return 0;
+// Paths of this processor and build: 0 portable, 1 AVX2, 2 AVX-512 VBMI; all up to the result are there.
+int encmac_best_path() {
+#ifdef ENCMAC_X86
+  if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return 2;
+  if (__builtin_cpu_supports("avx2")) return 1;
 #endif
+  return 0;
+}
+
+// Bytes that encmac_table_conv needs for its planes.
+int64_t encmac_planes_bytes(const int64_t* numbers) {
+  Shape s;
+  std::memcpy(&s, numbers, sizeof s);
+  return s.channels * Planes(s).channel_pitch;
 }
 
 // x int8 [images][channels][height][width], weights int8 [outputs][channels / groups][kernel_h][kernel_w],
-// out int32 [images][outputs][rows][columns]. `extremes` int32 [4][256] by the weight's byte: lowest and
-// highest product for activations 0..127, then for all. `vbmi`: use that path (only if it is there).
-void encmac_table_conv(const int8_t* x, const int8_t* weights, const int16_t* rows, const uint8_t* planes,
-                       const int32_t* extremes, int32_t* out, const int64_t* numbers, int threads, int vbmi) {
+// out int32 [images][outputs][rows][columns]. Rows of the table have the form that `path` reads, for activations
+// 0 .. 127 or, if `is_signed`, for all; one row of zeros follows the last.
+void encmac_table_conv(const int8_t* x, const int8_t* weights, const uint8_t* rows, const int32_t* first,
+                       const int32_t* constant, int32_t* out, uint8_t* planes, const int64_t* numbers, int64_t row_bytes,
+                       int is_signed, int path, int threads) {
   Shape s;
   std::memcpy(&s, numbers, sizeof s);
-  const int64_t elements = s.images * s.channels * s.height * s.width;
-  bool is_signed = s.pad_value < 0;
-  for (int64_t i = 0; i < elements && !is_signed; i += 4096) {
-    const int64_t end = std::min(elements, i + 4096);
-    int8_t lowest = 0;
-    for (int64_t j = i; j < end; ++j) lowest = std::min(lowest, x[j]);
-    is_signed = lowest < 0;
-  }
-  const int32_t* bounds = extremes + (is_signed ? 512 : 0);
-  const std::vector<uint8_t> widen = widening_points(s, weights, bounds, bounds + 256);
+  const Planes p(s);
   Sum sum = sum_portable;
-#ifdef ENCMAC_VBMI
-  if (vbmi) sum = is_signed ? sum_vbmi<true> : sum_vbmi<false>;
+#ifdef ENCMAC_X86
+  if (path == 1) sum = is_signed ? sum_avx2<true> : sum_avx2<false>;
+  if (path == 2) sum = is_signed ? sum_vbmi<true> : sum_vbmi<false>;
 #endif
-  const Table table{rows, planes};
-  const int64_t blocks = (s.pixels() + BLOCK - 1) / BLOCK;
-  std::atomic<int64_t> next{0};
-  auto work = [&] {
-    std::vector<uint8_t> columns(s.taps() * BLOCK, 0);
-    for (int64_t block; (block = next++) < blocks;)
-      convolve_block(s, reinterpret_cast<const uint8_t*>(x), weights, widen.data(), table, sum, block * BLOCK, columns.data(), out);
-  };
-  std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, blocks); ++i) others.emplace_back(work);
-  work();
-  for (std::thread& thread : others) thread.join();
+  const Outputs outputs(s, p, weights, Table{rows, first, constant, row_bytes});
+  in_parallel(s.channels, threads, [&](int64_t c) { fill_channel(s, p, x, c, planes + c * p.channel_pitch); });
+  in_parallel((p.positions + BLOCK - 1) / BLOCK, threads,
+              [&](int64_t block) { convolve_block(s, p, planes, outputs, sum, block * BLOCK, out); });
 }
 
 }  // extern "C"
