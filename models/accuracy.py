@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.datasets import Cifar, load_cifar
+from models.datasets import Cifar, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import Encoding, library_names, load_encoding, write_text
 from models.errors import UserError, run_cli
@@ -49,7 +49,7 @@ def float_figure(network: QuantNetwork, test: Cifar, path: Path) -> tuple[float 
 
 def measure_row(args: argparse.Namespace, network: QuantNetwork, encoding: Encoding) -> dict:
     """One row of the report: figures and everything that they depend on."""
-    test = load_cifar(network.dataset, "test", args.data)
+    test = load_dataset(network.dataset, "test", args.data)
     count = len(test.labels) if args.images is None else args.images
     if not 1 <= count <= len(test.labels):
         raise UserError(f"--images {count}: the test set of {network.dataset} has 1..{len(test.labels)} images")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.datasets import load_cifar
+from models.datasets import load_dataset
 from models.emulate import ExactEngine
 from models.emulate.table import output_size
 from models.errors import UserError, run_cli
@@ -252,7 +252,7 @@ def main() -> None:
     args = parser.parse_args()
     network = load_network(args.net)
     wanted = dict(_parse_layer(word) for word in args.layer) if args.layer else RESNET20_LAYERS
-    images = load_cifar(network.dataset, "test", args.data).images[: max(wanted.values())]
+    images = load_dataset(network.dataset, "test", args.data).images[: max(wanted.values())]
     found = capture(network, images, wanted)
     options = "".join(f" --layer {k}={v}" for k, v in wanted.items()) if args.layer else ""
     found.provenance.update(

@@ -25,8 +25,9 @@ from models.quant.arith import quantise, quantise_multiplier, quantise_multiplie
 from models.quant.checkpoint import ZOO, load_network, save_network, write_npz
 from models.quant.convert import RULES, convert, float_nodes, load_weights, quantise_weights, run_float
 from models.quant.correct import corrected_network, encoding_engine, offset_network
-from models.quant.graph import Add, Conv, GlobalAveragePool, Linear, QuantNetwork, Requant, SubsamplePad
+from models.quant.graph import Conv, Linear, QuantNetwork
 from models.quant.histogram import JointHistogram, check_joint, joint_of, load_histogram, measure, tap_histograms
+from models.quant.nodes import Add, GlobalAveragePool, Requant, SubsamplePad
 
 torch.set_num_threads(1)  # tiny layers: threads would only wait for each other
 RNG = np.random.default_rng(11)

@@ -1,5 +1,32 @@
 """Data sets, read from a folder that the user names or downloaded from their official place."""
 
-from models.datasets.cifar import DATASETS, Cifar, download_cifar, have_cifar, load_cifar
+from __future__ import annotations
 
-__all__ = ["DATASETS", "Cifar", "download_cifar", "have_cifar", "load_cifar"]
+from pathlib import Path
+
+from models.datasets.cifar import DATASETS, Cifar, class_count, download_cifar, have_cifar, load_cifar
+from models.datasets.imagenet import CLASSES, ImageNet, have_imagenet, load_imagenet
+
+
+def load_dataset(name: str, split: str, folder: str | Path | None = None) -> Cifar | ImageNet:
+    """`split` "train" or "test" of a data set by name: `images` [N, 3, H, W] uint8, `labels` [N]."""
+    return load_imagenet(split, folder) if name == "imagenet" else load_cifar(name, split, folder)
+
+
+def classes_of(name: str) -> int:
+    """Number of classes of a data set; UserError for one that is not known."""
+    return CLASSES if name == "imagenet" else class_count(name)
+
+
+__all__ = [
+    "DATASETS",
+    "Cifar",
+    "ImageNet",
+    "classes_of",
+    "download_cifar",
+    "have_cifar",
+    "have_imagenet",
+    "load_cifar",
+    "load_dataset",
+    "load_imagenet",
+]

@@ -82,6 +82,7 @@ class Cifar:
     images: np.ndarray
     labels: np.ndarray
     classes: int
+    name: str = ""
 
 
 def load_cifar(name: str, split: str, folder: str | Path | None = None) -> Cifar:
@@ -98,7 +99,7 @@ def load_cifar(name: str, split: str, folder: str | Path | None = None) -> Cifar
             found = _load_from(place, name, split, layout)
             if found is not None:
                 images, labels = found
-                return _validated(Cifar(images, labels, layout.classes), place)
+                return _validated(Cifar(images, labels, layout.classes, name), place)
     raise UserError(
         f"no {name} data in {', '.join(map(str, tried))}; give a folder with DATA=<dir>, "
         f"or fetch it with: python -m models.datasets {name} --out data"
@@ -130,9 +131,14 @@ def download_cifar(
     return download(url, Path(out) / archive, "md5", md5 or official_md5, progress)
 
 
+def class_count(name: str) -> int:
+    """Number of classes of a data set."""
+    return _layout(name).classes
+
+
 def _layout(name: str) -> _Layout:
     if name not in _LAYOUTS:
-        raise UserError(f"unknown data set '{name}'; known: {', '.join(_LAYOUTS)}")
+        raise UserError(f"unknown data set '{name}'; known: {', '.join(_LAYOUTS)}, imagenet")
     return _LAYOUTS[name]
 
 
@@ -143,6 +149,7 @@ def _places(root: Path, name: str, layout: _Layout) -> tuple[Path, ...]:
 
 
 def candidate_folders(folder: str | Path | None) -> list[Path]:
+    """Where data is looked for, in this order."""
     """Where data is looked for: the folder that is given, or the usual ones."""
     if folder:
         return [Path(folder)]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.datasets import load_cifar
+from models.datasets import load_dataset
 from models.emulate.exact import ExactEngine
 from models.errors import UserError, run_cli
 from models.networks import NetworkSpec, network_spec
@@ -85,7 +85,7 @@ def main() -> None:
     sample = training_sample(spec.dataset, args.images, args.seed, args.data)
     network = convert(model, spec, args.net, sample, args.rule, not args.per_tensor, args.quiet)
 
-    test = load_cifar(spec.dataset, "test", args.data)
+    test = load_dataset(spec.dataset, "test", args.data)
     label = "" if args.quiet else "int8"
     figures = {
         "float_top1": float_top1(model, test.images, test.labels, spec),

@@ -8,6 +8,10 @@ times a power of two, and
 
 in 64-bit two's complement with an arithmetic shift: rounded to nearest, ties towards plus infinity.
 Hardware does exactly this, so nothing here may use floating point after `quantise_multiplier`.
+
+Networks imported from TensorFlow Lite keep the *double rounding* of its kernels (gemmlowp's
+`SaturatingRoundingDoublingHighMul`, then `RoundingDivideByPOT`): the product is rounded at bit 31, ties towards
+plus infinity, then the rest of the shift, ties away from zero. The two differ by 1 at most, and rarely.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import numpy as np
 INT8_MIN, INT8_MAX = -128, 127
 MULTIPLIER_BITS = 31  # multipliers are below 2**31: positive int32
 MIN_SHIFT, MAX_SHIFT = 1, 62
+ROUNDINGS = ("single", "double")
 
 
 def round_half_even(values: np.ndarray | float) -> np.ndarray:
@@ -68,6 +73,31 @@ def quantise_multiplier_pair(first: float, second: float) -> tuple[int, int, int
     return scaled[0], scaled[1], shift - 1
 
 
+def scale_sums(
+    acc: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int, rounding: str = "single"
+) -> np.ndarray:
+    """int64 round(acc * multiplier * 2**-shift) of integer `acc` (|acc| < 2**31), by one of ROUNDINGS.
+
+    `multiplier` and `shift` are integers or arrays that broadcast against `acc`.
+    """
+    multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
+    if rounding == "single":
+        value = np.multiply(acc, multiplier, dtype=np.int64)
+        value += np.left_shift(np.int64(1), shift - 1)
+        value >>= shift
+        return value
+    if rounding != "double":
+        raise ValueError(f"unknown rounding '{rounding}'; known: {', '.join(ROUNDINGS)}")
+    value = np.left_shift(np.asarray(acc, np.int64), np.maximum(MULTIPLIER_BITS - shift, 0)) * multiplier
+    value += 1 << (MULTIPLIER_BITS - 1)
+    value >>= MULTIPLIER_BITS
+    right = np.maximum(shift - MULTIPLIER_BITS, 0)
+    half = np.where(right > 0, np.left_shift(np.int64(1), np.maximum(right - 1, 0)), 0)
+    value += half - ((value < 0) & (right > 0))
+    value >>= right
+    return value
+
+
 def requantise(
     acc: np.ndarray,
     multiplier: np.ndarray | int,
@@ -75,15 +105,13 @@ def requantise(
     lo: int = INT8_MIN,
     hi: int = INT8_MAX,
     zero_point: int = 0,
+    rounding: str = "single",
 ) -> np.ndarray:
     """int8 of integer sums `acc` (|acc| < 2**31), bit-exact as in the module's text.
 
     `multiplier` and `shift` are integers or arrays that broadcast against `acc`.
     """
-    value = np.multiply(acc, np.asarray(multiplier, np.int64), dtype=np.int64)
-    shift = np.asarray(shift, np.int64)
-    value += np.left_shift(np.int64(1), shift - 1)
-    value >>= shift
+    value = scale_sums(acc, multiplier, shift, rounding)
     if zero_point:
         value += zero_point
     return np.clip(value, lo, hi, out=value).astype(np.int8)

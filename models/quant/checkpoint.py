@@ -20,19 +20,44 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError
-from models.quant.arith import MAX_SHIFT, MIN_SHIFT
-from models.quant.graph import INPUT, Add, Conv, GlobalAveragePool, Linear, Node, QuantNetwork, Requant, SubsamplePad
+from models.quant.arith import INT8_MAX, INT8_MIN, MAX_SHIFT, MIN_SHIFT, ROUNDINGS
+from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
+from models.quant.nodes import (
+    Add,
+    Flatten,
+    GlobalAveragePool,
+    Lookup,
+    Multiply,
+    Pad,
+    Pool,
+    Requant,
+    SubsamplePad,
+    TfliteAdd,
+)
 
 FORMAT = "encmac-network/1"
 ZOO = Path(__file__).parent.parent / "zoo"
 BIAS_LIMIT = 1 << 30  # leaves the other half of int32 to the products
-_KINDS = {"conv": Conv, "linear": Linear, "add": Add, "subsample_pad": SubsamplePad, "average_pool": GlobalAveragePool}
+_KINDS = {
+    "conv": Conv,
+    "linear": Linear,
+    "add": Add,
+    "tflite_add": TfliteAdd,
+    "multiply": Multiply,
+    "lookup": Lookup,
+    "subsample_pad": SubsamplePad,
+    "average_pool": GlobalAveragePool,
+    "pool": Pool,
+    "pad": Pad,
+    "flatten": Flatten,
+}
 _DTYPES = {
     "weights": np.int8,
     "bias": np.int32,
     "multiplier": np.int32,
     "shift": np.int32,
     "weight_scale": np.float64,
+    "table": np.int8,
 }
 
 
@@ -108,6 +133,8 @@ def save_network(network: QuantNetwork, path: str | Path) -> str:
         "mean": list(network.mean),
         "std": list(network.std),
         "input_scale": network.input_scale,
+        "input_zero_point": network.input_zero_point,
+        "first_class": network.first_class,
         "nodes": nodes,
         "provenance": network.provenance,
     }
@@ -134,6 +161,8 @@ def load_network(name: str | Path) -> QuantNetwork:
             nodes=nodes,
             provenance=header["provenance"],
             sha256=sha256,
+            input_zero_point=header.get("input_zero_point", 0),
+            first_class=header.get("first_class", 0),
         )
         validate(network)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -159,8 +188,14 @@ def validate(network: QuantNetwork) -> None:
             raise ValueError(f"node {node.name}: output scale {node.output_scale}")
         if isinstance(node, Conv | Linear):
             _validate_mac(node)
-        if isinstance(node, Add) and not (MIN_SHIFT <= node.shift <= MAX_SHIFT and min(node.multipliers) >= 0):
-            raise ValueError(f"node {node.name}: shift {node.shift}, multipliers {node.multipliers}")
+        if isinstance(node, Add | TfliteAdd):
+            shifts = (node.shift,) if isinstance(node, Add) else node.shifts
+            if not (min(shifts) >= MIN_SHIFT and max(shifts) <= MAX_SHIFT and min(node.multipliers) >= 0):
+                raise ValueError(f"node {node.name}: shifts {shifts}, multipliers {node.multipliers}")
+        if isinstance(node, Lookup) and node.table.shape != (256,):
+            raise ValueError(f"node {node.name}: table has shape {node.table.shape}")
+        if isinstance(node, Pool) and (node.reduction not in ("max", "average") or min(*node.kernel, *node.stride) < 1):
+            raise ValueError(f"node {node.name}: pool '{node.reduction}' of {node.kernel}, stride {node.stride}")
         requant = getattr(node, "requant", None)
         if requant is not None:
             _validate_requant(node.name, requant, len(node.bias) if hasattr(node, "bias") else 1)
@@ -188,8 +223,10 @@ def _validate_requant(name: str, requant: Requant, outputs: int) -> None:
         raise ValueError(f"node {name}: {requant.multiplier.shape} multipliers, {requant.shift.shape} shifts")
     if requant.multiplier.min() < 0 or requant.shift.min() < MIN_SHIFT or requant.shift.max() > MAX_SHIFT:
         raise ValueError(f"node {name}: negative multiplier, or shift outside {MIN_SHIFT}..{MAX_SHIFT}")
-    if not -128 <= requant.lo <= requant.hi <= 127:
+    if not INT8_MIN <= requant.lo <= requant.hi <= INT8_MAX:
         raise ValueError(f"node {name}: clamp {requant.lo}..{requant.hi}")
+    if requant.rounding not in ROUNDINGS:
+        raise ValueError(f"node {name}: rounding '{requant.rounding}'; known: {', '.join(ROUNDINGS)}")
 
 
 def _node_fields(node: Node | Requant, prefix: str, arrays: dict[str, np.ndarray]) -> dict:
@@ -218,7 +255,7 @@ def _build_node(entry: dict, arrays: dict[str, np.ndarray]) -> Node:
 
     if isinstance(entry.get("requant"), dict):
         entry["requant"] = Requant(multiplier=array("multiplier"), shift=array("shift"), **entry["requant"])
-    for key in ("weights", "bias", "weight_scale"):
+    for key in ("weights", "bias", "weight_scale", "table"):
         if key in kind.__dataclass_fields__:
             entry[key] = array(key)
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})

@@ -33,7 +33,8 @@ from models.quant.arith import (
     round_half_even,
 )
 from models.quant.checkpoint import BIAS_LIMIT
-from models.quant.graph import INPUT, Add, Conv, GlobalAveragePool, Linear, Node, QuantNetwork, Requant, SubsamplePad
+from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
+from models.quant.nodes import Add, GlobalAveragePool, Requant, SubsamplePad
 
 WEIGHT_MAX = 127
 HISTOGRAM_BINS = 4096

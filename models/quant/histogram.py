@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.datasets import load_cifar
+from models.datasets import load_dataset
 from models.errors import UserError, run_cli
 from models.quant.checkpoint import load_network, pack_header, read_header, read_npz, write_npz
 from models.quant.graph import Conv, Engine, Linear, MacNode, QuantNetwork
@@ -146,8 +146,8 @@ def measure(network: QuantNetwork, images: np.ndarray, engine: Engine, label: st
 
 
 def training_sample(dataset: str, count: int, seed: int, folder: str | None = None) -> np.ndarray:
-    """`count` random training images of `dataset`, uint8 [count, 3, 32, 32], the same for the same seed."""
-    images = load_cifar(dataset, "train", folder).images
+    """`count` random training images of `dataset`, uint8 [count, 3, H, W], the same for the same seed."""
+    images = load_dataset(dataset, "train", folder).images
     if not 1 <= count <= len(images):
         raise UserError(f"{count} images asked for; the training set of {dataset} has 1..{len(images)}")
     return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]

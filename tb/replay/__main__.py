@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from models.datasets import load_cifar
+from models.datasets import load_dataset
 from models.emulate import ExactEngine, TableEngine, exact_table
 from models.encoding import load_encoding, write_text
 from models.errors import UserError, run_cli
@@ -77,7 +77,7 @@ def chosen_layers(network: QuantNetwork, text: str | None) -> list[str]:
 
 def load_images(network: QuantNetwork, args: argparse.Namespace) -> np.ndarray:
     """uint8 images [N, C, H, W] of the network's test set."""
-    images = load_cifar(network.dataset, "test", args.data).images
+    images = load_dataset(network.dataset, "test", args.data).images
     if not (args.images >= 1 and args.first >= 0 and args.first + args.images <= len(images)):
         raise UserError(f"images {args.first}..{args.first + args.images - 1}: there are {len(images)}, from 0 on")
     return images[args.first : args.first + args.images]

@@ -150,6 +150,11 @@ def engine_words(bias: np.ndarray, requant: Requant | None) -> tuple[list, dict]
     words[:, 0], words[:, 2] = bias, 1
     clamp = {"raw": requant is None}
     if requant:
+        if requant.rounding != "single":
+            raise UserError(
+                f"a tile engine rounds once, this network's requantisation is '{requant.rounding}'; "
+                "import it with --rounding single, or replay without ENGINE=1"
+            )
         words[:, 1], words[:, 2] = requant.multiplier, requant.shift
         clamp |= {k: int(getattr(requant, k)) for k in ("lo", "hi", "zero_point")}
     return words.tolist(), clamp
