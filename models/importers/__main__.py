@@ -27,7 +27,10 @@ def main() -> None:
     parser.add_argument("--dataset", default="imagenet", help="what it classifies: cifar10, cifar100 or imagenet")
     parser.add_argument("--out", type=Path, help="checkpoint to write (default: build/imported/<name>.npz)")
     parser.add_argument(
-        "--rounding", choices=ROUNDINGS, default="double", help="double: as the runtime; single: as our tile engine"
+        "--rounding",
+        choices=ROUNDINGS,
+        default="float",
+        help="float: as the runtime's default kernels; double: as its reference kernels; single: as our tile engine",
     )
     args = parser.parse_args()
     if args.model.suffix not in READERS:

@@ -16,15 +16,23 @@ import numpy as np
 
 from models.datasets import classes_of
 from models.errors import UserError
-from models.quant.arith import INT8_MAX, INT8_MIN, quantise_multiplier, quantise_multipliers, requantise
+from models.quant.arith import (
+    INT8_MAX,
+    INT8_MIN,
+    float32_multipliers,
+    quantise_multiplier,
+    quantise_multipliers,
+    requantise,
+)
 from models.quant.checkpoint import validate
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
-from models.quant.nodes import Flatten, GlobalAveragePool, Lookup, Multiply, Pad, Pool, Requant, TfliteAdd
+from models.quant.nodes import Add, Flatten, GlobalAveragePool, Lookup, Multiply, Pad, Pool, Requant, TfliteAdd
 
 SUPPORTED = (
     *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN"),
     *("PAD", "RELU", "RELU6", "QUANTIZE", "RESHAPE", "SOFTMAX"),
 )
+ADD_BITS = 21  # of the larger multiplier in XNNPACK's addition
 CODES = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
 
 
@@ -42,12 +50,12 @@ class _Tensor:
 
 
 def read_tflite(
-    path: str | Path, name: str, dataset: str, rounding: str = "double"
+    path: str | Path, name: str, dataset: str, rounding: str = "float"
 ) -> tuple[QuantNetwork, dict[str, int]]:
     """The network in `path`, and the number of the file's tensor that each node makes ("input" included).
 
-    Images are given as uint8; the input's code is the pixel minus 128. `rounding` "double" is the runtime's,
-    "single" that of our tile engine. Raises UserError if the file is damaged or holds what the layer graph does not
+    Images are given as uint8; the input's code is the pixel minus 128. `rounding` "float" is that of the runtime's
+    default kernels (XNNPACK), "double" of its reference kernels, "single" of our tile engine. Raises UserError if the file is damaged or holds what the layer graph does not
     have; unsupported operators are named.
     """
     reader = _Reader(Path(path), rounding)
@@ -229,7 +237,9 @@ class _Reader:
 
     def _requant(self, factors: np.ndarray, function: int, output: _Tensor, rounding: str = "") -> Requant:
         lo, hi = self._range(function, output)
-        return Requant(*quantise_multipliers(factors), lo, hi, output.zero_point, rounding or self.rounding)
+        rounding = rounding or self.rounding
+        multipliers = float32_multipliers(factors) if rounding == "float" else quantise_multipliers(factors)
+        return Requant(*multipliers, lo, hi, output.zero_point, rounding)
 
     # ---- operators, one each
 
@@ -256,7 +266,7 @@ class _Reader:
             source,
             np.ascontiguousarray(weights),
             bias,
-            self._requant(x.scale[0] * scale / output.scale[0], options.FusedActivationFunction(), output),
+            self._requant(self._factors(x, scale, output), options.FusedActivationFunction(), output),
             np.broadcast_to(scale, len(weights)).copy(),
             float(output.scale[0]),
             stride,
@@ -277,14 +287,19 @@ class _Reader:
             self.nodes.append(flat)
             source = flat.name
         bias, scale = self._bias(name, weights, inputs)
-        product = x.scale[0] * scale if len(scale) > 1 else (np.float32(x.scale[0]) * scale.astype(np.float32))
-        requant = self._requant(
-            product.astype(np.float64) / output.scale[0], options.FusedActivationFunction(), output, "single"
-        )
+        # the reference kernel of this operator, unlike the others, rounds once
+        rounding = "float" if self.rounding == "float" else "single"
+        requant = self._requant(self._factors(x, scale, output), options.FusedActivationFunction(), output, rounding)
         wide = np.broadcast_to(scale, len(weights)).copy()
         weights = np.ascontiguousarray(weights)
         node = Linear(name, source, weights, bias, requant, wide, float(output.scale[0]), x.zero_point)
         self._add_node(node, output)
+
+    def _factors(self, x: _Tensor, scale: np.ndarray, output: _Tensor) -> np.ndarray:
+        """What sums are multiplied by, float64 [n], in the precision in which the runtime computes it."""
+        if self.rounding == "float":
+            return np.float32(x.scale[0]) * scale.astype(np.float32) / np.float32(output.scale[0])
+        return x.scale[0] * scale / output.scale[0]
 
     def _weights(self, name: str, tensor: _Tensor) -> np.ndarray:
         self._int8(tensor)
@@ -319,11 +334,17 @@ class _Reader:
         self._same_shape(name, inputs)
         lo, hi = self._range(self._options(operator, "AddOptions").FusedActivationFunction(), output)
         sources = tuple(self._source(t) for t in inputs)
+        zeros = tuple(t.zero_point for t in inputs)
+        scale, zero = float(output.scale[0]), output.zero_point
+        if self.rounding != "double":
+            factors = [np.float32(t.scale[0]) / np.float32(scale) for t in inputs]
+            shift = ADD_BITS - int(np.frexp(max(factors))[1])
+            multipliers = tuple(int(np.rint(np.ldexp(f, shift))) for f in factors)
+            self._add_node(Add(name, sources, multipliers, shift, scale, lo, hi, zero, zeros), output)
+            return
         twice = 2 * max(t.scale[0] for t in inputs)
         factors = [t.scale[0] / twice for t in inputs] + [twice / (2.0**TfliteAdd.LEFT_SHIFT * output.scale[0])]
         multipliers, shifts = zip(*(quantise_multiplier(float(f)) for f in factors), strict=True)
-        zeros = tuple(t.zero_point for t in inputs)
-        scale, zero = float(output.scale[0]), output.zero_point
         node = TfliteAdd(name, sources, multipliers, shifts, scale, lo, hi, zero, zeros, self.rounding)
         self._add_node(node, output)
 

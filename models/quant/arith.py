@@ -11,7 +11,9 @@ Hardware does exactly this, so nothing here may use floating point after `quanti
 
 Networks imported from TensorFlow Lite keep the *double rounding* of its kernels (gemmlowp's
 `SaturatingRoundingDoublingHighMul`, then `RoundingDivideByPOT`): the product is rounded at bit 31, ties towards
-plus infinity, then the rest of the shift, ties away from zero. The two differ by 1 at most, and rarely.
+plus infinity, then the rest of the shift, ties away from zero. Its default kernels (XNNPACK) and those of ONNX
+Runtime multiply the sum, as float32, by a float32 factor and round ties to even: *float* rounding, where the
+multiplier has 24 significant bits (`float32_multipliers`). The three differ by 1 at most, and rarely.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 INT8_MIN, INT8_MAX = -128, 127
 MULTIPLIER_BITS = 31  # multipliers are below 2**31: positive int32
 MIN_SHIFT, MAX_SHIFT = 1, 62
-ROUNDINGS = ("single", "double")
+ROUNDINGS = ("single", "double", "float")
 
 
 def round_half_even(values: np.ndarray | float) -> np.ndarray:
@@ -62,6 +64,11 @@ def quantise_multipliers(reals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array([p[0] for p in pairs], np.int32), np.array([p[1] for p in pairs], np.int32)
 
 
+def float32_multipliers(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers and shifts int32 [O] that are the float32 `factors` [O] exactly, for the rounding "float"."""
+    return quantise_multipliers(np.asarray(factors, np.float32).astype(np.float64))
+
+
 def quantise_multiplier_pair(first: float, second: float) -> tuple[int, int, int]:
     """Two multipliers with one shift, as an addition of two scales needs: (m1, m2, shift).
 
@@ -86,6 +93,9 @@ def scale_sums(
         value += np.left_shift(np.int64(1), shift - 1)
         value >>= shift
         return value
+    if rounding == "float":
+        factor = np.ldexp(multiplier.astype(np.float64), -shift).astype(np.float32)
+        return np.rint(np.asarray(acc, np.float32) * factor).astype(np.int64)
     if rounding != "double":
         raise ValueError(f"unknown rounding '{rounding}'; known: {', '.join(ROUNDINGS)}")
     value = np.left_shift(np.asarray(acc, np.int64), np.maximum(MULTIPLIER_BITS - shift, 0)) * multiplier
