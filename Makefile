@@ -28,6 +28,7 @@ REPLAY_OPTIONS += $(call option,layers,$(LAYERS))$(call option,jobs,$(JOBS))$(ca
 REPLAY_OPTIONS += $(call option,data,$(DATA))$(call option,rtl,$(RTL))$(call option,out,$(OUT))$(if $(ENGINE), --engine)
 FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
+ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))
 
 .PHONY: help setup doctor pdk sim replay formal synth power search train accuracy encodings lint test bench clean
 

@@ -7,10 +7,10 @@ writes or replaces one row of build/reports/accuracy.json; `--table` prints them
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import platform
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ import torch
 
 from models.datasets import Cifar, load_dataset
 from models.emulate import TableEngine, exact_table
-from models.encoding import Encoding, library_names, load_encoding, write_text
+from models.encoding import library_names, load_encoding, write_text
 from models.errors import UserError, run_cli
+from models.multiplier import Products, expand, load_products, relative_error
 from models.networks import network_spec
 from models.provenance import git_commit
 from models.quant.__main__ import float_top1, load_float
@@ -47,19 +48,37 @@ def float_figure(network: QuantNetwork, test: Cifar, path: Path) -> tuple[float 
     return figures.get("float_top1"), f"stored in the checkpoint, {figures.get('images', 'unknown number of')} images"
 
 
-def measure_row(args: argparse.Namespace, network: QuantNetwork, encoding: Encoding) -> dict:
-    """One row of the report: figures and everything that they depend on."""
+@dataclass(frozen=True)
+class Baseline:
+    """A network on test images: what every row of it shares. `int8`, `fp32` are top-1."""
+
+    network: QuantNetwork
+    test: Cifar
+    int8: float
+    fp32: float | None
+    fp32_source: str
+
+
+def top1(network: QuantNetwork, test: Cifar, engine: TableEngine, label: str) -> float:
+    """Top-1 of `network` on `test` with the products of `engine`."""
+    return network.top1(test.images, test.labels, engine, label)
+
+
+def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baseline:
+    """The network in float and int8."""
     test = load_dataset(network.dataset, "test", args.data)
     count = len(test.labels) if args.images is None else args.images
     if not 1 <= count <= len(test.labels):
         raise UserError(f"--images {count}: the test set of {network.dataset} has 1..{len(test.labels)} images")
     part = Cifar(test.images[:count], test.labels[:count], test.classes)
-    fp32, fp32_source = float_figure(network, part, Path(args.float or f"build/train/{network.name}/float.pt"))
+    fp32 = float_figure(network, part, Path(args.float or f"build/train/{network.name}/float.pt"))
+    int8 = top1(network, part, TableEngine(exact_table(), threads=1), "" if args.quiet else "int8")
+    return Baseline(network, part, int8, *fp32)
 
-    def top1(candidate: QuantNetwork, engine: TableEngine, label: str) -> float:
-        return candidate.top1(part.images, part.labels, engine, "" if args.quiet else label)
 
-    int8 = top1(network, TableEngine(exact_table(), threads=1), "int8")
+def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products) -> dict:
+    """One row of the report: figures and everything that they depend on."""
+    network = baseline.network
     if args.correction == "none":
         encoded = offset_network(network, encoding)
     else:
@@ -67,30 +86,40 @@ def measure_row(args: argparse.Namespace, network: QuantNetwork, encoding: Encod
         label = "" if args.quiet else "correction"
         encoded = corrected_network(network, encoding, sample, args.rounds, args.correction, label)
     started = time.perf_counter()
-    found = top1(encoded, encoding_engine(encoding, threads=1), encoding.name)
+    label = "" if args.quiet else encoding.name
+    found = top1(encoded, baseline.test, encoding_engine(encoding, threads=1), label)
     return {
         "network": network.name,
         "dataset": network.dataset,
         "encoding": encoding.name,
         "product_bits": encoding.m,
-        "images": count,
-        "top1": {"fp32": fp32, "int8": int8, "encoded": found, "encoded_finetuned": None},
-        "fp32_source": fp32_source,
+        "mean_relative_error": relative_error(encoding.product_table),
+        "images": len(baseline.test.labels),
+        "top1": {"fp32": baseline.fp32, "int8": baseline.int8, "encoded": found, "encoded_finetuned": None},
+        "fp32_source": baseline.fp32_source,
         "correction": {"scope": args.correction, "rounds": args.rounds, "training_images": args.samples},
         "seed": args.seed,
         "seconds": round(time.perf_counter() - started, 1),
         "checkpoint_sha256": network.sha256,
-        "encoding_sha256": hashlib.sha256(encoding.to_json().encode()).hexdigest(),
+        "encoding_sha256": encoding.sha256,
         "git_commit": git_commit(),
         "tools": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
     }
 
 
 def update_report(path: Path, row: dict) -> None:
-    """Write `row` to the report, in the place of one for the same network, data set, encoding and images."""
-    key = ("network", "dataset", "encoding", "images")
-    rows = [r for r in read_rows(path) if any(r.get(k) != row[k] for k in key)] + [row]
+    """Write `row` to the report, in the place of one for the same network, data set, encoding, images, correction."""
+
+    def key(row: dict) -> tuple:
+        return row.get("network"), row.get("dataset"), row.get("encoding"), row.get("images"), scope(row)
+
+    rows = [r for r in read_rows(path) if key(r) != key(row)] + [row]
     write_text(path, json.dumps({"format": FORMAT, "rows": rows}, indent=1) + "\n")
+
+
+def scope(row: dict) -> str:
+    """What was corrected in a row."""
+    return row.get("correction", {}).get("scope", "gain")
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -112,7 +141,7 @@ def table(rows: list[dict]) -> str:
     lines.append("|---" * 8 + "|")
     shown = []
     for row in rows:
-        if row["encoding"] in library_names():
+        if row["encoding"] in library_names() and scope(row) == "gain":
             figures = load_encoding(row["encoding"]).figures
             shown.append((row["network"], figures["column_area_um2"], row["encoding"], row, figures))
     for network, area, name, row, figures in sorted(shown, key=lambda entry: entry[:3]):
@@ -128,7 +157,10 @@ def main() -> None:
     """Command line of the accuracy measurement."""
     parser = argparse.ArgumentParser(prog="models.accuracy", description=__doc__.splitlines()[0])
     parser.add_argument("--net", help="network of the zoo, or a checkpoint file")
-    parser.add_argument("--encoding", help="encoding of the library, or a JSON file")
+    parser.add_argument(
+        "--encoding",
+        help="encodings of the library, JSON files, or any tables of products (models/multiplier.py), with commas",
+    )
     parser.add_argument("--images", type=int, help="only the first N test images (default: all)")
     parser.add_argument(
         "--correction", choices=SCOPES, default="gain", help="what is corrected per channel (models/quant/correct.py)"
@@ -151,14 +183,18 @@ def main() -> None:
         raise UserError("which network and which encoding? give --net and --encoding, or --table")
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give at least 1, or --correction none")
-    row = measure_row(args, load_network(args.net), load_encoding(args.encoding))
-    update_report(args.out, row)
-    top1 = row["top1"]
-    fp32 = f"{top1['fp32']:.4f}" if top1["fp32"] is not None else "unknown"
-    print(f"{row['network']} on {row['dataset']}, {row['images']} test images, top-1:")
-    print(f"  float     {fp32} ({row['fp32_source']})")
-    print(f"  int8      {top1['int8']:.4f}")
-    print(f"  {row['encoding']:9s} {top1['encoded']:.4f} (M = {row['product_bits']}, {row['seconds']} s)")
+    products = [load_products(name) for name in expand(args.encoding)]
+    baseline = measure_baseline(args, load_network(args.net))
+    network, int8 = baseline.network, baseline.int8
+    fp32 = f"{baseline.fp32:.4f}" if baseline.fp32 is not None else "unknown"
+    print(f"{network.name} on {network.dataset}, {len(baseline.test.labels)} test images, top-1:")
+    print(f"  float     {fp32} ({baseline.fp32_source})")
+    print(f"  int8      {int8:.4f}")
+    for encoding in products:
+        row = measure_row(args, baseline, encoding)
+        update_report(args.out, row)
+        bits = f"M = {encoding.m}" if encoding.m else "a table"
+        print(f"  {encoding.name:9s} {row['top1']['encoded']:.4f} ({bits}, {row['seconds']} s)", flush=True)
     print(f"written to {args.out}")
 
 

@@ -19,6 +19,7 @@ operand bits that only they read: Booth digits of the weight, say.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -41,6 +42,7 @@ MAX_GATES = 4096
 MAX_BITS = 256
 WEIGHT_LIMIT = 1 << 15  # position weights are signed 16-bit integers
 PRODUCT_LIMIT = 1 << 15  # so is every product
+TABLE_SUFFIXES = (".npy", ".npz", ".c")  # files of bare products, see models/multiplier.py
 
 # Gate types in the order of their codes in SystemVerilog (rtl/encmac_pkg.sv).
 GATES = {
@@ -222,6 +224,11 @@ class Encoding:
         lines += [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in tail.items()]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the JSON text."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
     def save(self, path: str | Path) -> None:
         """Write the JSON file (temporary file, then rename)."""
         write_text(Path(path), self.to_json())
@@ -354,6 +361,8 @@ def from_json(text: str, source: str) -> Encoding:
 
 def load_encoding(name: str | Path) -> Encoding:
     """An encoding of the library by name, or of a user by the path of its JSON file."""
+    if str(name).partition(":")[0].endswith(TABLE_SUFFIXES):
+        raise UserError(f"{name} is a table of products; it has no gates, which an encoding must have here")
     path = Path(name) if str(name).endswith(".json") else LIBRARY / f"{name}.json"
     if not path.is_file():
         known = ", ".join(library_names())

@@ -19,8 +19,8 @@ import numpy as np
 from tqdm import tqdm
 
 from models.emulate import TableEngine, exact_table
-from models.encoding import Encoding
 from models.errors import UserError
+from models.multiplier import Products
 from models.quant.arith import quantise_multipliers
 from models.quant.graph import MacNode, QuantNetwork, Requant
 
@@ -29,12 +29,12 @@ GAIN_LIMITS = (0.5, 2.0)
 BATCH = 50
 
 
-def encoding_engine(encoding: Encoding, threads: int | None = None, path: str = "auto") -> TableEngine:
+def encoding_engine(encoding: Products, threads: int | None = None, path: str = "auto") -> TableEngine:
     """Engine of what rows with `encoding` add to a column (no offset: that is in the biases)."""
     return TableEngine(encoding.array_table, threads, path)
 
 
-def offset_network(network: QuantNetwork, encoding: Encoding) -> QuantNetwork:
+def offset_network(network: QuantNetwork, encoding: Products) -> QuantNetwork:
     """`network` with the encoding's constants, g(w) and offset, in its biases and nothing else corrected."""
     added = {n.name: encoding.row_constants[n.weights.astype(int) + 128] for n in network.mac_nodes}
     return network.with_nodes(
@@ -46,7 +46,7 @@ def offset_network(network: QuantNetwork, encoding: Encoding) -> QuantNetwork:
 
 
 def corrected_network(
-    network: QuantNetwork, encoding: Encoding, images: np.ndarray, rounds: int = 3, scope: str = "gain", label: str = ""
+    network: QuantNetwork, encoding: Products, images: np.ndarray, rounds: int = 3, scope: str = "gain", label: str = ""
 ) -> QuantNetwork:
     """`network` corrected for `encoding` on uint8 training `images` [N, C, H, W]; run it with `encoding_engine`.
 

@@ -1,0 +1,137 @@
+"""Any multiplier in the place of an encoding: tables and C functions, and what is wrong with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.emulate import exact_table
+from models.encoding import load_encoding
+from models.errors import UserError
+from models.multiplier import expand, load_products, relative_error
+
+OPERANDS = np.arange(-128, 128)
+TRUNCATED = np.multiply.outer(OPERANDS, OPERANDS & ~3)  # the weight's two lowest bits are ignored
+HEAD = "#include <stdint.h>\n"
+FUNCTIONS = {
+    "int16_t": "int16_t cut(int8_t A, int8_t B) { return A * (B & ~3); }",
+    "int": "/* cut(x, y) { */ static int cut(int x, int y)\n{\n  // shift(p, q) {\n  return x * (y & ~3); }",
+    "uint64_t": "uint64_t cut(const uint64_t B,const uint64_t A)\n{ return (A * (B & ~(uint64_t)3)) & 0xffff; }",
+    "several": "int half(int a, int w) { return a * w / 2; }\nint cut(int a, int w) { return a * (w & ~3); }",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_arrays_are_read(folder):
+    np.save("cut.npy", TRUNCATED.astype(np.int16))
+    np.savez("two.npz", first=TRUNCATED, second=exact_table())
+    np.savez("one.npz", only=TRUNCATED)
+    for name, called in (("cut.npy", "cut"), ("two.npz:first", "first"), ("one.npz", "only")):
+        found = load_products(name)
+        assert found.name == called and found.m is None
+        for table in (found.product_table, found.array_table):
+            assert table.dtype == np.int32 and np.array_equal(table, TRUNCATED)
+        assert not found.row_constants.any()
+    assert load_products("two.npz:second").sha256 != load_products("two.npz:first").sha256
+    assert load_products("two.npz:first").sha256 == load_products("one.npz").sha256
+    assert load_products("exact64").sha256 == load_encoding("exact64").sha256
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_functions_are_called_with_every_pair(folder, kind):
+    (folder / "cut.c").write_text(HEAD + FUNCTIONS[kind])
+    found = load_products("cut.c")
+    assert found.name == "cut" and np.array_equal(found.product_table, TRUNCATED)
+    (folder / "other.c").write_text(HEAD + FUNCTIONS[kind])
+    assert np.array_equal(load_products("other.c:cut").product_table, TRUNCATED)
+
+
+def test_lists(folder):
+    np.savez("two.npz", first=TRUNCATED, second=TRUNCATED)
+    assert expand("m28p,two.npz,x.json") == ["m28p", "two.npz:first", "two.npz:second", "x.json"]
+    assert expand("two.npz:second") == ["two.npz:second"]
+    assert expand("absent.npz") == ["absent.npz"]
+
+
+def test_mean_relative_error():
+    assert relative_error(exact_table()) == 0
+    table = exact_table().copy()
+    table[128 + 2, 128 + 3] += 3  # a half of 6
+    table[128, 128] = 2  # beside 0
+    assert relative_error(table) == pytest.approx(2.5 / 65536)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((256, 255), np.int16), r"bad.npy is int16 \(256, 255\); expected"),
+        (np.full((256, 256), 1 << 15), "bad.npy reaches 32768"),
+        (np.where(np.eye(256), np.nan, 0), r"holds NaN, first at index \[0, 0\]"),
+        (np.zeros((256, 256)), "is float64; products are integers"),
+        (np.zeros((256, 256), bool), "expected integers"),
+    ],
+)
+def test_bad_arrays_are_one_line(folder, array, message):
+    np.save("bad.npy", array)
+    with pytest.raises(UserError, match=message):
+        load_products("bad.npy")
+
+
+def test_bad_files_are_one_line(folder):
+    np.savez("two.npz", first=TRUNCATED, second=TRUNCATED)
+    np.savez("none.npz")
+    np.save("cut.npy", TRUNCATED)
+    (folder / "broken.npz").write_bytes(b"PK\x03\x04")
+    (folder / "text.npy").write_text("1 2 3")
+    (folder / "pickled.npy").write_bytes(np.lib.format.magic(1, 0))
+    for name, message in (
+        ("two.npz", "several tables; add which one, e.g. :first"),
+        ("two.npz:third", "no table 'third'; it has: first, second"),
+        ("none.npz", "holds no table"),
+        ("cut.npy:first", "is one table"),
+        ("absent.npy", "no file absent.npy"),
+        ("broken.npz", "cannot read broken.npz"),
+        ("text.npy", "cannot read text.npy"),
+        ("pickled.npy", "cannot read pickled.npy"),
+        ("absent", "unknown encoding"),
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            load_products(name)
+        assert len(str(caught.value).splitlines()) == 1
+    for name in ("cut.npy", "two.npz:first", "x.c:f"):
+        with pytest.raises(UserError, match="has no gates"):
+            load_encoding(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("int one(int a) { return a; }", "no function of two operands"),
+        ("int a1(int a, int w) { return 0; } int a2(int a, int w) { return 0; }", "which function. .* a1, a2"),
+        ("uint16_t f(uint8_t a, uint8_t w) { return a * w; }", "unsigned operands"),
+        ("uint64_t mul8u_1(uint64_t a, uint64_t w) { return a * w; }", "unsigned operands"),
+        ("int f(int a, int w) { return nonsense; }", "cannot compile"),
+        ("int f(int a, int w) { return *(volatile int*)0; }", "the function failed"),
+        ("int f(int a, int w) { return 3 * a * w; }", "products of f reaches"),
+    ],
+)
+def test_bad_functions_are_one_line(folder, text, message):
+    (folder / "bad.c").write_text(HEAD + text)
+    with pytest.raises(UserError, match=message) as caught:
+        load_products("bad.c")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_function_that_never_ends_and_no_compiler(folder, monkeypatch):
+    (folder / "f.c").write_text("int f(int a, int w) { for (;;); }")
+    monkeypatch.setattr("models.multiplier.CALL_SECONDS", 0.2)
+    with pytest.raises(UserError, match="does the function end"):
+        load_products("f.c")
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(UserError, match="no C compiler"):
+        load_products("f.c")
