@@ -20,10 +20,11 @@ from models.datasets import Cifar, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import library_names, load_encoding, write_text
 from models.errors import UserError, run_cli
+from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
 from models.networks import network_spec
 from models.provenance import git_commit
-from models.quant.__main__ import float_top1, load_float
+from models.quant.__main__ import float_top1
 from models.quant.checkpoint import load_network
 from models.quant.convert import load_weights
 from models.quant.correct import SCOPES, corrected_network, encoding_engine, offset_network
@@ -38,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def float_figure(network: QuantNetwork, test: Cifar, path: Path) -> tuple[float | None, str]:
     """(top-1 of the float weights, where it comes from): run again if the weights are at hand."""
     if path.is_file():
-        weights, _, sha256 = load_float(path)
+        weights, _, sha256 = read_weights(path)
         if sha256 == network.provenance.get("float_sha256"):
             spec = network_spec(network.name)
             model = spec.build()

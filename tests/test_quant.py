@@ -23,11 +23,12 @@ from models.networks import NetworkSpec, network_spec
 from models.networks.resnet import CifarResNet
 from models.quant.arith import quantise, quantise_multiplier, quantise_multiplier_pair, requantise, round_half_even
 from models.quant.checkpoint import ZOO, load_network, save_network, write_npz
-from models.quant.convert import RULES, convert, float_nodes, load_weights, quantise_weights, run_float
+from models.quant.convert import RULES, convert, load_weights, quantise_weights
 from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import Conv, Linear, QuantNetwork
 from models.quant.histogram import JointHistogram, check_joint, joint_of, load_histogram, measure, tap_histograms
 from models.quant.nodes import Add, GlobalAveragePool, Requant, SubsamplePad
+from models.quant.trace import float_nodes, run_float
 
 torch.set_num_threads(1)  # tiny layers: threads would only wait for each other
 RNG = np.random.default_rng(11)
@@ -174,8 +175,8 @@ def test_observer_sees_every_mac_layer(network, images):
 def test_bad_weights_are_one_line(model):
     state = model.state_dict()
     bad = {
-        "1 weights are missing, first 'conv1.weight'": {k: v for k, v in state.items() if k != "conv1.weight"},
-        "unexpected weights, first 'extra'": state | {"extra": torch.zeros(1)},
+        "1 missing \\(conv1.weight\\)": {k: v for k, v in state.items() if k != "conv1.weight"},
+        "1 unexpected \\(extra\\)": state | {"extra": torch.zeros(1)},
         "has shape": state | {"conv1.weight": torch.zeros(16, 3, 5, 5)},
         "NaN": state | {"linear.bias": torch.full((10,), float("nan"))},
     }
@@ -189,8 +190,8 @@ def test_other_inputs_are_refused(network, model, images):
         network.run(images[:, :2], ExactEngine())
     with pytest.raises(UserError, match="takes uint8 images"):
         network.run(images.astype(np.int8), ExactEngine())
-    with pytest.raises(UserError, match="cannot convert a Linear"):
-        float_nodes(torch.nn.Linear(3, 3))
+    with pytest.raises(UserError, match="Tanh at '_1' is not supported"):
+        float_nodes(torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Tanh()))
     with pytest.raises(UserError, match="unknown calibration rule"):
         convert(model, SPEC, "tiny", images, "best", quiet=True)
     with pytest.raises(UserError, match="at least 1"):

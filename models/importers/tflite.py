@@ -55,8 +55,8 @@ def read_tflite(
     """The network in `path`, and the number of the file's tensor that each node makes ("input" included).
 
     Images are given as uint8; the input's code is the pixel minus 128. `rounding` "float" is that of the runtime's
-    default kernels (XNNPACK), "double" of its reference kernels, "single" of our tile engine. Raises UserError if the file is damaged or holds what the layer graph does not
-    have; unsupported operators are named.
+    default kernels (XNNPACK), "double" of its reference kernels, "single" of our tile engine. Raises UserError if
+    the file is damaged or holds what the layer graph does not have; unsupported operators are named.
     """
     reader = _Reader(Path(path), rounding)
     network = reader.network(name, dataset)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from models.errors import UserError
+from models.networks.imagenet import BasicBlock, Bottleneck, EfficientNetB0, ResNet
 from models.networks.resnet import CifarResNet
 
 
@@ -22,9 +23,13 @@ class NetworkSpec:
 
 
 _CIFAR10_MEAN_STD = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+_IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 NETWORKS = {
     "resnet20_cifar10": NetworkSpec(lambda: CifarResNet(depth=20, classes=10), "cifar10", *_CIFAR10_MEAN_STD),
+    "resnet18_imagenet": NetworkSpec(lambda: ResNet(BasicBlock, (2, 2, 2, 2)), "imagenet", *_IMAGENET_MEAN_STD),
+    "resnet50_imagenet": NetworkSpec(lambda: ResNet(Bottleneck, (3, 4, 6, 3)), "imagenet", *_IMAGENET_MEAN_STD),
+    "efficientnetb0_imagenet": NetworkSpec(EfficientNetB0, "imagenet", *_IMAGENET_MEAN_STD),
 }
 
 

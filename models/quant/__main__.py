@@ -7,38 +7,21 @@ what float and int8 score on the whole test set.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
-import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.datasets import load_dataset
 from models.emulate.exact import ExactEngine
-from models.errors import UserError, run_cli
+from models.errors import run_cli
+from models.importers.weights import read_weights
 from models.networks import NetworkSpec, network_spec
 from models.quant.checkpoint import ZOO, save_network
-from models.quant.convert import RULES, convert, load_weights
+from models.quant.convert import BATCH_PIXELS, RULES, convert, load_weights
 from models.quant.histogram import training_sample
-
-
-def load_float(path: str | Path) -> tuple[dict[str, Tensor], dict, str]:
-    """Weights, training record and SHA-256 of a file written by models.train."""
-    path = Path(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        weights, record = state["weights"], state["record"]
-    except FileNotFoundError as error:
-        raise UserError(f"no float weights at {path}; train them with: python -m models.train --net <name>") from error
-    except (RuntimeError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path} is damaged or no float checkpoint ({str(error).splitlines()[0]}); train again"
-        ) from error
-    return weights, record, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @torch.inference_mode()
@@ -47,6 +30,7 @@ def float_top1(
 ) -> float:
     """Fraction of uint8 `images` [N, C, H, W] that the float model puts in class `labels` [N]."""
     mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
+    batch = max(1, min(batch, BATCH_PIXELS // int(np.prod(images.shape[2:]))))
     hits = 0
     for i in range(0, len(images), batch):
         scores = model((torch.from_numpy(images[i : i + batch]).float() / 255 - mean) / std)
@@ -73,29 +57,32 @@ def main() -> None:
     parser.add_argument("--rule", choices=RULES, default="mse", help="calibration of activation scales")
     parser.add_argument("--per-tensor", action="store_true", help="one weight scale for each layer")
     parser.add_argument("--images", type=int, default=1000, help="training images to calibrate on")
+    parser.add_argument("--test-images", type=int, help="only the first N test images; 0 for none (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="which training images")
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
 
     spec = network_spec(args.net)
     path = args.float or f"build/train/{args.net}/float.pt"
-    weights, record, float_sha256 = load_float(path)
+    weights, record, float_sha256 = read_weights(path)
     model = spec.build()
     load_weights(model, weights, path)
     sample = training_sample(spec.dataset, args.images, args.seed, args.data)
     network = convert(model, spec, args.net, sample, args.rule, not args.per_tensor, args.quiet)
 
     test = load_dataset(spec.dataset, "test", args.data)
-    label = "" if args.quiet else "int8"
-    figures = {
-        "float_top1": float_top1(model, test.images, test.labels, spec),
-        "int8_top1": network.top1(test.images, test.labels, ExactEngine(), label),
-        "images": len(test.labels),
-    }
+    count = len(test.labels) if args.test_images is None else min(args.test_images, len(test.labels))
+    images, labels = test.images[:count] if count < len(test.labels) else test.images, test.labels[:count]
+    figures = {"images": count}
+    if count:
+        figures["float_top1"] = float_top1(model, images, labels, spec)
+        figures["int8_top1"] = network.top1(images, labels, ExactEngine(), "" if args.quiet else "int8")
     network = replace(
         network,
         provenance={
-            "training": {k: v for k, v in record.items() if k != "log"} | {"command": training_command(record)},
+            "training": {k: v for k, v in record.items() if k != "log"} | {"command": training_command(record)}
+            if record
+            else {"file": Path(path).name},
             "float_sha256": float_sha256,
             "calibration": {"rule": args.rule, "images": args.images, "seed": args.seed, "per_tensor": args.per_tensor},
             "figures": figures,
@@ -103,8 +90,9 @@ def main() -> None:
     )
     out = Path(args.out or ZOO / f"{args.net}.npz")
     sha256 = save_network(network, out)
-    scores = f"float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}"
-    print(f"{args.net}: top-1 {scores} on {figures['images']} test images")
+    if count:
+        scores = f"float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}"
+        print(f"{args.net}: top-1 {scores} on {count} images of {test.name}")
     print(f"{os.path.relpath(out)}: sha256 {sha256[:16]}")
 
 

@@ -1,8 +1,8 @@
 """Float torch networks to integer networks: folding, calibration, quantisation.
 
-BatchNorm is folded into the convolution before it. Weights are symmetric int8 in -127..127, one
-scale for each output channel (or one for the layer). Activations are symmetric int8 with one scale
-for each tensor, calibrated on training images by one of three rules:
+BatchNorm is folded into the convolution before it (models/quant/trace.py). Weights are symmetric int8 in -127..127,
+one scale for each output channel (or one for the layer). Activations are symmetric int8 with one scale for each
+tensor, calibrated on training images by one of three rules:
 
 - `max`: the largest magnitude seen,
 - `percentile`: the magnitude that 99.99 % of all values stay under,
@@ -11,19 +11,14 @@ for each tensor, calibrated on training images by one of three rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.errors import UserError
+from models.importers.weights import decoded
 from models.networks import NetworkSpec
-from models.networks.resnet import CifarResNet
-from models.networks.resnet import SubsamplePad as FloatSubsamplePad
 from models.quant.arith import (
     INT8_MAX,
     INT8_MIN,
@@ -34,50 +29,27 @@ from models.quant.arith import (
 )
 from models.quant.checkpoint import BIAS_LIMIT
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
-from models.quant.nodes import Add, GlobalAveragePool, Requant, SubsamplePad
+from models.quant.nodes import Add, Flatten, GlobalAveragePool, Lookup, Multiply, Pool, Requant, SubsamplePad
+from models.quant.trace import CURVES, FloatNode, float_nodes, run_float
 
 WEIGHT_MAX = 127
 HISTOGRAM_BINS = 4096
 PERCENTILE = 99.99
+BATCH_PIXELS = 250 * 32 * 32  # of the images that are calibrated on at once
+KEYS_SHOWN = 5
 RULES = ("max", "percentile", "mse")
-
-
-@dataclass(frozen=True)
-class FloatNode:
-    """A node of the folded float network; `attributes` are the matching integer node's."""
-
-    kind: str  # conv, linear, add, subsample_pad, average_pool
-    name: str
-    sources: tuple[str, ...]
-    weights: Tensor | None = None  # float32 [O, I / groups, kh, kw] or [O, I], BatchNorm folded in
-    bias: Tensor | None = None  # float32 [O]
-    relu: bool = False
-    attributes: dict = field(default_factory=dict)
-
-    def __call__(self, *x: Tensor) -> Tensor:
-        """Float result for float operands [N, C, H, W]."""
-        if self.kind == "conv":
-            y = F.conv2d(x[0], self.weights, self.bias, self.attributes["stride"], self.attributes["padding"][0])
-        elif self.kind == "linear":
-            y = F.linear(x[0], self.weights, self.bias)
-        elif self.kind == "add":
-            y = x[0] + x[1]
-        elif self.kind == "average_pool":
-            y = x[0].mean(dim=(2, 3))
-        else:
-            stride, before, after = (self.attributes[k] for k in ("stride", "before", "after"))
-            y = F.pad(x[0][:, :, ::stride, ::stride], (0, 0, 0, 0, before, after))
-        return F.relu(y) if self.relu else y
+SAME_SCALE = ("subsample_pad", "flatten", "max_pool")  # nodes whose result has their operand's scale
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:
-    """Load a state dict with one-line errors; `num_batches_tracked` may be absent."""
+    """Load a state dict (or what `decoded` makes one of) with one-line errors; `num_batches_tracked` may be absent."""
+    weights = decoded(weights, model, source)
     expected = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     weights = {k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
-    if missing := sorted(set(expected) - set(weights)):
-        raise UserError(f"{source}: {len(missing)} weights are missing, first '{missing[0]}'; is it another network?")
-    if unexpected := sorted(set(weights) - set(expected)):
-        raise UserError(f"{source}: {len(unexpected)} unexpected weights, first '{unexpected[0]}'; another network?")
+    missing, unexpected = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
+    faults = [f"{len(v)} {k} ({_listed(v)})" for k, v in (("missing", missing), ("unexpected", unexpected)) if v]
+    if faults:
+        raise UserError(f"{source}: weights of another network or layout: {', '.join(faults)}")
     for key, value in weights.items():
         if value.shape != expected[key].shape:
             raise UserError(f"{source}: '{key}' has shape {tuple(value.shape)}, expected {tuple(expected[key].shape)}")
@@ -87,62 +59,12 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor], source: str) -> N
     model.eval()
 
 
-def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weights [O, I / groups, kh, kw] and bias [O] of conv followed by norm, computed in float64."""
-    factor = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    weights = conv.weight.double() * factor.view(-1, 1, 1, 1)
-    bias = (
-        norm.bias.double()
-        + ((conv.bias.double() if conv.bias is not None else 0) - norm.running_mean.double()) * factor
-    )
-    return weights.float().detach(), bias.float().detach()
-
-
-def float_nodes(model: nn.Module) -> list[FloatNode]:
-    """The folded float nodes of a CifarResNet, in order; raises UserError for another network."""
-    if not isinstance(model, CifarResNet):
-        raise UserError(f"cannot convert a {type(model).__name__}; models/quant/convert.py knows CifarResNet")
-    nodes = [_conv(model.conv1, model.bn1, "conv1", INPUT, relu=True)]
-    for stage in ("layer1", "layer2", "layer3"):
-        for i, block in enumerate(getattr(model, stage)):
-            name, source = f"{stage}.{i}", nodes[-1].name
-            nodes.append(_conv(block.conv1, block.bn1, f"{name}.conv1", source, relu=True))
-            nodes.append(_conv(block.conv2, block.bn2, f"{name}.conv2", nodes[-1].name, relu=False))
-            branch, shortcut = nodes[-1].name, source
-            if isinstance(block.shortcut, FloatSubsamplePad):
-                shortcut, extra = f"{name}.shortcut", block.shortcut.extra_channels
-                shape = {"stride": block.shortcut.stride, "before": extra // 2, "after": extra - extra // 2}
-                nodes.append(FloatNode("subsample_pad", shortcut, (source,), attributes=shape))
-            nodes.append(FloatNode("add", f"{name}.add", (branch, shortcut), relu=True))
-    nodes.append(FloatNode("average_pool", "pool", (nodes[-1].name,)))
-    linear = model.linear
-    nodes.append(FloatNode("linear", "linear", ("pool",), linear.weight.detach(), linear.bias.detach()))
-    return nodes
-
-
-def _conv(conv: nn.Conv2d, norm: nn.BatchNorm2d, name: str, source: str, relu: bool) -> FloatNode:
-    weights, bias = fold(conv, norm)
-    vertical, horizontal = conv.padding
-    padding = (vertical, vertical, horizontal, horizontal)
-    attributes = {"stride": tuple(conv.stride), "padding": padding, "groups": conv.groups}
-    return FloatNode("conv", name, (source,), weights, bias, relu, attributes)
-
-
-@torch.inference_mode()
-def run_float(nodes: list[FloatNode], x: Tensor, visit: Callable[[str, Tensor], None] | None = None) -> Tensor:
-    """Result of the folded float network for normalised images [N, C, H, W]; `visit` sees every tensor."""
-    tensors = {INPUT: x}
-    if visit:
-        visit(INPUT, x)
-    for node in nodes:
-        tensors[node.name] = node(*(tensors[s] for s in node.sources))
-        if visit:
-            visit(node.name, tensors[node.name])
-    return tensors[nodes[-1].name]
+def _listed(keys: list[str]) -> str:
+    return ", ".join(keys[:KEYS_SHOWN]) + (", ..." if len(keys) > KEYS_SHOWN else "")
 
 
 def calibrate(
-    nodes: list[FloatNode], images: Tensor, rule: str, batch: int = 250, quiet: bool = False
+    nodes: list[FloatNode], images: Tensor, rule: str, batch: int | None = None, quiet: bool = False
 ) -> dict[str, float]:
     """Clipping magnitude (real value of code 127) of every tensor, for normalised images [N, C, H, W]."""
     if rule not in RULES:
@@ -160,7 +82,7 @@ def calibrate(
         histograms[name] = histograms.get(name, 0) + found
 
     visits = (peak,) if rule == "max" else (peak, count)
-    parts = images.split(batch)
+    parts = images.split(batch or max(1, BATCH_PIXELS // images[0, 0].numel()))
     with tqdm(total=len(visits) * len(parts), desc="calibrate", disable=quiet or None, leave=False) as bar:
         for visit in visits:
             for part in parts:
@@ -200,6 +122,8 @@ def convert(
 ) -> QuantNetwork:
     """Integer network of float `model`, calibrated on uint8 training `images` [N, C, H, W]."""
     nodes = float_nodes(model)
+    if nodes[-1].kind != "linear":
+        raise UserError(f"the last layer of {name} is no linear layer; it must give one score for each class")
     mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
     clips = calibrate(nodes, (torch.from_numpy(images).float() / 255 - mean) / std, rule, quiet=quiet)
     scales = {k: v / INT8_MAX for k, v in clips.items()}
@@ -208,7 +132,7 @@ def convert(
     run_float(nodes, probe, lambda tensor, x: pixels.update({tensor: x[0, 0].numel()}))
     built: list[Node] = []
     for node in nodes:
-        if node.kind == "subsample_pad":
+        if node.kind in SAME_SCALE:
             scales[node.name] = scales[node.sources[0]]
         built.append(_integer_node(node, scales, pixels, per_channel, last=node is nodes[-1]))
     return QuantNetwork(name, spec.dataset, tuple(spec.mean), tuple(spec.std), scales[INPUT], tuple(built))
@@ -217,29 +141,44 @@ def convert(
 def _integer_node(
     node: FloatNode, scales: dict[str, float], pixels: dict[str, int], per_channel: bool, last: bool
 ) -> Node:
-    lo = 0 if node.relu else INT8_MIN
-    out = scales[node.name]
-    source = node.sources[0]
+    name, source, out = node.name, node.sources[0], scales[node.name]
+    lo, hi = (
+        limit if real is None else int(np.clip(round_half_even(real / out), INT8_MIN, INT8_MAX))
+        for real, limit in zip(node.clamp, (INT8_MIN, INT8_MAX), strict=True)
+    )
+
+    def requant(factors: np.ndarray) -> Requant:
+        return Requant(*quantise_multipliers(factors), lo, hi)
+
     if node.kind == "subsample_pad":
-        return SubsamplePad(node.name, source, output_scale=out, **node.attributes)
+        return SubsamplePad(name, source, output_scale=out, **node.attributes)
+    if node.kind == "flatten":
+        return Flatten(name, source, out)
+    if node.kind == "max_pool":
+        return Pool(name, source, "max", output_scale=out, **node.attributes)
+    if node.kind == "curve":
+        codes = torch.arange(INT8_MIN, INT8_MAX + 1, dtype=torch.float64)
+        values = CURVES[node.attributes["curve"]](codes * scales[source])
+        return Lookup(name, source, quantise(values.numpy(), out), out)
     if node.kind == "add":
         m1, m2, shift = quantise_multiplier_pair(*(scales[s] / out for s in node.sources))
-        return Add(node.name, node.sources, (m1, m2), shift, out, lo)
+        return Add(name, node.sources, (m1, m2), shift, out, lo, hi)
+    if node.kind == "multiply":
+        sources = tuple(sorted(node.sources, key=lambda s: -pixels[s]))  # the factors for each channel come second
+        return Multiply(name, sources, requant(np.array([scales[sources[0]] * scales[sources[1]] / out])), out)
     if node.kind == "average_pool":
-        requant = Requant(*quantise_multipliers(np.array([scales[source] / (out * pixels[source])])), lo=lo)
-        return GlobalAveragePool(node.name, source, requant, out)
+        factors = np.array([scales[source] / (out * pixels[source])])
+        return GlobalAveragePool(name, source, requant(factors), out, **node.attributes)
     weights, weight_scale = quantise_weights(node.weights.numpy(), per_channel and not last)
     bias = round_half_even(node.bias.double().numpy() / (scales[source] * weight_scale))
     if np.abs(bias).max() >= BIAS_LIMIT:
-        raise UserError(
-            f"layer {node.name}: bias of {np.abs(bias).max()} units does not fit; are the weights all zero?"
-        )
+        raise UserError(f"layer {name}: bias of {np.abs(bias).max()} units does not fit; are the weights all zero?")
     bias = bias.astype(np.int32)
     if last:
-        return Linear(node.name, source, weights, bias, None, weight_scale, float(scales[source] * weight_scale[0]))
-    requant = Requant(*quantise_multipliers(scales[source] * weight_scale / out), lo=lo)
+        return Linear(name, source, weights, bias, None, weight_scale, float(scales[source] * weight_scale[0]))
     kind = Conv if node.kind == "conv" else Linear
-    return kind(node.name, source, weights, bias, requant, weight_scale, out, **node.attributes)
+    factors = scales[source] * weight_scale / out
+    return kind(name, source, weights, bias, requant(factors), weight_scale, out, **node.attributes)
 
 
 def quantise_weights(weights: np.ndarray, per_channel: bool) -> tuple[np.ndarray, np.ndarray]:
