@@ -3,6 +3,7 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+export MAKECMDGOALS
 
 PYTHON_RUN := .venv/bin/python
 # the interpreter behind .venv if there is one: it starts faster than a version manager's python3
@@ -30,10 +31,12 @@ FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING)
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))
 
-.PHONY: help setup doctor pdk sim replay formal synth power search train accuracy encodings lint test bench clean
+.PHONY: help setup doctor sim replay formal pdk synth power accuracy bench report search train encodings lint test clean
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+##@ Start
+
+help: ## this list                                   FOR=<target>
+	@python3 tools/targets.py '$(FOR)'
 
 setup: ## Debian packages, .venv and pinned wheels     PYTHON=<interpreter>
 	@PYTHON='$(PYTHON)' tools/setup.sh
@@ -41,11 +44,13 @@ setup: ## Debian packages, .venv and pinned wheels     PYTHON=<interpreter>
 doctor: ## what is installed, what is missing, how to mend it
 	@python3 tools/doctor.py
 
-sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS=
+##@ Verify
+
+sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS= RTL= OUT=
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
 
-replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE=
+replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= DATA= RTL= OUT=
 	$(DOCTOR) replay
 	$(PYTHON_RUN) -m tb.replay$(REPLAY_OPTIONS)
 
@@ -53,7 +58,10 @@ formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS=
 	$(DOCTOR) formal
 	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)
 
+##@ Measure
+
 pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asap7|<folder>
+	$(DOCTOR) pdk
 	$(if $(PDK),,@echo "encmac: error: which library? for example: make pdk PDK=nangate45" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.pdk$(if $(PDK), '$(PDK)')
 
@@ -65,7 +73,21 @@ power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= 
 	$(DOCTOR) power
 	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)
 
-search: ## search an encoding       NET= or HIST= M= WEIGHTS=general|pow2|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
+accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA= CORRECTION=
+	$(DOCTOR) accuracy
+	$(PYTHON_RUN) -m models.accuracy$(ACCURACY_OPTIONS)
+
+bench: ## our tools beside a peer                      BENCH=search|emulate|paper|replay REF=<clone of EncodingNet> SIZE=
+	$(DOCTOR) bench
+	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))$(call option,ref,$(REF))$(call option,size,$(SIZE))
+
+report: ## one page of all that was measured            OUT= HEADLINE=
+	$(DOCTOR) report
+	$(PYTHON_RUN) -m flows.report$(call option,out,$(OUT))$(call option,headline,$(HEADLINE))
+
+##@ Encodings and networks
+
+search: ## search an encoding       NET= or HIST= DATA= M= WEIGHTS=general|pow2|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
 	$(DOCTOR) search
 	$(PYTHON_RUN) -m models.search$(SEARCH_OPTIONS)
 
@@ -74,13 +96,11 @@ train: ## train a float network                        NET= DATA= SEED=
 	$(if $(NET),,@echo "encmac: error: which network? for example: make train NET=resnet20_cifar10" >&2; exit 1)
 	$(PYTHON_RUN) -m models.train$(TRAIN_OPTIONS)
 
-accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA=
-	$(DOCTOR) accuracy
-	$(PYTHON_RUN) -m models.accuracy$(ACCURACY_OPTIONS)
-
 encodings: ## write the encodings and their RTL packages anew
 	$(DOCTOR) encodings
 	$(PYTHON_RUN) -m models.encodings
+
+##@ Develop
 
 lint: ## ruff on Python, Verilator and slang on RTL
 	$(DOCTOR) lint
@@ -93,10 +113,6 @@ test: ## lint, pytest, a short simulation
 	@$(MAKE) lint
 	$(PYTHON_RUN) -m pytest tests
 	@$(MAKE) sim SUITE=smoke TEST=
-
-bench: ## our tools beside a peer                      BENCH=search|emulate|paper|replay REF=<clone of EncodingNet> SIZE=
-	$(DOCTOR) bench
-	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))$(call option,ref,$(REF))$(call option,size,$(SIZE))
 
 clean: ## remove what builds wrote; trained networks, data and .venv stay
 	rm -rf .pytest_cache .ruff_cache

@@ -19,6 +19,9 @@ import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from targets import given, variable_fault
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -52,6 +55,7 @@ TOOLS = (
     ),
     Tool("zlib.h", "zlib1g-dev", "waveforms (FST)", path="/usr/include/zlib.h"),
     Tool("lz4.h", "liblz4-dev", "waveforms (FST)", path="/usr/include/lz4.h"),
+    Tool("chromium", "chromium", "test that looks at the report", ("chromium", "--version"), optional=True),
     Tool("lcov", "lcov", "HTML pages of code coverage", ("lcov", "--version"), optional=True),
 )
 
@@ -70,8 +74,11 @@ NEEDS = {
     "train": "numpy torch pillow tqdm",
     "accuracy": "numpy torch pillow tqdm",
     "bench": "g++ numpy torch",
+    "pdk": "tqdm",
+    "import": "numpy torch tflite",
+    "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
 }
-NEEDS["test"] = " ".join(["pytest", *NEEDS.values()])
+NEEDS["test"] = " ".join(["pytest playwright", *NEEDS.values()])
 NEEDS["setup"] = NEEDS["test"]
 
 
@@ -131,7 +138,11 @@ def interpreter_fault() -> str:
 
 
 def quick(targets: list) -> str:
-    """One line on what the targets lack, or an empty string."""
+    """One line on a mistyped variable of make or on what the targets lack, or an empty string."""
+    goals, names = os.environ.get("MAKECMDGOALS", "").split(), given(os.environ.get("MAKEFLAGS", ""))
+    mistyped = variable_fault(targets[0], goals, names) if "MAKELEVEL" in os.environ else ""
+    if mistyped:
+        return mistyped
     for target in targets:
         if target not in NEEDS:
             return "doctor knows no '{}'; known: {}".format(target, ", ".join(NEEDS))
@@ -202,7 +213,9 @@ def full() -> int:
     rows += [wheel_row(pin, wheels.get(normal(pin.name), "")) for pin in pins()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     faults = [row for row in rows if row.fault and not row.optional]
-    colours = {"ok": "32", "FAULT": "31", "absent": "33"} if sys.stdout.isatty() else {}
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colours = {"ok": "32", "FAULT": "31", "absent": "33"} if coloured else {}
     for row in rows:
         mark = "ok" if not row.fault else "absent" if row.optional else "FAULT"
         shown = "\033[{}m{:6}\033[0m".format(colours[mark], mark) if colours else f"{mark:6}"

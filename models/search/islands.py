@@ -15,7 +15,7 @@ import logging
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -186,6 +186,7 @@ class Archive:
     turn: int
     islands: list[Island | None]
     front: list[dict]
+    history: list[dict] = field(default_factory=list)  # of each round: error of the best island, members of the front
 
     def save(self, path: Path) -> None:
         """Write the archive whole or not at all."""
@@ -253,8 +254,10 @@ def run_islands(
         for number, state in enumerate(archive.islands):
             archive.front = add_to_front(archive.front, _entry(f"{name}{number}", state, target, moments))
         archive.turn += 1
+        best = min(s.error for s in archive.islands)
+        archive.history.append({"round": archive.turn, "error": best, "front": len(archive.front)})
         archive.save(path)
-        progress(f"round {archive.turn}", min(s.error for s in archive.islands))
+        progress(f"round {archive.turn}", best)
     return archive
 
 

@@ -1,0 +1,127 @@
+"""The report's facts, files and errors; tests/test_report_page.py looks at the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from flows.report.facts import COST_MODEL, gather
+from flows.report.records import KINDS, load_records
+from models.errors import UserError
+from models.provenance import ROOT
+from tests import example_records as example
+
+
+def report(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Run the command."""
+    command = [sys.executable, "-m", "flows.report", "--reports", str(folder), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Every record."""
+    return example.write_records(tmp_path / "reports")
+
+
+def test_cards_are_the_records(folder):
+    facts = gather(load_records(folder))
+    cards = {card.title: card for card in facts.cards}
+    assert (cards["tests"].value, cards["tests"].state) == ("11 of 12", "bad")
+    assert (cards["proofs"].value, cards["proofs"].state) == ("1 of 2", "bad")
+    assert (cards["replay"].value, cards["replay"].state) == ("800,000 equal", "good")
+    # m12p loses 1.6 points on the first network, m16p at most 0.79 (0.32 fine-tuned on the second)
+    assert facts.headline == "m16p"
+    assert cards["accuracy"].value == "-0.79"
+    assert cards["area"].value == f"{100 * (320_000 / 950_000 - 1):+.1f} %"
+    assert "conv tree" in cards["area"].detail
+
+
+def test_only_sound_designs_are_baselines(folder):
+    record = example.ppa()
+    tree = next(d for d in record["designs"] if d["design"] == "conv tree" and d["platform"] == "osu018")
+    tree["gate_sim"] = "not_run"
+    (folder / "ppa.json").write_text(json.dumps(record))
+    facts = gather(load_records(folder))
+    m20p = next(c for c in facts.costs if c["encoding"] == "m20p" and c["platform"].startswith("osu018"))
+    assert m20p["area_change_base"] == "conv booth"
+    assert m20p["area_change"] == round(100 * (400_000 / 1_060_000 - 1), 2)
+
+
+def test_headline_needs_every_network(folder):
+    record = example.accuracy()
+    record["rows"] = [r for r in record["rows"] if (r["network"], r["encoding"]) != ("mobilenet_made_up", "m16p")]
+    (folder / "accuracy.json").write_text(json.dumps(record))
+    assert gather(load_records(folder)).headline == "m20p"
+    assert gather(load_records(folder), "m12p").headline == "m12p"
+    with pytest.raises(UserError, match="no record has an encoding 'm13p'; known: exact36, m12p"):
+        gather(load_records(folder), "m13p")
+
+
+def test_pareto_joins_accuracy_and_cost_by_name(folder):
+    points = gather(load_records(folder)).points
+    of = [p for p in points if p["network"] == "resnet_made_up" and p["platform"].startswith("osu018")]
+    assert {p["encoding"]: p["area_um2"] for p in of} == {
+        "int8": 950_000.0, "exact36": 720_000.0, "m28p": 560_000.0,
+        "m20p": 400_000.0, "m16p": 320_000.0, "m12p": 240_000.0,
+    }  # fmt: skip
+    assert [p["encoding"] for p in of if not p["front_area_um2"]] == ["exact36", "int8"]  # m28p is better and smaller
+    model = [p for p in points if p["platform"] == COST_MODEL]
+    assert {p["encoding"] for p in model} == set(example.ENCODINGS) and all(p["power_mw"] is None for p in model)
+
+
+def test_files_and_json(folder, tmp_path):
+    out = tmp_path / "elsewhere"
+    done = report(folder, "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["headline"] == "m16p" and told["cards"]["tests"]["value"] == "11 of 12"
+    page = (out / "report.html").read_text()
+    assert "expected &lt;3&gt;, got 4" in page and "<3>" not in page
+    assert "make sim SEED=1 TEST=array_made_up_7 WAVES=1" in page
+    names = {"accuracy_area", "accuracy_power", "area_parts", "power_parts", "replay_utilisation", "replay_cycles"}
+    names |= {"speed", "search_front", "search_history"}
+    figures = out / "figures"
+    assert {path.name for path in figures.iterdir()} == {f"{n}.{k}" for n in names for k in ("svg", "png", "csv")}
+    for name in names:
+        assert ElementTree.parse(figures / f"{name}.svg").getroot().tag.endswith("svg")
+        assert Image.open(figures / f"{name}.png").width > 1000
+    lines = (figures / "accuracy_area.csv").read_text().splitlines()
+    assert lines[0].startswith("network,dataset,encoding") and len(lines) > 20
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+@pytest.mark.parametrize("harm", ["cut", "version", "hollow"])
+def test_a_damaged_record_is_one_line(kind, harm, folder):
+    path = folder / f"{kind}.json"
+    whole = json.loads(path.read_text())
+    harmed = {"cut": path.read_text()[:-9], "version": json.dumps(whole | {"format": f"encmac-{kind}/99"})}
+    lists = {"accuracy": "rows", "ppa": "designs", "formal": "proofs", "replay": "layers", "bench": "benchmarks"}
+    part = lists.get(kind)
+    hollow = {"format": whole["format"], part: [{}]} if part else {"format": whole["format"], "tests": [{}]}
+    path.write_text(harmed.get(harm) or json.dumps(hollow))
+    with pytest.raises(UserError) as caught:
+        from flows.report.__main__ import figures, render
+
+        records = load_records(folder)
+        facts = gather(records)
+        render(records, facts, figures(facts))
+    text = str(caught.value)
+    assert "\n" not in text and f"{kind}.json" in text and "make it anew with: " in text
+    assert harm != "version" or "has format" in text
+
+
+def test_errors_of_the_command(tmp_path):
+    done = report(tmp_path / "none")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "make sim" in done.stderr
+    (tmp_path / "sim.json").write_text("{")
+    done = report(tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "sim.json is damaged" in done.stderr
+    assert not (tmp_path / "report.html").exists()
