@@ -15,7 +15,9 @@ option = $(if $(strip $(2)), --$(1) '$(strip $(2))')
 SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call option,encoding,$(ENCODING))
 SIM_OPTIONS += $(call option,suite,$(if $(COVERAGE),coverage,$(SUITE)))$(call option,test,$(TEST))$(call option,seed,$(SEED))
 SIM_OPTIONS += $(call option,design,$(DESIGN))$(call option,dut,$(DUT))$(call option,rtl,$(RTL))$(call option,out,$(OUT))
-SIM_OPTIONS += $(call option,jobs,$(JOBS))$(if $(WAVES), --waves)
+SIM_OPTIONS += $(call option,jobs,$(JOBS))$(call option,scheduler,$(SCHEDULER))$(if $(WAVES), --waves)
+MUTANT_OPTIONS = $(call option,number,$(NUMBER))$(call option,file,$(FILE))$(call option,seed,$(SEED))
+MUTANT_OPTIONS += $(call option,jobs,$(JOBS))$(call option,out,$(OUT))
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
 POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(call option,vectors,$(VECTORS))
 SEARCH_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,hist,$(HIST))$(if $(M), -M '$(M)')
@@ -31,7 +33,7 @@ FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING)
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))
 
-.PHONY: help setup doctor sim replay formal pdk synth power accuracy bench report search train encodings lint test clean
+.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train encodings lint test clean
 
 ##@ Start
 
@@ -46,9 +48,13 @@ doctor: ## what is installed, what is missing, how to mend it
 
 ##@ Verify
 
-sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS= RTL= OUT=
+sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS= SCHEDULER= RTL= OUT=
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
+
+mutants: ## small faults in the RTL; the suite must kill them  NUMBER= FILE= SEED= JOBS= OUT=
+	$(DOCTOR) mutants
+	$(PYTHON_RUN) -m tb.mutants$(MUTANT_OPTIONS)
 
 replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= DATA= RTL= OUT=
 	$(DOCTOR) replay

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bench.timing import Effort, Row
 from models.errors import UserError
+from tb.build import CONTROL, FAST_FLAGS, LIMIT_S, ROOT, LeanVerilator, build, defines, prepare_environment, sources
 from tb.replay.design import ARRAYS, replay_config
-from tb.runner import CONTROL, FAST_FLAGS, LIMIT_S, ROOT, LeanVerilator, build, defines, prepare_environment, sources
 from tb.suites import Config
 
 MAIN = Path(__file__).parent / "array_main.cpp"

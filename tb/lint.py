@@ -17,7 +17,8 @@ from pathlib import Path
 
 from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli
-from tb.runner import CONTROL, ROOT, Config, defines, prepare_environment, sources
+from tb.build import CONTROL, ROOT, defines, prepare_environment, sources
+from tb.suites import Config
 
 # slang's groups of warnings, less two that the code cannot heed, each with its reason
 SLANG_WARNINGS = ("extra", "conversion", "pedantic")

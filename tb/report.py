@@ -11,6 +11,8 @@ from pathlib import Path
 from models.encoding import write_text
 
 LOG_LINES = 80  # kept of each test
+KEPT_RUNS = 300
+RUNS = "runs.jsonl"
 
 
 def log_of_test(log: Path, test: str) -> str:
@@ -30,12 +32,43 @@ def log_of_test(log: Path, test: str) -> str:
     return "\n".join(lines)
 
 
-def write_html(sim: dict, coverage: dict, code: dict | None, path: Path) -> None:
-    """Write the page from the records sim.json, coverage.json and (if there is one) code_coverage.json."""
+def write_html(sim: dict, coverage: dict, path: Path, **others: object) -> None:
+    """Write the page from the records sim.json and coverage.json, and from those of `others` that there are:
+    `code` (code_coverage.json), `mutants` (mutants.json), `runs` (lines of runs.jsonl, the oldest first).
+    """
     tests = [t | {"text": log_of_test(Path(t["log"]), t["name"]) if t["log"] else ""} for t in sim["tests"]]
-    data = {"sim": sim | {"tests": tests}, "coverage": coverage, "code": code}
+    data = {"code": None, "mutants": None, "runs": []} | others
+    data |= {"sim": sim | {"tests": tests}, "coverage": coverage}
     # "</" would end the script; the rest of JSON is harmless in it
     write_text(path, TEMPLATE.replace("__DATA__", json.dumps(data).replace("</", "<\\/")))
+
+
+def add_run(run: dict, reports: Path) -> None:
+    """Append what a regression came to, to the stored runs; the oldest go."""
+    lines = [*stored_runs(reports), run][-KEPT_RUNS:]
+    write_text(reports / RUNS, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def stored_runs(reports: Path) -> list[dict]:
+    """The runs before, the oldest first; a line that is damaged is left out."""
+    runs = []
+    path = reports / RUNS
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            runs.append(json.loads(line))
+        except json.JSONDecodeError:
+            print(f"{path}: a line that is no JSON is left out")
+    return runs
+
+
+def refresh(reports: Path) -> None:
+    """Write sim.html from the records that lie in the folder; without a regression there is no page."""
+    records = {}
+    for name, file in (("sim", "sim"), ("coverage", "coverage"), ("code", "code_coverage"), ("mutants", "mutants")):
+        path = reports / f"{file}.json"
+        records[name] = json.loads(path.read_text()) if path.exists() else None
+    if records["sim"] and records["coverage"]:
+        write_html(path=reports / "sim.html", runs=stored_runs(reports), **records)
 
 
 TEMPLATE = """<!doctype html>
@@ -59,6 +92,9 @@ form { display: flex; gap: .8rem; flex-wrap: wrap; margin: .6rem 0 } input, sele
 .bar { display: inline-block; width: 8rem; height: .6rem; background: var(--line); vertical-align: middle }
 .bar i { display: block; height: 100%; background: var(--good) } .bar.bad i { background: var(--bad) }
 #mode { float: right } .quiet { opacity: .7 }
+#curves { display: flex; gap: 2rem; flex-wrap: wrap } figure { margin: .5rem 0 } figcaption { font-size: .85rem }
+svg { display: block; border-bottom: 1px solid var(--line) } svg * { stroke: currentColor; fill: none }
+svg circle { fill: var(--good); stroke: none } svg circle.failed { fill: var(--bad) }
 </style>
 <button id="mode" type="button">light / dark</button>
 <h1 id="title"></h1>
@@ -76,9 +112,13 @@ form { display: flex; gap: .8rem; flex-wrap: wrap; margin: .6rem 0 } input, sele
 <h2>Functional coverage</h2>
 <p id="closure"></p><table><tbody id="coverage"></tbody></table>
 <div id="code"></div>
+<div id="mutants"></div>
+<h2>Runs before</h2>
+<form id="choice"><label>suite <select id="suite"></select></label></form>
+<div id="curves"></div><table><tbody id="runs"></tbody></table>
 <script type="application/json" id="data">__DATA__</script>
 <script>
-const { sim, coverage, code } = JSON.parse(document.getElementById("data").textContent);
+const { sim, coverage, code, mutants, runs } = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
 function add(parent, tag, text, cls) {
   const node = parent.appendChild(document.createElement(tag));
@@ -119,6 +159,8 @@ function showTests() {
     for (const text of [t.matches, t.mismatches, t.seed, t.duration_s.toFixed(1)]) add(row, "td", text, "n");
     details(row, cell => {
       if (t.message) add(cell, "p", t.message, t.status);
+      if (t.worker) add(cell, "p", `on worker ${t.worker}`, "quiet");
+      if (t.lost_workers.length) add(cell, "p", `run again: ${t.lost_workers.join(", ")} was lost while it ran`);
       add(cell, "pre", t.replay);
       if (t.waves) add(add(cell, "p", "waves: "), "code", t.waves);
       add(cell, "pre", t.text || "no log");
@@ -183,6 +225,67 @@ if (code) {
   link.href = "code_coverage/index.html";
   add($("code"), "p", `Counted at commit ${code.git_commit || "unknown"}.`, "quiet");
 }
+if (mutants) {
+  const t = mutants.totals, part = $("mutants");
+  add(part, "h2", "Mutants");
+  add(part, "p", `${t.mutants} small faults put into the RTL, seed ${mutants.seed}: ${t.killed} killed, ` +
+    `${t.equivalent} equivalent, ${t.survived} survived; ${t.percent} % killed, target ${t.target} %. ` +
+    `Commit ${mutants.git_commit || "unknown"}.`, t.survived ? "failed" : "");
+  const table = add(part, "table"), head = add(add(table, "thead"), "tr"), body = add(table, "tbody");
+  for (const text of ["file", "killed", "survived", "equivalent"]) add(head, "th", text, text === "file" ? "" : "n");
+  for (const file of new Set(mutants.mutants.map(m => m.file))) {
+    const row = add(body, "tr"), own = mutants.mutants.filter(m => m.file === file);
+    add(row, "td", file);
+    for (const status of ["killed", "survived", "equivalent"]) {
+      const number = own.filter(m => m.status === status).length;
+      add(row, "td", number, status === "survived" && number ? "n failed" : "n");
+    }
+    details(row, cell => {
+      for (const m of own.filter(m => m.status !== "refused")) {
+        add(cell, "p", `line ${m.line}, ${m.kind}: ${m.status}${m.test ? ` by ${m.test} on ${m.design}` : ""}`,
+          m.status === "survived" ? "failed" : "");
+        add(cell, "pre", `- ${m.before}\n+ ${m.after}${m.message ? `\n${m.message}` : ""}`);
+      }
+    });
+  }
+}
+function curve(title, list, value, unit) {  // one figure over the stored runs, the oldest on the left
+  const points = list.map(r => [value(r), r]).filter(([y]) => y !== null && y !== undefined);
+  if (!points.length) return;
+  const space = "http://www.w3.org/2000/svg", width = 260, height = 70, ys = points.map(([y]) => y);
+  const low = Math.min(...ys), high = Math.max(...ys), figure = add($("curves"), "figure");
+  const svg = figure.appendChild(document.createElementNS(space, "svg"));
+  svg.setAttribute("width", width); svg.setAttribute("height", height);
+  const at = points.map(([y], i) => [8 + (width - 16) * (points.length > 1 ? i / (points.length - 1) : 1),
+    high > low ? 8 + (height - 16) * (high - y) / (high - low) : height / 2]);
+  const line = svg.appendChild(document.createElementNS(space, "polyline"));
+  line.setAttribute("points", at.map(p => p.join()).join(" "));
+  at.forEach(([x, y], i) => {
+    const [value, run] = points[i], dot = svg.appendChild(document.createElementNS(space, "circle"));
+    for (const [name, v] of [["cx", x], ["cy", y], ["r", 3]]) dot.setAttribute(name, v);
+    if (!run.good) dot.setAttribute("class", "failed");
+    dot.appendChild(document.createElementNS(space, "title")).textContent = `${run.date}: ${value} ${unit}`;
+  });
+  add(figure, "figcaption", `${title}: ${ys[ys.length - 1]} ${unit} (${low} .. ${high})`);
+}
+function showRuns() {
+  const list = runs.filter(r => r.choice === $("suite").value);
+  $("curves").replaceChildren(); $("runs").replaceChildren();
+  curve("tests failed", list, r => r.failed, "");
+  curve("results compared", list, r => r.matches, "");
+  curve("coverage", list, r => r.bins ? Math.round(10000 * r.hit / r.bins) / 100 : null, "%");
+  curve("time", list, r => r.wall_s, "s");
+  for (const r of list.slice(-12).reverse()) {
+    const row = add($("runs"), "tr");
+    add(row, "td", r.good ? "passed" : "failed", r.good ? "passed" : "failed");
+    for (const text of [r.date, `seed ${r.seed}`, `${r.passed} of ${r.tests} tests`, `${r.hit} of ${r.bins} bins`,
+      `${r.wall_s} s`, (r.git_commit || "").slice(0, 10)]) add(row, "td", text);
+  }
+}
+for (const choice of new Set(runs.map(r => r.choice).reverse())) add($("suite"), "option", choice);
+$("choice").oninput = showRuns;
+$("choice").onsubmit = event => event.preventDefault();
+showRuns();
 $("mode").onclick = () => {
   const root = document.documentElement, dark = getComputedStyle(root).colorScheme === "dark" ||
     (!root.className && matchMedia("(prefers-color-scheme: dark)").matches);

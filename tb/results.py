@@ -12,12 +12,13 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from models.encoding import write_text
 from models.errors import UserError
 from models.provenance import git_commit
-from tb.report import write_html
+from tb.report import add_run, refresh
 from tb.testplan import Passed, Plan, coverage_record, merge, unplanned
 from tb.testplan import judge as judge_plan
 
@@ -49,6 +50,9 @@ class Outcome:
     log: str = ""
     waves: str = ""
     netlist_sha256: str = ""  # of the netlist that was simulated; empty for RTL
+    worker: str = ""  # of a cluster, that ran it
+    lost_workers: tuple[str, ...] = ()  # that were running it before
+    text: str = field(default="", repr=False, compare=False)  # of a log that lies on another machine
     coverage: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -63,7 +67,16 @@ class Outcome:
 
     def record(self) -> dict:
         """The fields of `sim.json`."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if k != "coverage"}
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ("coverage", "text")}
+
+
+@dataclass(frozen=True)
+class About:
+    """A regression as the stored runs know it: what was chosen, seed, wall-clock seconds."""
+
+    choice: str
+    seed: int
+    wall_s: float
 
 
 class SimulatorFault(RuntimeError):
@@ -191,14 +204,18 @@ def print_table(outcomes: list[Outcome]) -> None:
         cells = enumerate(zip(row, widths, strict=True))
         print("  ".join(c.rjust(w) if 3 <= i <= 5 else c.ljust(w) for i, (c, w) in cells).rstrip())
     for o in outcomes:
+        if o.lost_workers:
+            print(f"RUN AGAIN {o.where} {o.name}: {', '.join(o.lost_workers)} was lost while it ran")
         if not o.passed:
             print(f"FAILED {o.where} {o.name}: {o.message}\n       {o.replay}")
             if o.waves:
                 print(f"       waves: {o.waves}")
 
 
-def report(outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path, tools: dict[str, str]) -> int:
-    """Write sim.json, coverage.json and sim.xml, print the summary; the exit code.
+def report(
+    outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path, tools: dict[str, str], about: About
+) -> int:
+    """Write sim.json, coverage.json, sim.xml and sim.html, print the summary; the exit code.
 
     With a `stage` the regression also has to show what the plan demands of it.
     """
@@ -230,13 +247,16 @@ def report(outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path
         "tools": tools,
         "git_commit": git_commit(),
     }
-    code_path = reports / "code_coverage.json"
-    code = json.loads(code_path.read_text()) if code_path.exists() else None
+    good = totals["tests"] and totals["matches"] and not totals["failed"] and not totals["testpoints_failed"]
+    run = dataclasses.asdict(about) | {k: totals[k] for k in ("tests", "passed", "failed", "matches")}
+    run |= {k: covered["totals"][k] for k in ("bins", "hit")} | {"good": bool(good)}
+    run |= {"date": datetime.now(UTC).isoformat(" ", "seconds"), "git_commit": record["git_commit"]}
     try:
         write_text(reports / "sim.json", json.dumps(record, indent=1) + "\n")
         write_text(reports / "coverage.json", json.dumps(covered, indent=1) + "\n")
         write_junit(outcomes, verdict, reports / "sim.xml")
-        write_html(record, covered, code, reports / "sim.html")
+        add_run(run, reports)
+        refresh(reports)
     except OSError as error:
         raise UserError(f"the reports cannot be written to {reports}: {error.strerror or error}") from error
     print_table(outcomes)
@@ -252,5 +272,4 @@ def report(outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path
     if stage:
         shown = totals["testpoints"] - totals["testpoints_failed"]
         print(f"testplan: {shown} of {totals['testpoints']} testpoints of stage {stage} shown")
-    good = totals["tests"] and totals["matches"] and not totals["failed"] and not totals["testpoints_failed"]
     return 0 if good else 1

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from broken_rtl import broken_rtl
 
+from tb.build import ROOT, prepare_environment
 from tb.lint import slang_complaints, units, verilator_complaints
-from tb.runner import ROOT, prepare_environment
 
 CONTROL = "array/stream_control.sv"
 SKEW = "array/delay_triangle.sv"

@@ -20,11 +20,11 @@ from models.errors import UserError
 from models.mapping import best, naive
 from models.quant.graph import Requant
 from models.replay import Capture, Layer, load_capture, save_capture
+from tb.build import ROOT, build, prepare_environment
 from tb.replay.design import replay_config, timing
 from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
 from tb.replay.store import open_array, store_array
-from tb.runner import ROOT, build, prepare_environment
 
 SIZE = (4, 4)
 RNG = np.random.default_rng(5)

@@ -18,7 +18,7 @@ from models.errors import UserError
 from models.hardware.tile import EngineModel, Fault, Job, Shape, finish, layer_jobs
 from models.quant.graph import Conv, Requant
 from models.replay import Layer, load_capture
-from tb.runner import ROOT
+from tb.build import ROOT
 
 ENGINE = "tile/tile_engine.sv"
 # what is broken: design of the suite, text that becomes another in a file (several), what must show

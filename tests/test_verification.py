@@ -20,10 +20,10 @@ from broken_rtl import broken_rtl
 from models.encoding import load_encoding
 from models.errors import UserError
 from tb import code_coverage, testplan
+from tb.build import ROOT
 from tb.code_coverage import Point
 from tb.diagnosis import Mismatch, explain
 from tb.report import write_html
-from tb.runner import ROOT
 from tb.testplan import CodeExclusion
 
 CONTROL, ARRAY = "array/stream_control.sv", "array/mac_array.sv"
@@ -403,7 +403,7 @@ class TestPage:
         sim, coverage = (json.loads((good / "reports" / f"{name}.json").read_text()) for name in ("sim", "coverage"))
         hostile = "expected </script><b id='injected'>, got 1"
         sim["tests"][0] |= {"status": "failed", "message": hostile}
-        write_html(sim, coverage, None, good / "page.html")
+        write_html(sim, coverage, good / "page.html")
         return good / "page.html"
 
     @staticmethod

@@ -63,6 +63,7 @@ TOOLS = (
 NEEDS = {
     "lint": "ruff verilator pyosys numpy perl",
     "sim": "make g++ cocotb cocotb-bus cocotb-coverage pyuvm numpy tqdm",
+    "mutants": "iverilog vvp cocotb cocotb-bus cocotb-coverage pyuvm numpy tqdm pyslang",
     "replay": "make g++ verilator perl cocotb cocotb-bus cocotb-coverage pyuvm numpy torch pillow tqdm matplotlib",
     "verilator": "verilator perl verilator_coverage zlib.h lz4.h",
     "icarus": "iverilog vvp",

@@ -13,8 +13,10 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
@@ -128,9 +130,15 @@ class Dask:
             print(f"the scheduler has no workers yet; start some in the checkout: {start_one}", file=sys.stderr)
 
     def map(self, function, arguments: list[tuple]) -> list:
-        futures = [self.client.submit(function, *a, pure=False, retries=RETRIES) for a in arguments]
-        try:
+        with self.faults():
+            futures = [self.client.submit(function, *a, pure=False, retries=RETRIES) for a in arguments]
             return self.client.gather(futures)
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """What a cluster may raise within, as one line for the user."""
+        try:
+            yield
         except self.killed as error:
             raise UserError(
                 "workers died again and again in one round; is there enough memory on them? fewer threads help"

@@ -26,11 +26,11 @@ from models.quant.checkpoint import load_network
 from models.quant.correct import offset_network
 from models.quant.graph import QuantNetwork
 from models.replay import load_capture
+from tb.build import ROOT, build, prepare_environment, tool_versions
 from tb.replay.design import ENGINE_DEPTH, replay_config, timing
 from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
 from tb.replay.report import plot, print_table, totals
-from tb.runner import ROOT, build, prepare_environment, tool_versions
 from tb.suites import Config
 
 FORMAT = "encmac-replay/1"

@@ -15,9 +15,9 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
 from models.errors import UserError
+from tb.build import LeanVerilator
 from tb.replay.store import Done, Part
 from tb.results import ASSERTION, SimulatorFault, signal_group
-from tb.runner import LeanVerilator
 from tb.suites import Config
 
 ATTEMPTS = 3  # of a part, each lost with its worker

@@ -1,0 +1,96 @@
+"""What each file's mutants are tried on: small designs on Icarus that elaborate all of its branches."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from models.encoding import Encoding, Gate
+from tb.suites import Config
+
+EVERY_GATE = "every_gate"  # stands for the encoding below
+
+
+def every_gate() -> Encoding:
+    """An encoding that has what no one of the library has alone: every type of gate, encoders of both
+    operands in front of the registers, f(a) and g(w)."""
+    gates = (
+        Gate("xor", 1, 2),  # 16: of the activation
+        Gate("nor", 0, 7),  # 17: of the activation
+        Gate("xor", 8, 9),  # 18: of the weight
+        Gate("andnot", 15, 10),  # 19: of the weight
+        Gate("and", 16, 18),  # 20
+        Gate("or", 17, 18),  # 21
+        Gate("nand", 16, 19),  # 22
+        Gate("xnor", 17, 19),  # 23
+        Gate("xor", 3, 18),  # 24
+        Gate("ornot", 3, 19),  # 25
+        Gate("nor", 4, 18),  # 26
+        Gate("andnot", 4, 19),  # 27
+        Gate("not", 22, 22),  # 28
+        Gate("buf", 26, 26),  # 29
+    )
+    weights = (8, -4, 5, 16, -3, 2, 1, -9, 32, 64)
+    bits = (20, 21, 23, 24, 25, 27, 28, 29, 16, 18)
+    return Encoding("every_gate", gates, bits, weights, stored=(16, 17, 18, 19), shared=((17, 6), (4, -9), (19, 7)))
+
+
+CONV = Config(
+    "icarus", "conv", rows=4, columns=4, tests="corners|back_pressure|random_reset|stall_patterns|back_to_back"
+)
+SHADOW = Config(
+    "icarus",
+    "conv",
+    rows=4,
+    columns=4,
+    columns_per_stage=2,
+    shadow=True,
+    tests="corners|back_pressure|reset_phases|back_to_back",
+)
+TREE = Config("icarus", "conv", rows=2, columns=2, form=1, tests="corners|extremes|back_pressure")
+CARRY_SAVE = Config("icarus", "conv", rows=2, columns=2, form=2, shadow=True, tests="corners|back_pressure")
+MERGED = Config("icarus", "enc", "m12p", 4, 2, 2, tests="corners|extremes|back_pressure")
+COUNTED = Config("icarus", "enc", "m12p", 4, 2, 2, merged=False, shadow=True, tests="corners|extremes|reset_phases")
+PROGRAMMABLE = Config("icarus", "enc", "m12p", 2, 2, 2, merged=False, programmable=True, tests="extremes|programmed")
+GATES = Config("icarus", "enc", EVERY_GATE, 2, 4, 2, merged=False, columns_per_stage=2, tests="corners|all_products")
+PAIRS = Config("icarus", "enc", "m12p", 1, 8, 1, tests="corners|all_products")
+ENGINE = Config(
+    "icarus",
+    "conv",
+    rows=2,
+    columns=2,
+    depth=4,
+    shadow=True,
+    tests="^(?!.*layer)",
+)
+WIDE_ENGINE = Config("icarus", "conv", rows=5, columns=3, depth=7, tests="^(?!.*layer)")
+
+# the designs of a file, in the order in which they are tried; a folder stands for its files
+DESIGNS = {
+    "accum/bit_counter.sv": (COUNTED,),
+    "accum/position_multiplier.sv": (PROGRAMMABLE,),
+    "accum/position_weights.sv": (PROGRAMMABLE,),
+    "accum": (MERGED, COUNTED, CARRY_SAVE),
+    "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE),
+    "array/conv_pe.sv": (CONV, SHADOW, TREE, CARRY_SAVE),
+    "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE),
+    "array/enc_group.sv": (MERGED, COUNTED, GATES),
+    "array": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE),
+    "encodings/exact64_pkg.sv": (TREE,),
+    "encodings/m12p_pkg.sv": (MERGED, PAIRS),
+    "mult": (GATES,),
+    "tile": (ENGINE, WIDE_ENGINE),
+}
+
+
+def files(rtl: Path) -> list[str]:
+    """The files that are mutated: every module that is simulated, and two encodings."""
+    found = [path.relative_to(rtl) for path in sorted(rtl.glob("*/*.sv"))]
+    return [str(path) for path in found if str(path) in DESIGNS or str(path.parent) in DESIGNS]
+
+
+def designs(file: str, folder: Path) -> tuple[Config, ...]:
+    """Designs for the mutants of a file; `folder` gets the encoding with every gate."""
+    configs = DESIGNS.get(file) or DESIGNS[str(Path(file).parent)]
+    path = folder / f"{EVERY_GATE}.json"
+    return tuple(dataclasses.replace(c, encoding=str(path)) if c.encoding == EVERY_GATE else c for c in configs)
