@@ -80,7 +80,7 @@ class BenchEnv(uvm_env):
         for name, prefix, source in self.STREAMS:
             self.streams[name] = AxisConfig(self.dut, prefix, source, rng=self.rng)
             ConfigDB().set(self, name, "config", self.streams[name])
-            self.agents[name] = AxisAgent(name, self)
+            self.agents[name] = AxisAgent.create(name, self)
         self.build_reference()
         self.scoreboard = Scoreboard("scoreboard", self, self.config.columns, self.config.products)
         self.coverage = self.build_coverage()
@@ -201,7 +201,7 @@ class TileEnv(BenchEnv):
         self.reference = EngineReference("reference", self, model)
         self.registers = AxilConfig(self.dut, "s_axil")
         ConfigDB().set(self, "registers", "config", self.registers)
-        self.agents["registers"] = AxilAgent("registers", self)
+        self.agents["registers"] = AxilAgent.create("registers", self)
 
     def build_coverage(self) -> Coverage:
         return TileCoverage("coverage", self, self.config, self.dut, self.reference)

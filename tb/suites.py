@@ -171,6 +171,7 @@ SUITES["tiny-conv"] = tuple(  # builds in a second on Icarus
     Config(sim, "conv", rows=4, columns=4, tests="corners|back_pressure|stall_patterns")
     for sim in ("icarus", "verilator")
 )
+SUITES["tiny-polite"] = (Config("icarus", "conv", rows=4, columns=4, tests="polite|back_pressure"),)
 SUITES["port"] = (  # whole tiles from memory, as replays of networks use them
     Config("verilator", "conv", rows=4, columns=4, port=True),
     Config("verilator", "conv", rows=4, columns=4, depth=16, port=True),

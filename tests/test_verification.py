@@ -101,6 +101,18 @@ def test_broken_array_is_a_named_failure(name: str, tmp_path: Path) -> None:
     assert shown in report["tests"][0]["message"], text
 
 
+def test_factory_override_is_what_sees_a_ready_that_waits_for_valid(tmp_path: Path) -> None:
+    ready = "s_axis_w_tready = state_q == LOAD;"
+    rtl = broken_rtl(tmp_path, CONTROL, {ready: ready.replace(";", " && s_axis_w_tvalid;")})
+    tests = {"polite": "no stream moved", "back_pressure": ""}
+    for test, shown in tests.items():
+        options = ("--suite", "tiny-polite", "--no-rerun", "--out", str(tmp_path / test), "--test", test)
+        assert runner(*options)[0] == 0
+        code, text = runner(*options, "--rtl", str(rtl))
+        assert (code == 1) == bool(shown), text
+        assert shown in text
+
+
 class TestFailureErgonomics:
     def test_failed_test_is_run_again_with_waves_and_replays(self, tmp_path: Path) -> None:
         file, old, new, _ = BROKEN["wrong product"]

@@ -226,9 +226,9 @@ class AxilAgent(uvm_agent):
     def build_phase(self) -> None:
         self.config: AxilConfig = ConfigDB().get(self, "", "config")
         ConfigDB().set(self, "*", "config", self.config)
-        self.monitor = AxilMonitor("monitor", self)
-        self.sequencer = uvm_sequencer("sequencer", self)
-        self.driver = AxilDriver("driver", self)
+        self.monitor = AxilMonitor.create("monitor", self)
+        self.sequencer = uvm_sequencer.create("sequencer", self)
+        self.driver = AxilDriver.create("driver", self)
 
     def connect_phase(self) -> None:
         self.driver.seq_item_port.connect(self.sequencer.seq_item_export)

@@ -98,15 +98,22 @@ class AxisSource(uvm_driver):
             self._idle()
             self.seq_item_port.item_done()
 
+    async def pause(self) -> bool:
+        """Wait before a beat as the config says; False if a reset came. A subclass may have other reasons to wait."""
+        return all([await self.cycle() for _ in range(self.config.stall())])
+
+    async def cycle(self) -> bool:
+        """Offer nothing for a cycle; False if a reset came."""
+        self.pins.bus.tvalid.value = 0
+        await RisingEdge(self.pins.clock)
+        return bool(self.pins.reset_n.value)
+
     async def _send(self, packet: Packet) -> bool:
         """True once every beat is taken, False if a reset came in between."""
         pins, final = self.pins, len(packet.beats) - 1
         for index, data in enumerate(packet.beats):
-            for _ in range(self.config.stall()):
-                pins.bus.tvalid.value = 0
-                await RisingEdge(pins.clock)
-                if not pins.reset_n.value:
-                    return False
+            if not await self.pause():
+                return False
             pins.bus.tdata.value = data
             pins.bus.tlast.value = int(index == final)
             pins.bus.tvalid.value = 1
@@ -117,6 +124,22 @@ class AxisSource(uvm_driver):
                 if pins.bus.tready.value == 1:
                     break
         return True
+
+
+class PoliteSource(AxisSource):
+    """Offers a beat only once it has seen tready: a design must not wait for tvalid before it is ready.
+
+    Takes the place of AxisSource by the factory, as any driver, monitor or sequencer may.
+    """
+
+    waited = 0
+
+    async def pause(self) -> bool:
+        running = await super().pause() and await self.cycle()
+        while running and self.pins.bus.tready.value != 1:
+            self.waited += 1
+            running = await self.cycle()
+        return running
 
 
 class AxisSink(uvm_driver):
@@ -186,12 +209,12 @@ class AxisAgent(uvm_agent):
     def build_phase(self) -> None:
         self.config: AxisConfig = ConfigDB().get(self, "", "config")
         ConfigDB().set(self, "*", "config", self.config)
-        self.monitor = AxisMonitor("monitor", self)
+        self.monitor = AxisMonitor.create("monitor", self)
         if self.config.source:
-            self.sequencer = uvm_sequencer("sequencer", self)
-            self.driver = AxisSource("driver", self)
+            self.sequencer = uvm_sequencer.create("sequencer", self)
+            self.driver = AxisSource.create("driver", self)
         else:
-            self.driver = AxisSink("driver", self)
+            self.driver = AxisSink.create("driver", self)
 
     def connect_phase(self) -> None:
         if self.config.source:

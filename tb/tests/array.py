@@ -17,7 +17,7 @@ from cocotb.utils import get_sim_time
 from models.encoding import load_encoding
 from models.hardware import TileModel
 from models.replay import load_capture, tiles
-from tb.agents.axis import no_stall
+from tb.agents.axis import AxisSource, PoliteSource, no_stall
 from tb.coverage import LONG_STALL
 from tb.env import CLOCK_NS, ArrayEnv
 from tb.scoreboard import Listener
@@ -145,6 +145,27 @@ class array_stall_patterns(ArrayTest):
         streams["weights"].stall = streams["activations"].stall = itertools.cycle((0, 0, 30)).__next__
         streams["results"].stall = itertools.cycle((60, 0)).__next__
         await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
+
+
+@pyuvm.test(**LIMIT)
+class array_polite_sources(ArrayTest):
+    """Sources that wait for ready before they offer a beat, put in by the factory."""
+
+    def build_phase(self) -> None:
+        pyuvm.uvm_factory().set_type_override_by_type(AxisSource, PoliteSource)
+        super().build_phase()
+
+    async def stimulus(self) -> None:
+        config = self.env.config
+        self.env.streams["results"].stall = itertools.cycle((0, 3, 0, 1)).__next__
+        running = []
+        for length in (1, 5, config.rows):
+            tile = self.tile(self.operands(config.rows, config.columns), self.operands(length, config.rows))
+            running.append(cocotb.start_soon(tile))
+        await Combine(*running)
+        waited = {name: self.env.agents[name].driver.waited for name in ("weights", "activations")}
+        if not all(waited.values()):
+            raise AssertionError(f"the sources waited for ready {waited} times: the test tested nothing")
 
 
 @pyuvm.test(**LIMIT)
