@@ -109,6 +109,8 @@ def package_of(encoding: Encoding, name: str, build_dir: Path, folder: Path) -> 
 
 def build(config: Config, rtl: Path, folder: Path) -> Path:
     """Build the configuration unless this very build exists; returns its directory."""
+    if config.netlist:
+        return build_column(config, folder)
     # parallel workers export the same text under names of their own
     scratch = folder / f".export-{os.getpid()}-{threading.get_ident()}"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -188,6 +190,42 @@ def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], 
     (out / "ports.vlt").write_text("`verilator_config\n" + "".join(public))
     args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", *BUILD_ARGS[config.instrument]]
     return [out / "ports.vlt", out / "cells.v", out / "netlist.v"], args
+
+
+def build_column(config: Config, folder: Path) -> Path:
+    """Build a column of `make synth` from its very netlist; UserError if that is not what ppa.json measured."""
+    netlist = ROOT / config.netlist
+    try:
+        found = hashlib.sha256(netlist.read_bytes()).hexdigest()
+        record = json.loads((netlist.parent / "gate" / "column.json").read_text())
+        sources = [Path(path) for path in record["sources"]]
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{netlist}: no mapped column ({error}); run: make synth") from error
+    if found != config.netlist_sha256:
+        raise UserError(f"{netlist} is not the netlist that ppa.json measured; run: make synth")
+    name = re.sub("[^a-z0-9]+", "-", f"{config.sim} {config.design}")
+    directory = folder / f"{name}-{config.instrument}{digest.hexdigest()[:10]}"
+    if not (directory / "built").exists():
+        (directory / "gates").mkdir(parents=True, exist_ok=True)
+        shutil.copy(netlist, directory / "gates" / "netlist.v")
+        write_text(directory / "column.json", json.dumps(record["column"]))
+        log = directory / "build.log"
+        try:
+            BoundedIcarus().build(
+                sources=sources,
+                hdl_toplevel=config.top,
+                build_dir=directory,
+                build_args=["-g2012"],
+                timescale=("1ns", "1ps"),
+                log_file=log,
+                always=True,
+                waves=config.instrument == WAVES,
+            )
+        except (subprocess.CalledProcessError, RuntimeError, SystemExit) as error:
+            raise UserError(f"build of {config.design} failed: {error}{full_disk(folder)}; see {log}") from error
+        (directory / "built").touch()
+    return directory
 
 
 def netlist_sha256(directory: Path) -> str:

@@ -71,6 +71,8 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONWARNINGS": "error::DeprecationWarning:tb",
     }
+    if config.netlist:
+        environment["ENCMAC_COLUMN"] = (directory / "column.json").read_text()
     waves = config.instrument == WAVES
     if config.sim == "verilator":
         tool = LeanVerilator()

@@ -90,7 +90,9 @@ def main() -> int:
     args = parser.parse_args()
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
-    configs = chosen(args.suite, args.sim, args.array, args.encoding, args.design, args.dut)
+    configs = chosen(
+        args.suite, args.sim, args.array, args.encoding, args.design, args.dut, args.out / "reports" / "ppa.json"
+    )
     plan = testplan.load_plan(args.plan)
     faults = testplan.static_faults(plan, testplan.discover())
     if faults:

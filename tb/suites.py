@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +43,17 @@ class Config:
     instrument: str = ""  # WAVES or COVERAGE
     gate: bool = False  # the mapped netlist in place of the RTL: zero delay in Verilator, timed in Icarus
     port: bool = False  # whole tiles from memory (tb/hdl/tile_port.sv) instead of pins
+    netlist: str = ""  # of `make synth`, of one column: its path; `netlist_sha256` what ppa.json says of it
+    netlist_sha256: str = ""
+    name: str = ""  # of that column, as ppa.json calls it
 
     @property
     def kind(self) -> str:
         """What is tested: names the simulation top and the module of tests."""
         if self.array == "library":
             return "library"
+        if self.netlist:
+            return "column"
         if self.port:
             return "port"
         return "tile" if self.depth else "array"
@@ -55,7 +61,7 @@ class Config:
     @property
     def array_fields(self) -> dict[str, object]:
         """What a test has to know of the array (tb.env.ArrayConfig)."""
-        others = ("sim", "tests", "vectors", "instrument", "gate", "port")
+        others = ("sim", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
     @property
@@ -68,7 +74,7 @@ class Config:
     @property
     def top(self) -> str:
         """Module name of the simulation top."""
-        return "tile_port" if self.port else f"{self.kind}_top"
+        return "tile_port" if self.port else "column_gates" if self.netlist else f"{self.kind}_top"
 
     @property
     def design(self) -> str:
@@ -78,6 +84,8 @@ class Config:
     @property
     def _rtl_design(self) -> str:
         """The design whatever form of it is simulated."""
+        if self.netlist:
+            return f"{self.name} column of {self.rows}"
         if self.array == "library":
             return f"{self.encoding} encoding" if self.encoding == EVERY else f"product of {self.encoding}"
         size = f"{self.rows}x{self.columns}"
@@ -194,6 +202,8 @@ SUITES["gate"] = (  # of the size that a netlist is mapped, built and run in a m
     Config("icarus", "enc", "m12p", 2, 2, 2, tests="corners|back_pressure|random_reset", **GATES),
     Config("icarus", "conv", rows=2, columns=2, tests="smoke|registers", depth=2, **GATES),
 )
+SUITES["columns"] = ()
+MAPPED = ("gate", "columns")  # suites that get every column of `make synth` besides
 LARGE = {"tests": "corners|random_reset|tiles_stalled|tiles_classifier", "vectors": 32}
 SUITES["large"] = (  # sizes that are built, every group, both ways to accumulate
     Config("verilator", "enc", APPROXIMATE, 64, 64, 64, columns_per_stage=8, shadow=True, **LARGE),
@@ -207,11 +217,45 @@ SUITES["nightly"] = SUITES["full"] + SUITES["large"]  # with several seeds
 SEEDS = {"nightly": 4}  # seeds of a suite, one after the other from the one given
 
 
+def columns(ppa: Path) -> list[Config]:
+    """The columns that `make synth` mapped, whose netlists meet their clock; `ppa` is its record."""
+    try:
+        designs = json.loads(ppa.read_text())["designs"]
+        configs = [
+            Config(
+                "icarus",
+                "enc" if design["encoding"] else "conv",
+                design["encoding_source"] or "exact64",
+                rows=design["parameters"]["Rows"],
+                gate=True,
+                netlist=design["netlist"],
+                netlist_sha256=design["netlist_sha256"],
+                name=design["design"],
+            )
+            for design in designs
+            if design["gate_sim"] != "not_run"
+        ]
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{ppa} is missing: columns are simulated from the netlists of make synth; run: make synth DESIGNS=m12p"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{ppa}: not a record of make synth ({type(error).__name__}: {error}); run it again") from error
+    return configs
+
+
 def chosen(
-    suite: str, sim: str | None, array: str | None, encoding: str | None, design: str | None, dut: str | None = None
+    suite: str,
+    sim: str | None,
+    array: str | None,
+    encoding: str | None,
+    design: str | None,
+    dut: str | None = None,
+    ppa: Path | None = None,
 ) -> list[Config]:
     """Configurations of a suite narrowed to the user's choice; an encoding of their own takes the
-    place of the suite's approximate one, a netlist (`dut` "gate") that of the RTL."""
+    place of the suite's approximate one, a netlist (`dut` "gate") that of the RTL. `ppa` is the record of
+    `make synth`, whose columns belong to the suites of netlists."""
     if dut == "gate" and suite == "smoke":
         suite = "gate"
     for value, known, what in (
@@ -223,6 +267,8 @@ def chosen(
         if value is not None and value not in known:
             raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
     configs = list(SUITES[suite])
+    if suite in MAPPED and ppa:
+        configs += columns(ppa)
     if dut == "gate":  # not mapped: a library, position weights that can be written, memories of whole tiles
         mapped = (c for c in configs if not (c.array == "library" or c.programmable or c.port))
         configs = [dataclasses.replace(c, gate=True) for c in mapped]

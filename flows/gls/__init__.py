@@ -17,6 +17,7 @@ from models.errors import UserError
 if TYPE_CHECKING:
     from flows.synth.netlist import Design
 
+COLUMN_RECORD = "column.json"
 WRAPPER = """
 `timescale 1ns/1ps
 module column_gates (
@@ -79,11 +80,15 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
         "latency": latency(design, rows),
         "skew": design.encoding is None,
     }
+    sources = [platform.cell_models, netlist, wrapper]
+    # what `make sim DUT=gate` needs to simulate this very netlist again
+    text = json.dumps({"column": config, "sources": [str(path.resolve()) for path in sources]}, indent=1)
+    (folder / COLUMN_RECORD).write_text(text + "\n")
     tool = Icarus()
     log = folder / "gate.log"
     try:
         tool.build(
-            sources=[platform.cell_models, netlist, wrapper],
+            sources=sources,
             hdl_toplevel="column_gates",
             build_dir=folder,
             build_args=["-g2012"],

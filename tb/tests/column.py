@@ -70,5 +70,6 @@ async def column_results(dut: HierarchyObject) -> None:
             good = dut.y_o.value.to_signed() == int(model.column_sums(activations[vector])[0])
             matches, mismatches = matches + good, mismatches + (not good)
     with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
-        stream.write(json.dumps({"test": "column_results", "matches": matches, "mismatches": mismatches}) + "\n")
+        record = {"test": "column_results", "matches": matches, "mismatches": mismatches, "errors": []}
+        stream.write(json.dumps(record) + "\n")
     assert matches and not mismatches, f"{mismatches} of {matches + mismatches} results are wrong"
