@@ -23,7 +23,7 @@ from tb import code_coverage, testplan
 from tb.build import ROOT
 from tb.code_coverage import Point
 from tb.diagnosis import Mismatch, explain
-from tb.report import write_html
+from tb.report import KEPT_RUNS, add_run, stored_runs, write_html
 from tb.testplan import CodeExclusion
 
 CONTROL, ARRAY = "array/stream_control.sv", "array/mac_array.sv"
@@ -159,7 +159,7 @@ class TestSimulatorProcess:
         ("plusargs", "shown"),
         [
             (["+kill"], "simulator was killed by SIGKILL, in array_smoke_corners"),
-            (["+hang"], "simulator hung: no end after 5 s, in array_smoke_corners"),
+            (["+hang"], "simulator hung: no end after 15 s, in array_smoke_corners"),
             (["+complain"], "sabotage"),
             (
                 ["+complain", "+verilator+error+limit+1000"],
@@ -169,7 +169,7 @@ class TestSimulatorProcess:
         ids=["killed", "hung", "assertion", "silent assertion"],
     )
     def test_named(self, sabotaged: tuple[str, ...], plusargs: list[str], shown: str) -> None:
-        code, text = runner(*sabotaged, "--limit", "5", *(f"--plusarg={p}" for p in plusargs))
+        code, text = runner(*sabotaged, "--limit", "15", *(f"--plusarg={p}" for p in plusargs))
         assert code == 1, text
         assert "FAILED verilator conv written 4x4" in text
         assert shown in text
@@ -407,6 +407,20 @@ class TestCodeCoverage:
             code_coverage.report([], (), tmp_path, tmp_path)
 
 
+def test_stored_runs_are_appended_and_damaged_lines_left_out(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (first,) = stored_runs(good / "reports")[:1]
+    assert (first["choice"], first["failed"], first["good"]) == ("tiny-conv SIM=icarus", 0, True)
+    for number in range(KEPT_RUNS + 2):
+        add_run({"number": number}, tmp_path)
+    runs = stored_runs(tmp_path)
+    assert [runs[0]["number"], runs[-1]["number"], len(runs)] == [2, KEPT_RUNS + 1, KEPT_RUNS]
+    (tmp_path / "runs.jsonl").write_text('{"number": 1}\n{"numb')
+    assert stored_runs(tmp_path) == [{"number": 1}]
+    assert "left out" in capsys.readouterr().out
+
+
 class TestPage:
     """The HTML page, looked at in a browser."""
 
@@ -415,19 +429,51 @@ class TestPage:
         sim, coverage = (json.loads((good / "reports" / f"{name}.json").read_text()) for name in ("sim", "coverage"))
         hostile = "expected </script><b id='injected'>, got 1"
         sim["tests"][0] |= {"status": "failed", "message": hostile}
-        write_html(sim, coverage, good / "page.html")
+        mutant = {"file": "a.sv", "line": 3, "kind": "gate", "before": "x & y", "after": "x | y"}
+        mutant |= {"status": "killed", "design": "icarus conv", "test": "array_smoke_corners", "message": "wrong"}
+        totals = {"mutants": 1, "killed": 1, "equivalent": 0, "survived": 0, "percent": 100.0, "target": 98.0}
+        mutants = {"seed": 1, "git_commit": None, "totals": totals, "mutants": [mutant]}
+        run = {"choice": "smoke", "seed": 1, "wall_s": 100.0, "tests": 3, "passed": 3, "failed": 0, "matches": 9}
+        run |= {"bins": 10, "hit": 9, "good": True, "date": "2026-01-01 00:00:00+00:00", "git_commit": "0123456789ab"}
+        runs = [run, run | {"wall_s": 90.0, "failed": 1, "passed": 2, "good": False}, run | {"choice": "full"}]
+        runs += [run | {"wall_s": 80.0, "hit": 10}]
+        write_html(sim, coverage, good / "page.html", mutants=mutants, runs=runs)
         return good / "page.html"
 
     @staticmethod
     def browser(*options: str, folder: Path) -> str:
-        """Run Chromium, give what it printed."""
+        """Run Chromium, give what it printed; anything on the page's console is a failure."""
         chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         if not chromium:
             pytest.skip("no Chromium: nothing to look at the page with")
         command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+        command += ["--enable-logging=stderr", "--v=0"]
         done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr[-500:]
+        complaints = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+        assert not complaints, complaints
         return done.stdout
+
+    def test_error_on_the_console_is_seen(self, page: Path, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.html"
+        broken.write_text(
+            page.read_text().replace("showTests();\n\nconst testpoints", "showNothing();\n\nconst testpoints")
+        )
+        with pytest.raises(AssertionError, match="showNothing is not defined"):
+            self.browser("--dump-dom", broken.as_uri(), folder=tmp_path)
+
+    def test_mutants_and_runs_before(self, page: Path, tmp_path: Path) -> None:
+        text = self.browser("--dump-dom", page.as_uri(), folder=tmp_path)
+        mutants = text.split('<div id="mutants">')[1].split("</div>")[0]
+        assert "1 small faults put into the RTL, seed 1: 1 killed" in mutants
+        assert "a.sv" in mutants
+        assert text.split('<select id="suite">')[1].split("</select>")[0].count("<option") == 2
+        curves = text.split('<div id="curves">')[1].split("</div>")[0]
+        assert curves.count("<polyline") == 4
+        assert curves.count("<circle") == 4 * 3
+        assert curves.count('class="failed"') == 4
+        assert "time: 80 s (80 .. 100)" in curves
+        assert text.split('<tbody id="runs">')[1].split("</tbody>")[0].count("<tr") == 3
 
     def test_is_self_contained(self, page: Path) -> None:
         text = page.read_text()
