@@ -10,19 +10,20 @@ import argparse
 import json
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from models.datasets import Cifar, load_dataset
+from models.datasets import Cifar, ImageNet, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import library_names, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
 from models.networks import network_spec
+from models.predictions import Predictions
 from models.provenance import git_commit
 from models.quant.__main__ import float_top1
 from models.quant.checkpoint import load_network
@@ -36,7 +37,7 @@ REPORT = Path("build/reports/accuracy.json")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def float_figure(network: QuantNetwork, test: Cifar, path: Path) -> tuple[float | None, str]:
+def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> tuple[float | None, str]:
     """(top-1 of the float weights, where it comes from): run again if the weights are at hand."""
     if path.is_file():
         weights, _, sha256 = read_weights(path)
@@ -51,18 +52,16 @@ def float_figure(network: QuantNetwork, test: Cifar, path: Path) -> tuple[float 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A network on test images: what every row of it shares. `int8`, `fp32` are top-1."""
+    """A network on test images: what every row of it shares. `int8` and `fp32` are top-1, `classes` int64 [N] what
+    int8 answers."""
 
     network: QuantNetwork
-    test: Cifar
+    test: Cifar | ImageNet
+    predictions: Predictions
+    classes: np.ndarray
     int8: float
     fp32: float | None
     fp32_source: str
-
-
-def top1(network: QuantNetwork, test: Cifar, engine: TableEngine, label: str) -> float:
-    """Top-1 of `network` on `test` with the products of `engine`."""
-    return network.top1(test.images, test.labels, engine, label)
 
 
 def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baseline:
@@ -71,10 +70,12 @@ def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baselin
     count = len(test.labels) if args.images is None else args.images
     if not 1 <= count <= len(test.labels):
         raise UserError(f"--images {count}: the test set of {network.dataset} has 1..{len(test.labels)} images")
-    part = Cifar(test.images[:count], test.labels[:count], test.classes)
-    fp32 = float_figure(network, part, Path(args.float or f"build/train/{network.name}/float.pt"))
-    int8 = top1(network, part, TableEngine(exact_table(), threads=1), "" if args.quiet else "int8")
-    return Baseline(network, part, int8, *fp32)
+    if count < len(test.labels):
+        test = replace(test, images=test.images[:count], labels=test.labels[:count])
+    fp32 = float_figure(network, test, Path(args.float or f"build/train/{network.name}/float.pt"))
+    found = Predictions(network, TableEngine(exact_table(), threads=1), test.name)
+    classes = found.classes(test.images, "" if args.quiet else "int8")
+    return Baseline(network, test, found, classes, float((classes == test.labels).mean()), *fp32)
 
 
 def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products) -> dict:
@@ -88,15 +89,19 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         encoded = corrected_network(network, encoding, sample, args.rounds, args.correction, label)
     started = time.perf_counter()
     label = "" if args.quiet else encoding.name
-    found = top1(encoded, baseline.test, encoding_engine(encoding, threads=1), label)
+    predictions = Predictions(encoded, encoding_engine(encoding, threads=1), f"{encoding.sha256} {baseline.test.name}")
+    classes = predictions.classes(baseline.test.images, label)
+    predictions.forget()
+    found = float((classes == baseline.test.labels).mean())
     return {
         "network": network.name,
-        "dataset": network.dataset,
+        "dataset": baseline.test.name,
         "encoding": encoding.name,
         "product_bits": encoding.m,
         "mean_relative_error": relative_error(encoding.product_table),
         "images": len(baseline.test.labels),
         "top1": {"fp32": baseline.fp32, "int8": baseline.int8, "encoded": found, "encoded_finetuned": None},
+        "agreement_with_int8": float((classes == baseline.classes).mean()),
         "fp32_source": baseline.fp32_source,
         "correction": {"scope": args.correction, "rounds": args.rounds, "training_images": args.samples},
         "seed": args.seed,
@@ -188,14 +193,17 @@ def main() -> None:
     baseline = measure_baseline(args, load_network(args.net))
     network, int8 = baseline.network, baseline.int8
     fp32 = f"{baseline.fp32:.4f}" if baseline.fp32 is not None else "unknown"
-    print(f"{network.name} on {network.dataset}, {len(baseline.test.labels)} test images, top-1:")
+    print(f"{network.name} on {baseline.test.name}, {len(baseline.test.labels)} test images, top-1:")
     print(f"  float     {fp32} ({baseline.fp32_source})")
     print(f"  int8      {int8:.4f}")
     for encoding in products:
         row = measure_row(args, baseline, encoding)
         update_report(args.out, row)
         bits = f"M = {encoding.m}" if encoding.m else "a table"
-        print(f"  {encoding.name:9s} {row['top1']['encoded']:.4f} ({bits}, {row['seconds']} s)", flush=True)
+        agreement = f"{100 * row['agreement_with_int8']:.2f} % as int8"
+        figures = f"{row['top1']['encoded']:.4f} ({bits}, {agreement}, {row['seconds']} s)"
+        print(f"  {encoding.name:9s} {figures}", flush=True)
+    baseline.predictions.forget()
     print(f"written to {args.out}")
 
 

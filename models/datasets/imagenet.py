@@ -5,8 +5,9 @@ these are recognised:
 
 - `val/<wnid>/*.JPEG` and `train/<wnid>/*.JPEG`: a folder for each of the 1,000 classes, in the order of their names;
 - a folder or sub-folder `imagenet_sample` with `labels.csv` (columns index, file) and the files in a zip beside it:
-  a small sample without a split, whose "train" and "test" are the same images. Its figures tell how well one
-  network stands for another, not how well either classifies; `name` is then "imagenet_sample".
+  a small sample without a split. "test" are all its images in a shuffled order, "train" the last fifth of them.
+  Its figures tell how well one network stands for another, not how well either classifies; `name` is then
+  "imagenet_sample".
 
 Evaluation takes the centre: the short side is scaled to `resize` pixels (bilinear, antialiased), then SIZE x SIZE.
 """
@@ -28,6 +29,7 @@ from models.errors import UserError
 CLASSES = 1000
 SIZE = 224
 RESIZE = 256
+SAMPLE_SHARE = 5  # one of so many images of a sample is for calibration
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
@@ -101,7 +103,7 @@ def load_imagenet(split: str, folder: str | Path | None = None, resize: int = RE
                 return _folders(place / ("val" if split == "test" else split), resize)
         for place in (root, root / "imagenet_sample"):
             if (place / "labels.csv").is_file():
-                return _sample(place, resize)
+                return _sample(place, split, resize)
     raise UserError(f"no ImageNet in {', '.join(map(str, tried))}; give a folder with val/<wnid>/*.JPEG as DATA=<dir>")
 
 
@@ -125,7 +127,7 @@ def _folders(place: Path, resize: int) -> ImageNet:
     return ImageNet(ImageFiles(names, None, resize), np.array(labels, np.int64))
 
 
-def _sample(place: Path, resize: int) -> ImageNet:
+def _sample(place: Path, split: str, resize: int) -> ImageNet:
     """Shuffled with a fixed seed: any first part of a sample that is sorted by class is one of all classes."""
     try:
         with (place / "labels.csv").open(newline="") as stream:
@@ -143,5 +145,7 @@ def _sample(place: Path, resize: int) -> ImageNet:
     if labels.min() < 0 or labels.max() >= CLASSES:
         raise UserError(f"{place / 'labels.csv'}: labels {labels.min()}..{labels.max()} outside 0..{CLASSES - 1}")
     order = np.random.default_rng(0).permutation(len(rows))
+    if split == "train":
+        order = order[-max(1, len(rows) // SAMPLE_SHARE) :]
     files = ImageFiles([rows[i][0] for i in order], archives[0], resize)
     return ImageNet(files, labels[order], CLASSES, "imagenet_sample")

@@ -83,8 +83,9 @@ def quantise_multiplier_pair(first: float, second: float) -> tuple[int, int, int
 def scale_sums(
     acc: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int, rounding: str = "single"
 ) -> np.ndarray:
-    """int64 round(acc * multiplier * 2**-shift) of integer `acc` (|acc| < 2**31), by one of ROUNDINGS.
+    """round(acc * multiplier * 2**-shift) of integer `acc` (|acc| < 2**31), by one of ROUNDINGS.
 
+    int64, for the rounding "float" whole numbers in float32 (far beyond int8 where float32 skips integers).
     `multiplier` and `shift` are integers or arrays that broadcast against `acc`.
     """
     multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
@@ -95,7 +96,8 @@ def scale_sums(
         return value
     if rounding == "float":
         factor = np.ldexp(multiplier.astype(np.float64), -shift).astype(np.float32)
-        return np.rint(np.asarray(acc, np.float32) * factor).astype(np.int64)
+        value = np.multiply(acc, factor, dtype=np.float32, casting="same_kind")
+        return np.rint(value, out=value)
     if rounding != "double":
         raise ValueError(f"unknown rounding '{rounding}'; known: {', '.join(ROUNDINGS)}")
     value = np.left_shift(np.asarray(acc, np.int64), np.maximum(MULTIPLIER_BITS - shift, 0)) * multiplier

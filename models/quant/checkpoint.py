@@ -121,6 +121,20 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
 
 def save_network(network: QuantNetwork, path: str | Path) -> str:
     """Write the checkpoint; returns the SHA-256 of the file."""
+    header, arrays = _contents(network)
+    header |= {"provenance": network.provenance}
+    write_npz(path, {"header": pack_header(header, arrays)} | arrays)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def fingerprint(network: QuantNetwork) -> str:
+    """SHA-256 of all that the network computes with: the same for two that give the same results."""
+    header, arrays = _contents(network)
+    return hashlib.sha256((json.dumps(header) + digest(arrays)).encode()).hexdigest()
+
+
+def _contents(network: QuantNetwork) -> tuple[dict, dict[str, np.ndarray]]:
+    """Header, without provenance, and arrays of a checkpoint."""
     arrays: dict[str, np.ndarray] = {}
     nodes = []
     for node in network.nodes:
@@ -136,10 +150,8 @@ def save_network(network: QuantNetwork, path: str | Path) -> str:
         "input_zero_point": network.input_zero_point,
         "first_class": network.first_class,
         "nodes": nodes,
-        "provenance": network.provenance,
     }
-    write_npz(path, {"header": pack_header(header, arrays)} | arrays)
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return header, arrays
 
 
 def load_network(name: str | Path) -> QuantNetwork:

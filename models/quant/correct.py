@@ -26,7 +26,7 @@ from models.quant.graph import MacNode, QuantNetwork, Requant
 
 SCOPES = ("gain", "bias", "none")
 GAIN_LIMITS = (0.5, 2.0)
-BATCH = 50
+BATCH_PIXELS = 50 * 32 * 32  # of the images that are measured at once
 
 
 def encoding_engine(encoding: Products, threads: int | None = None, path: str = "auto") -> TableEngine:
@@ -61,7 +61,8 @@ def corrected_network(
         raise UserError("no images to correct with; give at least 1")
     exact, encoded = TableEngine(exact_table()), encoding_engine(encoding)
     result, engine = network, exact
-    parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
+    batch = max(1, BATCH_PIXELS // int(np.prod(images.shape[2:])))
+    parts = [images[i : i + batch] for i in range(0, len(images), batch)]
     with tqdm(total=rounds * len(parts), desc=label, disable=None if label else True, leave=False) as bar:
         for _ in range(rounds):
             moments = ChannelMoments(network, exact, encoded)

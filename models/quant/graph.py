@@ -24,6 +24,7 @@ from models.quant.arith import INT8_MAX, INT8_MIN, round_half_even
 from models.quant.nodes import PlainNode, Requant
 
 INPUT = "input"
+BATCH_PIXELS = 40 * 32 * 32  # of the images that run at once
 
 
 class Engine(Protocol):
@@ -191,21 +192,33 @@ class QuantNetwork:
         return result
 
     def run_batches(
-        self, images: np.ndarray, engine: Engine, observe: Observer | None = None, batch: int = 40, label: str = ""
+        self,
+        images: np.ndarray,
+        engine: Engine,
+        observe: Observer | None = None,
+        batch: int | None = None,
+        label: str = "",
+        first: int = 0,
     ) -> Iterator[np.ndarray]:
         """`run` in batches, in order, on all processors; a progress bar on a terminal if `label` is given.
 
-        Small batches stay in the caches. With `observe` one batch runs after the other.
+        Small batches stay in the caches; a result comes as soon as it is there. With `observe` one batch runs after
+        the other. Images before `first` are left out.
         """
-        parts = [images[i : i + batch] for i in range(0, len(images), batch)]
+        batch = batch or max(1, BATCH_PIXELS // int(np.prod(images.shape[2:])))
+        starts = range(first, len(images), batch)
         workers = 1 if observe else len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(workers) as pool:
-            results = pool.map(lambda part: self.run(part, engine, observe), parts)
-            yield from tqdm(results, desc=label, total=len(parts), disable=None if label else True, leave=False)
+            results = pool.map(lambda i: self.run(images[i : i + batch], engine, observe), starts)
+            yield from tqdm(results, desc=label, total=len(starts), disable=None if label else True, leave=False)
 
     def top1(self, images: np.ndarray, labels: np.ndarray, engine: Engine, label: str = "") -> float:
         """Fraction of uint8 `images` [N, C, H, W] whose largest logit is at `labels` int [N]."""
         if not len(images) or len(images) != len(labels):
             raise UserError(f"{len(images)} images and {len(labels)} labels; give as many labels as images, at least 1")
-        classes = np.concatenate([r.argmax(axis=1) for r in self.run_batches(images, engine, label=label)])
-        return float((classes - self.first_class == labels).mean())
+        classes = np.concatenate([self.classes(r) for r in self.run_batches(images, engine, label=label)])
+        return float((classes == labels).mean())
+
+    def classes(self, result: np.ndarray) -> np.ndarray:
+        """int64 [N]: the data set's class with the largest score in `result` [N, scores] of `run`."""
+        return result.argmax(axis=1) - self.first_class

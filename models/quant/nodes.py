@@ -12,6 +12,8 @@ import numpy as np
 
 from models.quant.arith import INT8_MAX, INT8_MIN, requantise, scale_sums
 
+BLOCK = 1 << 16  # sums requantised at once: they stay in the cache
+
 
 @dataclass(frozen=True)
 class Requant:
@@ -26,9 +28,17 @@ class Requant:
 
     def __call__(self, acc: np.ndarray) -> np.ndarray:
         """int8 of `acc` int32 [N, O, ...]."""
-        shape = (1, -1) + (1,) * (acc.ndim - 2)
-        multiplier, shift = self.multiplier.reshape(shape), self.shift.reshape(shape)
-        return requantise(acc, multiplier, shift, self.lo, self.hi, self.zero_point, self.rounding)
+        rows = acc.reshape(len(acc) * acc.shape[1], -1)
+        repeats = len(rows) // len(self.multiplier)
+        multiplier, shift = (np.tile(v, repeats)[:, None] for v in (self.multiplier, self.shift))
+        result = np.empty(rows.shape, np.int8)
+        step = max(1, BLOCK // rows.shape[1])
+        for i in range(0, len(rows), step):
+            part = slice(i, i + step)
+            result[part] = requantise(
+                rows[part], multiplier[part], shift[part], self.lo, self.hi, self.zero_point, self.rounding
+            )
+        return result.reshape(acc.shape)
 
 
 @dataclass(frozen=True)
