@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="interleaved repetitions; their median counts")
     parser.add_argument("--seconds", type=float, default=0.05, help="least time of a candidate in a round")
     parser.add_argument("--size", type=int, help=SIZES)
-    parser.add_argument("--ref", type=Path, help="search: a clone of EncodingNet, whose objective is run as well")
+    parser.add_argument("--ref", type=Path, help="search, emulate: a clone of EncodingNet, which is run as well")
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     args = parser.parse_args()
     wanted = list(SUITES) if args.bench == "all" else args.bench.split(",")
@@ -67,8 +67,8 @@ def main() -> int:
             raise UserError(f"no benchmark '{name}'; known: {', '.join(SUITES)}, all")
     if args.rounds < 1 or args.seconds < 0 or (args.size is not None and args.size < 1):
         raise UserError("--rounds and --size must be at least 1, --seconds not negative")
-    if args.ref and "search" not in wanted:
-        raise UserError("--ref (REF=) belongs to the benchmark 'search'; add --bench search")
+    if args.ref and not {"search", "emulate"} & set(wanted):
+        raise UserError("--ref (REF=) belongs to the benchmarks 'search' and 'emulate'; add --bench emulate")
     for variable in ("OMP", "OPENBLAS", "MKL"):  # numpy reads them once, when it is loaded: hence the late imports
         os.environ[f"{variable}_NUM_THREADS"] = "1"
     timing = importlib.import_module("bench.timing")
@@ -76,7 +76,7 @@ def main() -> int:
     effort = timing.Effort(args.rounds, args.seconds)
     rows = []
     for name in wanted:
-        options = {"ref": args.ref} if name == "search" else {}
+        options = {"ref": args.ref} if name in ("search", "emulate") else {}
         rows += importlib.import_module(f"bench.{name}").run(effort, args.size or SUITES[name], **options)
     where = machine()
     document = {

@@ -1,22 +1,28 @@
 """Multiply-accumulates per second of convolutions with a table of products, one thread.
 
-Peers: float32 conv2d of torch, which can only do exact products, and a plain gather from the table
-in torch, which computes what we do. Every result must equal int64 arithmetic.
+Peers: float32 conv2d of torch, which can only do exact products, a plain gather from the table in
+torch, which computes what we do, and the layers of EncodingNet (REF=), which gather as well. Every
+result must equal int64 arithmetic. Seconds are those that the process computed, without waiting.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench.timing import Effort, Row, calls_per_second
+from bench.reference import Convolution
+from bench.timing import Effort, Row, calls_per_second, peak_growth
 from models.emulate import TableEngine, available_paths
+from models.emulate.table import workspace_bytes
 from models.encoding import load_encoding
 
 ENCODING = "m32p"
+FLOAT = "torch conv2d float32"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ SHAPES = (
     Shape("ResNet-20 stage 3, 64 to 64, 8x8", 64, 8, 64),
     Shape("1x1, 64 to 128, 16x16", 64, 16, 128, kernel=1),
     Shape("depthwise 3x3, 64, 16x16", 64, 16, 64, groups=64),
+    Shape("depthwise 3x3 strided, 96, 32x32", 96, 32, 96, stride=2, groups=96),
 )
 
 
@@ -94,44 +101,50 @@ class Gather:
         return torch.stack(found, dim=1)
 
 
-def run(effort: Effort, size: int) -> list[Row]:
-    """Rows of every shape and path against both peers, on batches of `size` images."""
+def run(effort: Effort, size: int, ref: Path | None = None) -> list[Row]:
+    """Rows of every shape and path against its peers, on batches of `size` images; `ref` is a clone of EncodingNet."""
     torch.set_num_threads(1)
     torch.backends.nnpack.set_flags(False)  # its Winograd transform has intermediate values that are no integers
     table = load_encoding(ENCODING).product_table
-    return [row for shape in SHAPES for row in measure(shape, table, effort, size)]
+    return [row for shape in SHAPES for row in measure(shape, table, effort, size, ref)]
 
 
-def measure(shape: Shape, table: np.ndarray, effort: Effort, images: int) -> list[Row]:
-    """Rows of one shape."""
+def measure(shape: Shape, table: np.ndarray, effort: Effort, images: int, ref: Path | None = None) -> list[Row]:
+    """Rows of one shape: the fastest path against every peer, the others against float32."""
     rng = np.random.default_rng(1)
     x = rng.integers(0, 128, (images, shape.channels, shape.side, shape.side)).astype(np.int8)  # after ReLU
     size = (shape.outputs, shape.channels // shape.groups, shape.kernel, shape.kernel)
     weights = rng.integers(-128, 128, size).astype(np.int8)
-    pad = (shape.padding,) * 4
-    stride = (shape.stride, shape.stride)
+    geometry = {"stride": (shape.stride,) * 2, "padding": (shape.padding,) * 4, "groups": shape.groups}
     operand, kernel = torch.from_numpy(x).float(), torch.from_numpy(weights).float()
 
     def conv2d() -> torch.Tensor:
-        return F.conv2d(operand, kernel, stride=stride, padding=shape.padding, groups=shape.groups)
+        return F.conv2d(operand, kernel, stride=shape.stride, padding=shape.padding, groups=shape.groups)
 
     def ours(path: str) -> object:
         engine = TableEngine(table, threads=1, path=path)
-        return lambda: engine(x, weights, stride, pad, shape.groups)
+        return lambda: engine(x, weights, **geometry)
 
+    peers = {FLOAT: conv2d, "torch gather": Gather(x, weights, shape, table)}
+    if ref:
+        peers["EncodingNet"] = Convolution(ref, x, weights, table, shape.stride, shape.padding, shape.groups)
     paths = available_paths()
-    peers = {"torch conv2d float32": conv2d, "torch gather": Gather(x, weights, shape, table)}
     candidates = {path: ours(path) for path in paths} | peers
     truths = {"table": int64_sums(x, weights, shape, table), "exact": int64_sums(x, weights, shape, None)}
-    right = {}
+    right, growth = {}, {}
     with torch.inference_mode():
         for name, call in candidates.items():
-            truth = truths["exact" if name == "torch conv2d float32" else "table"]
-            right[name] = np.array_equal(np.asarray(call()), truth)
-        rates = calls_per_second(candidates, effort)
+            right[name] = np.array_equal(np.asarray(call()), truths["exact" if name == FLOAT else "table"])
+            growth[name] = peak_growth(call)
+        rates = calls_per_second(candidates, effort, time.process_time)
     gmacs = {name: rate * shape.macs(images) / 1e9 for name, rate in rates.items()}
-    return [
-        Row("emulate", f"{shape.name}, {path}", peer, gmacs[path], gmacs[peer], "GMAC/s", right[path] and right[peer])
-        for path in paths
-        for peer in peers
-    ]
+    own = workspace_bytes(x.shape, weights.shape, **geometry) + truths["table"].size * 4
+    rows = []
+    for path in paths:
+        for peer in peers if path == paths[-1] else (FLOAT,):
+            note = ""
+            if path == paths[-1] and growth[peer]:
+                note = f"{shape.name}: {own / 1e6:.1f} MB of memory for a call, the peer {growth[peer] / 1e6:.1f}"
+            agrees = right[path] and right[peer]
+            rows.append(Row("emulate", f"{shape.name}, {path}", peer, gmacs[path], gmacs[peer], "GMAC/s", agrees, note))
+    return rows

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench import emulate, paper, reference, search
+from bench import emulate, paper, reference, search, timing
 from bench.timing import Effort, calls_per_second
 from models.encoding import load_encoding
 from models.errors import UserError
@@ -45,7 +45,7 @@ def test_bad_arguments_are_one_line(arguments):
 
 def test_a_wrong_table_sum_is_seen(monkeypatch):
     right = emulate.TableEngine.__call__
-    monkeypatch.setattr(emulate.TableEngine, "__call__", lambda *args: right(*args) + 1)
+    monkeypatch.setattr(emulate.TableEngine, "__call__", lambda *args, **geometry: right(*args, **geometry) + 1)
     rows = emulate.measure(emulate.Shape("tiny", 3, 4, 2), np.zeros((256, 256), np.int32), TINY, 1)
     assert rows and not any(row.agrees for row in rows)
 
@@ -180,6 +180,59 @@ class IndividualSingleGenome:
 }
 
 
+LAYERS = """
+import torch
+import torch.nn.functional as F
+from .model_tools import AverageMeter
+
+class QuantConv2d:
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, groups=1, weights=None, **settings):
+        print("made")
+        assert settings["mode"] == "Approx-INT" and settings["mini_batch_size"] > 0
+        self.weights, self.stride, self.padding, self.groups = weights, stride, padding, groups
+        self.table, self.meter = settings["approx_product_value"], AverageMeter("x", ":6.2f")
+
+    def __call__(self, x):
+        x = F.pad(self.act_quant(x, self.alpha_act), self.padding * 2)
+        w = (self.wgt_quant(self.weights, self.alpha_wgt) * 127).to(torch.int32) + 128
+        k, each = w.shape[2], len(w) // self.groups
+        windows = x.unfold(2, k, self.stride).unfold(3, k, self.stride).chunk(self.groups, 1)
+        codes = [(g * 127).to(torch.int32) + 128 for g in windows]
+        sums = [self.table[codes[o // each], w[o][:, None, None]].sum((1, 4, 5)) for o in range(len(w))]
+        return SCALE * torch.stack(sums, 1)
+"""
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_layers_of_a_checkout_are_run_and_a_difference_is_seen(tmp_path, scale, groups, capfd):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "my_quant_layer.py").write_text(LAYERS.replace("SCALE", str(scale)))
+    before = set(sys.modules)
+    table = np.random.default_rng(1).integers(-1000, 1000, (256, 256))
+    shape = emulate.Shape("tiny", 4, 6, 8, stride=2, groups=groups)
+    rows = emulate.measure(shape, table, TINY, 2, tmp_path)
+    assert [row.agrees for row in rows if row.peer_name == "EncodingNet"] == [scale == 1]
+    assert all(row.agrees for row in rows if row.peer_name != "EncodingNet")
+    assert not {name for name in set(sys.modules) - before if name.startswith("encodingnet")}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_wrong_layers_are_one_line(tmp_path):
+    x = np.zeros((1, 1, 1, 1), np.int8)
+    with pytest.raises(UserError, match="no models/my_quant_layer.py there; give a clone of"):
+        reference.Convolution(tmp_path, x, x, np.zeros((256, 256), int))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "my_quant_layer.py").write_text("import no_such_module")
+    with pytest.raises(UserError, match="does not load .ModuleNotFoundError"):
+        reference.Convolution(tmp_path, x, x, np.zeros((256, 256), int))
+
+
+def test_memory_of_a_call():
+    grown = timing.peak_growth(lambda: np.ones(50_000_000, np.uint8))
+    assert grown is None or 45_000_000 < grown < 100_000_000
+
+
 def checkout(folder, scale: float):
     """A tiny stand-in for a clone of EncodingNet, written for this test; its errors are `scale` times the truth."""
     for name, text in CHECKOUT.items():
@@ -206,4 +259,4 @@ def test_wrong_checkout_is_one_line(tmp_path):
         reference.Reference(tmp_path, 36)
     done = run("--bench", "search", "--ref", str(tmp_path / "nowhere"))
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-    assert run("--bench", "emulate", "--ref", str(tmp_path)).returncode == 2
+    assert run("--bench", "paper", "--ref", str(tmp_path)).returncode == 2

@@ -86,6 +86,12 @@ struct Planes {
   }
 };
 
+// Every `stride`-th of `from`; a STRIDE that is known lets the compiler use vectors.
+template <int STRIDE>
+void every(const int8_t* from, int64_t stride, int64_t count, uint8_t* to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<uint8_t>(from[i * (STRIDE ? STRIDE : stride)]);
+}
+
 void fill_channel(const Shape& s, const Planes& p, const int8_t* x, int64_t channel, uint8_t* to) {
   for (int64_t ry = 0; ry < p.y.planes; ++ry) {
     for (int64_t rx = 0; rx < p.x.planes; ++rx, to += p.plane_pitch) {
@@ -100,9 +106,10 @@ void fill_channel(const Shape& s, const Planes& p, const int8_t* x, int64_t chan
           uint8_t* line = to + image * p.image_pitch + y * p.x.pitch + begin;
           if (s.stride_x == 1) {
             std::memcpy(line, from + p.x.pixel(begin, rx), whole ? rows * count : count);
+          } else if (s.stride_x == 2) {
+            every<2>(from + p.x.pixel(begin, rx), 2, count, line);
           } else {
-            const int8_t* pixel = from + p.x.pixel(begin, rx);
-            for (int64_t i = 0; i < count; ++i) line[i] = static_cast<uint8_t>(pixel[i * s.stride_x]);
+            every<0>(from + p.x.pixel(begin, rx), s.stride_x, count, line);
           }
         }
       }
