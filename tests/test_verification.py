@@ -33,6 +33,7 @@ PRODUCT = "$signed(a_i) * w_q"
 # what is broken: file, text in it, what it becomes, what must show
 BROKEN = {
     "valid never rises": (CONTROL, "tvalid = valid_q[Latency-1];", "tvalid = 1'b0;", "no stream moved"),
+    "valid stuck at 1": (CONTROL, "tvalid = valid_q[Latency-1];", "tvalid = 1'b1;", "without an activation vector"),
     "lost tlast": (CONTROL, "tlast  = last_q[Latency-1];", "tlast  = 1'b0;", "tlast is 0, expected 1"),
     "lost last beat": (
         CONTROL,
