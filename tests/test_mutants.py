@@ -13,6 +13,7 @@ from models.errors import UserError
 from tb.build import ROOT
 from tb.mutants.__main__ import (
     EQUIVALENT,
+    Notes,
     Verdict,
     campaign,
     equivalents,
@@ -175,6 +176,19 @@ def test_a_design_that_fails_kills_nothing(scratch: Path) -> None:
     rtl = broken_rtl(scratch, COUNTER, {SUM: "count_o = row0 | row1;"})
     with pytest.raises(UserError, match="the design itself fails array_smoke_corners"):
         campaign({COUNTER: queue(rtl, COUNTER, 1)}, {COUNTER: 1}, rtl, 1, scratch, 1)
+
+
+def test_an_interrupted_run_goes_on(scratch: Path) -> None:
+    path = scratch / "verdicts.jsonl"
+    killed, refused = verdict_of("killed")[0], verdict_of("refused", 2)[1]
+    notes = Notes(path, RTL, 1)
+    notes.add(killed)
+    notes.add(refused)
+    path.write_text(path.read_text() + '{"of": "cut o')
+    assert Notes(path, RTL, 1).known == {killed.mutant: killed, refused.mutant: refused}
+    assert Notes(path, RTL, 2).known == {}  # of another seed
+    rtl = broken_rtl(scratch, COUNTER, {SUM: "count_o = row0 | row1;"})
+    assert Notes(path, rtl, 1).known == {}  # of another design
 
 
 def test_committed_reasons_are_of_mutants_that_exist(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ no simulator takes is refused: the next one of its file takes its place. The sam
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -37,6 +38,9 @@ EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 TARGET = 98.0  # percent
 LIMIT_S = 300  # of a build or a simulator process; a healthy one takes seconds
 MEMORY = 8 << 30  # bytes of a process: an adder tree that never ends must not take the machine down
+# what decides whether a mutant is killed, beside the RTL
+JUDGES = ("models/**/*.py", "models/**/*.json", "tb/hdl/*", "tb/agents/*.py", "tb/sequences/*.py", "tb/tests/*.py")
+JUDGES += ("tb/build.py", "tb/env.py", "tb/mutants/bench.py", "tb/results.py", "tb/run.py", "tb/scoreboard.py")
 STATUSES = ("killed", "survived", "equivalent", "refused")
 
 
@@ -108,14 +112,41 @@ def equivalents(path: Path) -> dict[tuple[str, str, str], str]:
     return reasons
 
 
+class Notes:
+    """Verdicts of this design and suite, kept in a file: an interrupted run goes on where it was."""
+
+    def __init__(self, path: Path, rtl: Path, seed: int) -> None:
+        digest = hashlib.sha256(f"{seed} {tool_versions()}".encode())
+        files = [*rtl.rglob("*.sv*"), *(path for name in JUDGES for path in ROOT.glob(name))]
+        for file in sorted(files):
+            digest.update(file.read_bytes())
+        self.path, self.of = path, digest.hexdigest()
+        self.known: dict[Mutant, Verdict] = {}
+        for line in path.read_text().splitlines() if path.exists() else []:
+            try:
+                entry = json.loads(line)
+                verdict = Verdict(**entry["verdict"] | {"mutant": Mutant(**entry["verdict"]["mutant"])})
+            except (ValueError, KeyError, TypeError):
+                continue  # the line that was being written when the run was killed
+            if entry["of"] == self.of:
+                self.known[verdict.mutant] = verdict
+
+    def add(self, verdict: Verdict) -> None:
+        """Keep a verdict."""
+        self.known[verdict.mutant] = verdict
+        with self.path.open("a") as stream:
+            stream.write(json.dumps({"of": self.of, "verdict": asdict(verdict)}) + "\n")
+
+
 def campaign(
     queues: dict[str, list[Mutant]], quotas: dict[str, int], rtl: Path, seed: int, scratch: Path, jobs: int
 ) -> list[Verdict]:
     """Judge mutants until every file has its quota of those that build; in the order of the queues."""
     verdicts: dict[str, list[Verdict]] = {file: [] for file in queues}
+    notes = Notes(scratch / "verdicts.jsonl", rtl, seed)
     with (
         ProcessPoolExecutor(jobs, initializer=prepare_worker) as pool,
-        tqdm(total=sum(quotas.values()), unit="mutant", disable=None) as bar,
+        tqdm(total=sum(quotas.values()), unit=" mutants", initial=len(notes.known), disable=None) as bar,
     ):
         checks = {pool.submit(simulate, rtl, file, seed, scratch, scratch / "sound"): file for file in queues}
         for future in as_completed(checks):
@@ -131,13 +162,12 @@ def campaign(
                 batch += mutants[tried : tried + quotas[file] - built]
             if not batch:
                 break
-            futures = {pool.submit(judge, mutant, rtl, seed, scratch): mutant for mutant in batch}
-            done = {}
-            for future in as_completed(futures):
-                done[futures[future]] = future.result()
-                bar.update(done[futures[future]].status != "refused")
+            waiting = [mutant for mutant in batch if mutant not in notes.known]
+            for future in as_completed([pool.submit(judge, mutant, rtl, seed, scratch) for mutant in waiting]):
+                notes.add(future.result())
+                bar.update(future.result().status != "refused")
             for mutant in batch:
-                verdicts[mutant.file].append(done[mutant])
+                verdicts[mutant.file].append(notes.known[mutant])
     return [v for file in queues for v in verdicts[file]]
 
 
