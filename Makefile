@@ -2,7 +2,7 @@
 # that can as well be typed by hand. Variables that are not set are not passed on.
 
 .DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
+MAKEFLAGS += --no-print-directory $(if $(JSON)$(QUIET),--silent)
 export MAKECMDGOALS
 
 PYTHON_RUN := .venv/bin/python
@@ -11,6 +11,8 @@ DOCTOR := @$(or $(realpath $(PYTHON_RUN)),python3) -S tools/doctor.py --quick
 
 # $(call option,name,value): --name 'value', or nothing if the value is empty
 option = $(if $(strip $(2)), --$(1) '$(strip $(2))')
+
+OUTPUT = $(if $(JSON), --json)$(if $(QUIET), --quiet)
 
 SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call option,encoding,$(ENCODING))
 SIM_OPTIONS += $(call option,suite,$(if $(COVERAGE),coverage,$(SUITE)))$(call option,test,$(TEST))$(call option,seed,$(SEED))
@@ -48,21 +50,21 @@ doctor: ## what is installed, what is missing, how to mend it
 
 ##@ Verify
 
-sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS= SCHEDULER= RTL= OUT=
+sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS= SCHEDULER= RTL= OUT= JSON=1 QUIET=1
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
-	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)
+	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)$(OUTPUT)
 
 mutants: ## small faults in the RTL; the suite must kill them  NUMBER= FILE= SEED= JOBS= OUT=
 	$(DOCTOR) mutants
 	$(PYTHON_RUN) -m tb.mutants$(MUTANT_OPTIONS)
 
-replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= DATA= RTL= OUT=
+replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= DATA= RTL= OUT= JSON=1 QUIET=1
 	$(DOCTOR) replay
-	$(PYTHON_RUN) -m tb.replay$(REPLAY_OPTIONS)
+	$(PYTHON_RUN) -m tb.replay$(REPLAY_OPTIONS)$(OUTPUT)
 
-formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS=
+formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS= JSON=1 QUIET=1
 	$(DOCTOR) formal
-	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)
+	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)$(OUTPUT)
 
 ##@ Measure
 
@@ -71,25 +73,25 @@ pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asa
 	$(if $(PDK),,@echo "encmac: error: which library? for example: make pdk PDK=nangate45" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.pdk$(if $(PDK), '$(PDK)')
 
-synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS=
+synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS= JSON=1 QUIET=1
 	$(DOCTOR) synth
-	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)
+	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(OUTPUT)
 
-power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= CLOCK_NS= VECTORS=
+power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= CLOCK_NS= VECTORS= JSON=1 QUIET=1
 	$(DOCTOR) power
-	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)
+	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)$(OUTPUT)
 
-accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA= CORRECTION=
+accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA= CORRECTION= JSON=1 QUIET=1
 	$(DOCTOR) accuracy
-	$(PYTHON_RUN) -m models.accuracy$(ACCURACY_OPTIONS)
+	$(PYTHON_RUN) -m models.accuracy$(ACCURACY_OPTIONS)$(OUTPUT)
 
-bench: ## our tools beside a peer                      BENCH=search|emulate|paper|replay REF=<clone of EncodingNet> SIZE=
+bench: ## our tools beside a peer                      BENCH=search|emulate|paper|replay REF=<clone of EncodingNet> SIZE= JSON=1 QUIET=1
 	$(DOCTOR) bench
-	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))$(call option,ref,$(REF))$(call option,size,$(SIZE))
+	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))$(call option,ref,$(REF))$(call option,size,$(SIZE))$(OUTPUT)
 
-report: ## one page of all that was measured            OUT= HEADLINE=
+report: ## one page of all that was measured            OUT= HEADLINE= JSON=1 QUIET=1
 	$(DOCTOR) report
-	$(PYTHON_RUN) -m flows.report$(call option,out,$(OUT))$(call option,headline,$(HEADLINE))
+	$(PYTHON_RUN) -m flows.report$(call option,out,$(OUT))$(call option,headline,$(HEADLINE))$(OUTPUT)
 
 ##@ Encodings and networks
 

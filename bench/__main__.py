@@ -15,6 +15,7 @@ import platform
 import re
 from pathlib import Path
 
+from models.console import add_output_options, obey
 from models.errors import UserError, run_cli
 from models.provenance import ROOT, git_commit
 
@@ -60,7 +61,9 @@ def main() -> int:
     parser.add_argument("--size", type=int, help=SIZES)
     parser.add_argument("--ref", type=Path, help="search, emulate: a clone of EncodingNet, which is run as well")
     parser.add_argument("--out", type=Path, default=ROOT / "build")
+    add_output_options(parser)
     args = parser.parse_args()
+    obey(args, args.out / "reports/bench.json")
     wanted = list(SUITES) if args.bench == "all" else args.bench.split(",")
     for name in wanted:
         if name not in SUITES:

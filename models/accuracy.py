@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models.console import add_output_options, obey
 from models.datasets import Cifar, ImageNet, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import library_names, load_encoding, write_text
@@ -177,9 +178,10 @@ def main() -> None:
     parser.add_argument("--float", help="float weights to run again (default: build/train/<net>/float.pt)")
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
     parser.add_argument("--out", type=Path, default=REPORT)
-    parser.add_argument("--quiet", action="store_true")
+    add_output_options(parser)
     parser.add_argument("--table", action="store_true", help="measure nothing; print the rows measured so far")
     args = parser.parse_args()
+    obey(args, args.out)
     if args.table:
         if not (rows := read_rows(args.out)):
             raise UserError(f"no rows in {args.out}; measure some first: make accuracy NET= ENCODING=")

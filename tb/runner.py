@@ -12,6 +12,7 @@ import os
 import time
 from pathlib import Path
 
+from models.console import add_output_options, obey
 from models.encoding import write_text
 from models.errors import UserError, run_cli
 from tb import code_coverage, testplan
@@ -87,7 +88,9 @@ def main() -> int:
     parser.add_argument("--plan", type=Path, default=testplan.PLAN, help="the test plan")
     parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design (for mutants)")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="where builds and reports go")
+    add_output_options(parser)
     args = parser.parse_args()
+    obey(args, args.out / "reports/sim.json")
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
     configs = chosen(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from models.console import interruptible
+
 ATTEMPTS = 3
 
 
@@ -34,9 +36,12 @@ class Workers(Protocol):
 
 
 def _noted(notes: str, index: int, function: Callable, task: tuple) -> object:
-    """Run a task; a file tells that this process began it."""
+    """Run a task; a file tells that this process began it. Ctrl-C ends the process, or it would go on to the next."""
     (Path(notes) / f"{index}-{os.getpid()}").touch()
-    return function(*task)
+    try:
+        return function(*task)
+    except KeyboardInterrupt:
+        os._exit(130)
 
 
 class Processes:
@@ -49,7 +54,7 @@ class Processes:
         waiting = dict(enumerate(tasks))
         lost: dict[int, list[str]] = {index: [] for index in waiting}
         while waiting:
-            with tempfile.TemporaryDirectory() as notes, ProcessPoolExecutor(self.jobs) as pool:
+            with tempfile.TemporaryDirectory() as notes, interruptible(ProcessPoolExecutor(self.jobs)) as pool:
                 futures = {pool.submit(_noted, notes, index, function, task): index for index, task in waiting.items()}
                 for future in as_completed(futures):
                     index = futures[future]

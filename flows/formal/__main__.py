@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from flows.formal.proofs import Proof, all_proofs
 from flows.formal.worker import Result, prove
+from models.console import add_output_options, interruptible, obey
 from models.encoding import library_names, write_text
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
@@ -98,7 +99,9 @@ def main() -> int:
     parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the RTL")
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     parser.add_argument("--list", action="store_true", help="names of the proofs, and nothing else")
+    add_output_options(parser)
     args = parser.parse_args()
+    obey(args, args.out / "reports/formal.json")
     if args.time_limit <= 0 or args.jobs < 1:
         raise UserError(f"time limit ({args.time_limit:g} s) and jobs ({args.jobs}) must be positive")
     if not (args.rtl / "encmac_pkg.sv").is_file():
@@ -112,7 +115,7 @@ def main() -> int:
         raise UserError("pyosys is not installed; run: make setup")
     folder, rtl = args.out.resolve() / "formal", args.rtl.resolve()
     start = time.monotonic()
-    with ThreadPoolExecutor(args.jobs) as pool:
+    with interruptible(ThreadPoolExecutor(args.jobs)) as pool:
         running = pool.map(lambda proof: prove(proof, encodings, rtl, folder, args.time_limit), proofs)
         results = list(tqdm(running, total=len(proofs), unit="proof", disable=not sys.stderr.isatty(), leave=False))
     write_text(args.out / "reports" / "formal.json", json.dumps(record(results), indent=1) + "\n")

@@ -28,6 +28,7 @@ from flows.power.opensta import opensta_power, opensta_reads_activity
 from flows.power.plot import plot_parts
 from flows.synth.__main__ import package_sha256
 from flows.synth.netlist import ROOT, Design
+from models.console import add_output_options, interruptible, obey
 from models.encoding import write_text
 from models.errors import UserError, run_cli
 from models.replay import Capture, load_capture
@@ -228,7 +229,9 @@ def main() -> int:
     parser.add_argument("--tiles", type=Path, help="tile archive (default: ResNet-20 of the zoo)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=ROOT / "build")
+    add_output_options(parser)
     args = parser.parse_args()
+    obey(args, args.out / "reports/ppa.json")
     args.out = args.out.resolve()
     platform = load_platform(args.platform)
     if args.vectors < 1:
@@ -243,7 +246,7 @@ def main() -> int:
         print(f"{record['design']}: {found.total_mw:.2f} mW, {found.seconds:.0f} s", flush=True)
         return found
 
-    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+    with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         results = list(pool.map(run, records))
     for record, found in zip(records, results, strict=True):
         fill(record, found, capture)

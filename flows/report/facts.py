@@ -62,7 +62,7 @@ def gather(records: Records, headline: str | None = None) -> Facts:
         facts.parts = [row for d in records["ppa"].get("designs", []) for row in part_rows(d)]
     with records.reading("accuracy"):
         facts.accuracy = [accuracy_row(row) for row in records["accuracy"].get("rows", [])]
-        facts.accuracy.sort(key=lambda row: (row["network"], -row["bits"], row["encoding"]))
+        facts.accuracy.sort(key=lambda row: (row["network"], -(row["bits"] or 0), row["encoding"]))
     facts.points = pareto_points(facts.accuracy, facts.costs)
     with records.reading("replay"):
         facts.layers = [layer_row(layer) for layer in records["replay"].get("layers", [])]

@@ -25,6 +25,7 @@ from flows.gls import Simulated, simulate_column
 from flows.platform import Platform, load_platform
 from flows.sta import worst_slack_ns
 from flows.synth.netlist import ADDERS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
+from models.console import add_output_options, interruptible, obey
 from models.encoding import export_package, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
@@ -170,14 +171,16 @@ def main() -> int:
     parser.add_argument("--clock-ns", type=float, help="default: the platform's")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=ROOT / "build")
+    add_output_options(parser)
     args = parser.parse_args()
+    obey(args, args.out / "reports/ppa.json")
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
     if args.rows < 1 or clock_ns <= 0:
         raise UserError(f"rows ({args.rows}) and clock ({clock_ns} ns) must be positive")
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
     table = forms(args.rows, args.designs.split(","))
-    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+    with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         futures = [
             pool.submit(best_variant, variants, args.rows, platform, clock_ns, folder) for variants in table.values()
         ]

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from models.console import add_output_options, obey
 from models.datasets import load_dataset
 from models.emulate import ExactEngine, TableEngine, exact_table
 from models.encoding import load_encoding, write_text
@@ -144,8 +145,9 @@ def main() -> int:
     parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="where builds and reports go")
     parser.add_argument("--fresh", action="store_true", help="do not go on with what an earlier run finished")
-    parser.add_argument("--quiet", action="store_true")
+    add_output_options(parser)
     args = parser.parse_args()
+    obey(args, args.out / "reports/replay.json")
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,55 @@
+"""What a command says on stdout: text for people, the record alone for programs, or nothing."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add --json and --quiet."""
+    parser.add_argument("--json", action="store_true", help="print the record as JSON; text for people goes to stderr")
+    parser.add_argument("--quiet", action="store_true", help="print errors only; the exit code tells")
+
+
+def obey(args: argparse.Namespace, record: Path) -> None:
+    """Turn stdout, also that of child processes, as --json and --quiet ask.
+
+    With --json the file `record` is printed when the process ends, if this run wrote it.
+    """
+    if not (args.json or args.quiet):
+        return
+    sys.stdout.flush()
+    stdout, before = os.dup(1), _stamp(record)
+    if args.quiet:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    else:
+        os.dup2(2, 1)
+    if args.json:
+        atexit.register(_print_record, record, before, stdout)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is written anew."""
+    return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else (0, 0)
+
+
+def _print_record(record: Path, before: tuple[int, int], stdout: int) -> None:
+    if _stamp(record) != before:
+        with os.fdopen(stdout, "wb") as out:
+            out.write(record.read_bytes())
+
+
+@contextmanager
+def interruptible(pool: Executor) -> Iterator[Executor]:
+    """A pool of workers; on Ctrl-C (or any other exception) what still waits in it is dropped, not worked off."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=sys.exc_info()[0] is not None)

@@ -1,0 +1,88 @@
+"""What commands say on stdout, and that Ctrl-C ends them at once with one line and exit code 130."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from models.provenance import ROOT
+
+FORMAL = [sys.executable, "-m", "flows.formal", "--proof", "full_adder/1"]
+WAITING = """
+import sys, time
+from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from models.console import interruptible
+from models.errors import run_cli
+from tb.workers import Processes
+
+def step(folder, number):
+    (Path(folder) / f"begun{number}").touch()
+    time.sleep(30 if number == 0 else 0.5)
+
+def main():
+    tasks = [(sys.argv[2], number) for number in range(6)]
+    if sys.argv[1] == "processes":
+        list(Processes(1).run(step, tasks))
+    else:
+        with interruptible(ThreadPoolExecutor(1)) as pool:
+            futures = [pool.submit(step, sys.argv[2], number + 1) for number in range(60)]
+            [future.result() for future in futures]
+
+run_cli(main)
+"""
+
+
+def formal(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """A short proof."""
+    return subprocess.run([*FORMAL, "--out", folder, *options], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_json_is_the_record_alone(tmp_path):
+    done = formal(tmp_path, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == json.loads((tmp_path / "reports/formal.json").read_text())
+    assert "1 of 1 proven" in done.stderr
+
+
+def test_quiet_says_nothing_and_fails_as_loudly(tmp_path):
+    done = formal(tmp_path, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = formal(tmp_path, "--quiet", "--time-limit", "0")
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("encmac: error: ")
+
+
+def test_json_prints_no_older_record(tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/formal.json").write_text("{}")
+    done = formal(tmp_path, "--json", "--time-limit", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_ctrl_c_ends_at_once(kind, tmp_path):
+    script = tmp_path / "waiting.py"
+    script.write_text(WAITING)
+    command = [sys.executable, script, kind, tmp_path]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        begun = tmp_path / ("begun0" if kind == "processes" else "begun1")
+        limit = time.monotonic() + 60
+        while not begun.exists() and time.monotonic() < limit:
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        _, errors = running.communicate(timeout=20)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode == 130
+    assert errors.splitlines() == ["encmac: interrupted; finished steps are kept, run the same command to go on"]
+    assert len(list(tmp_path.glob("begun*"))) <= 3, "what waited was worked off"
