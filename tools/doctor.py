@@ -55,9 +55,8 @@ TOOLS = (
     ),
     Tool("zlib.h", "zlib1g-dev", "waveforms (FST)", path="/usr/include/zlib.h"),
     Tool("lz4.h", "liblz4-dev", "waveforms (FST)", path="/usr/include/lz4.h"),
-    Tool("chromium", "chromium", "test that looks at the report", ("chromium", "--version"), optional=True),
+    Tool("chromium", "chromium", "tests look at pages in it", ("chromium", "--version"), optional=True),
     Tool("lcov", "lcov", "HTML pages of code coverage", ("lcov", "--version"), optional=True),
-    Tool("chromium", "chromium", "tests look at sim.html in it", ("chromium", "--version"), optional=True),
 )
 
 # Target of the Makefile, or simulator -> names of the tools and wheels it needs.
