@@ -355,7 +355,7 @@ class _Reader:
         if a.shape != output.shape or (b.shape != a.shape and b.shape != (a.shape[0], 1, 1, a.shape[-1])):
             raise UserError(f"{self.path}: {name} multiplies shapes {a.shape} and {b.shape}; that is not supported")
         function = self._options(operator, "MulOptions").FusedActivationFunction()
-        requant = self._requant(a.scale[:1] * b.scale[:1] / output.scale[:1], function, output)
+        requant = self._requant(self._factors(a, b.scale[:1], output), function, output)
         sources = (self._source(a), self._source(b))
         zeros = (a.zero_point, b.zero_point)
         self._add_node(Multiply(name, sources, requant, float(output.scale[0]), zeros), output)
@@ -396,7 +396,7 @@ class _Reader:
             rounding=self.rounding,
         )
         node = GlobalAveragePool(
-            name, self._source(x), requant, float(output.scale[0]), x.zero_point, keep=len(output.shape) == 4
+            name, self._source(x), requant, float(output.scale[0]), x.zero_point, len(output.shape) == 4, pixels
         )
         self._add_node(node, output)
 
@@ -422,8 +422,12 @@ class _Reader:
 
     def _table(self, name: str, x: _Tensor, output: _Tensor, function: str) -> None:
         lo, hi = self._range(getattr(self.schema.ActivationFunctionType, function), output)
-        factor = quantise_multiplier(float(x.scale[0] / output.scale[0]))
-        table = requantise(CODES - x.zero_point, *factor, lo, hi, output.zero_point, self.rounding)
+        ratio = float(x.scale[0] / output.scale[0])
+        if function == "NONE" and self.rounding == "float":  # XNNPACK: a factor of 8 fractional bits
+            factor, rounding = (int(np.rint(256 * np.float32(ratio))), 8), "single"
+        else:
+            factor, rounding = quantise_multiplier(ratio), "single" if self.rounding == "single" else "double"
+        table = requantise(CODES - x.zero_point, *factor, lo, hi, output.zero_point, rounding)
         self._add_node(Lookup(name, self._source(x), table, float(output.scale[0])), output)
 
     def _reshape(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:

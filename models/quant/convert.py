@@ -168,7 +168,7 @@ def _integer_node(
         return Multiply(name, sources, requant(np.array([scales[sources[0]] * scales[sources[1]] / out])), out)
     if node.kind == "average_pool":
         factors = np.array([scales[source] / (out * pixels[source])])
-        return GlobalAveragePool(name, source, requant(factors), out, **node.attributes)
+        return GlobalAveragePool(name, source, requant(factors), out, pixels=pixels[source], **node.attributes)
     weights, weight_scale = quantise_weights(node.weights.numpy(), per_channel and not last)
     bias = round_half_even(node.bias.double().numpy() / (scales[source] * weight_scale))
     if np.abs(bias).max() >= BIAS_LIMIT:

@@ -105,6 +105,11 @@ class Linear:
 
     def accumulate(self, x: np.ndarray, engine: Engine) -> np.ndarray:
         """int32 [N, O]: sums of products plus bias."""
+        if x.ndim != 2 or x.shape[1] != self.weights.shape[1]:
+            raise UserError(
+                f"layer {self.name} takes {self.weights.shape[1]} values an image, not {x.shape[1:]}; "
+                "give images of the size that the network was made for"
+            )
         return engine(x[:, :, None, None], self.weights[:, :, None, None])[:, :, 0, 0] + self.bias
 
     def __call__(self, x: np.ndarray, engine: Engine) -> np.ndarray:

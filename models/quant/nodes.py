@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.errors import UserError
 from models.quant.arith import INT8_MAX, INT8_MIN, requantise, scale_sums
 
 BLOCK = 1 << 16  # sums requantised at once: they stay in the cache
@@ -159,9 +160,15 @@ class GlobalAveragePool(_OneSource):
     output_scale: float
     input_zero_point: int = 0
     keep: bool = False  # the result stays [N, C, 1, 1]
+    pixels: int = 0  # of the feature map that the multiplier is for; 0 in networks that do not say
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """int8 [N, C] of int8 [N, C, H, W]."""
+        if self.pixels and x.shape[2] * x.shape[3] != self.pixels:
+            raise UserError(
+                f"node {self.name} averages {self.pixels} pixels, these images give {x.shape[2]} x {x.shape[3]}; "
+                "give images of the size that the network was quantised for"
+            )
         total = x.sum(axis=(2, 3), dtype=np.int32) - np.int32(self.input_zero_point * x.shape[2] * x.shape[3])
         pooled = self.requant(total)
         return pooled[:, :, None, None] if self.keep else pooled
