@@ -76,10 +76,10 @@ NEEDS = {
     "accuracy": "numpy torch pillow tqdm",
     "bench": "g++ numpy torch",
     "pdk": "tqdm",
-    "import": "numpy torch tflite",
+    "import": "numpy torch tflite onnx",
     "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
 }
-NEEDS["test"] = " ".join(["pytest playwright", *NEEDS.values()])
+NEEDS["test"] = " ".join(["pytest playwright ai-edge-litert onnxruntime", *NEEDS.values()])
 NEEDS["setup"] = NEEDS["test"]
 
 
