@@ -27,6 +27,9 @@ SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
 SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
 SEARCH_OPTIONS += $(call option,islands,$(ISLANDS))$(call option,scheduler,$(SCHEDULER))
 TRAIN_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,seed,$(SEED))
+TRAIN_OPTIONS += $(call option,epochs,$(EPOCHS))$(call option,sizes,$(SIZES))
+FINETUNE_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
+FINETUNE_OPTIONS += $(call option,steps,$(STEPS))$(call option,lr,$(LR))$(call option,gradient,$(GRADIENT))$(call option,seed,$(SEED))
 REPLAY_OPTIONS = $(call option,net,$(NET))$(call option,images,$(IMAGES))$(call option,array,$(ARRAY))
 REPLAY_OPTIONS += $(call option,encoding,$(ENCODING))$(call option,rows,$(ROWS))$(call option,cols,$(COLS))
 REPLAY_OPTIONS += $(call option,layers,$(LAYERS))$(call option,jobs,$(JOBS))$(call option,sample,$(SAMPLE))
@@ -35,7 +38,7 @@ FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING)
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))
 
-.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train encodings lint test clean
+.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train finetune encodings lint test clean
 
 ##@ Start
 
@@ -99,10 +102,15 @@ search: ## search an encoding       NET= or HIST= DATA= M= WEIGHTS=general|pow2|
 	$(DOCTOR) search
 	$(PYTHON_RUN) -m models.search$(SEARCH_OPTIONS)
 
-train: ## train a float network                        NET= DATA= SEED=
+train: ## train a float network                        NET= EPOCHS= SIZES= DATA= SEED=
 	$(DOCTOR) train
 	$(if $(NET),,@echo "encmac: error: which network? for example: make train NET=resnet20_cifar10" >&2; exit 1)
 	$(PYTHON_RUN) -m models.train$(TRAIN_OPTIONS)
+
+finetune: ## train an int8 network with encoded products  NET= ENCODING= STEPS= LR= GRADIENT=straight|table DATA= SEED=
+	$(DOCTOR) finetune
+	$(if $(and $(NET),$(ENCODING)),,@echo "encmac: error: which network and which encoding? for example: make finetune NET=resnet20_cifar10 ENCODING=m12p" >&2; exit 1)
+	$(PYTHON_RUN) -m models.train.finetune$(FINETUNE_OPTIONS)
 
 encodings: ## write the encodings and their RTL packages anew
 	$(DOCTOR) encodings

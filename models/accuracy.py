@@ -27,7 +27,7 @@ from models.networks import network_spec
 from models.predictions import Predictions
 from models.provenance import git_commit
 from models.quant.__main__ import float_top1
-from models.quant.checkpoint import load_network
+from models.quant.checkpoint import ZOO, load_network
 from models.quant.convert import load_weights
 from models.quant.correct import SCOPES, corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
@@ -79,9 +79,31 @@ def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baselin
     return Baseline(network, test, found, classes, float((classes == test.labels).mean()), *fp32)
 
 
+def finetuned_network(network: QuantNetwork, encoding: Products, path: Path | None) -> QuantNetwork | None:
+    """`network` as fine-tuned for `encoding`: from `path`, or from the zoo if it has one (else None).
+
+    A file made from another network or for other products is a UserError.
+    """
+    chosen = path or ZOO / "finetuned" / f"{network.name}-{encoding.name}.npz"
+    if path is None and not chosen.exists():
+        return None
+    found = load_network(chosen)
+    made = found.provenance.get("finetuned")
+    if made is None:
+        raise UserError(f"{chosen} is not fine-tuned; make it with: python -m models.train.finetune")
+    for what, mine, theirs in (
+        (f"encoding {encoding.name}", encoding.sha256, made.get("encoding_sha256")),
+        (f"network {network.name}", network.sha256, made.get("base_sha256")),
+    ):
+        if mine != theirs:
+            raise UserError(f"{chosen} is made from {made.get('base')} for {made.get('encoding')}, not for this {what}")
+    return found
+
+
 def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products) -> dict:
     """One row of the report: figures and everything that they depend on."""
     network = baseline.network
+    tuned = finetuned_network(network, encoding, args.finetuned)
     if args.correction == "none":
         encoded = offset_network(network, encoding)
     else:
@@ -90,10 +112,18 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         encoded = corrected_network(network, encoding, sample, args.rounds, args.correction, label)
     started = time.perf_counter()
     label = "" if args.quiet else encoding.name
-    predictions = Predictions(encoded, encoding_engine(encoding, threads=1), f"{encoding.sha256} {baseline.test.name}")
-    classes = predictions.classes(baseline.test.images, label)
-    predictions.forget()
-    found = float((classes == baseline.test.labels).mean())
+    engine, test = encoding_engine(encoding, threads=1), baseline.test
+
+    def classes_of(network: QuantNetwork) -> np.ndarray:
+        predictions = Predictions(network, engine, f"{encoding.sha256} {test.name}")
+        classes = predictions.classes(test.images, label)
+        predictions.forget()
+        return classes
+
+    classes = classes_of(encoded)
+    found = float((classes == test.labels).mean())
+    seconds = time.perf_counter() - started
+    trained = float((classes_of(offset_network(tuned, encoding)) == test.labels).mean()) if tuned else None
     return {
         "network": network.name,
         "dataset": baseline.test.name,
@@ -101,13 +131,14 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         "product_bits": encoding.m,
         "mean_relative_error": relative_error(encoding.product_table),
         "images": len(baseline.test.labels),
-        "top1": {"fp32": baseline.fp32, "int8": baseline.int8, "encoded": found, "encoded_finetuned": None},
+        "top1": {"fp32": baseline.fp32, "int8": baseline.int8, "encoded": found, "encoded_finetuned": trained},
         "agreement_with_int8": float((classes == baseline.classes).mean()),
         "fp32_source": baseline.fp32_source,
         "correction": {"scope": args.correction, "rounds": args.rounds, "training_images": args.samples},
         "seed": args.seed,
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(seconds, 1),
         "checkpoint_sha256": network.sha256,
+        "finetuned": tuned.provenance["finetuned"] | {"checkpoint_sha256": tuned.sha256} if tuned else None,
         "encoding_sha256": encoding.sha256,
         "git_commit": git_commit(),
         "tools": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
@@ -144,8 +175,9 @@ def read_rows(path: Path) -> list[dict]:
 
 def table(rows: list[dict]) -> str:
     """Accuracy of every encoding of the library beside its predicted noise and column area, as Markdown."""
-    lines = ["| network | encoding | product bits | column um2 | noise | images | top-1 % | against int8 |"]
-    lines.append("|---" * 8 + "|")
+    columns = ("network", "encoding", "product bits", "column um2", "noise", "images")
+    columns += ("top-1 %", "against int8", "fine-tuned %", "against int8")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
     for row in rows:
         if row["encoding"] in library_names() and scope(row) == "gain":
@@ -155,8 +187,10 @@ def table(rows: list[dict]) -> str:
         noise = f"{figures['noise']:.4f}" if "noise" in figures else "-"
         top1 = row["top1"]
         change = f"{100 * (top1['encoded'] - top1['int8']):+.2f}"
+        trained = top1.get("encoded_finetuned")
+        tuned = "- | -" if trained is None else f"{100 * trained:.2f} | {100 * (trained - top1['int8']):+.2f}"
         cells = (network, name, row["product_bits"], f"{area:,.0f}", noise, row["images"])
-        lines.append(f"| {' | '.join(map(str, cells))} | {100 * top1['encoded']:.2f} | {change} |")
+        lines.append(f"| {' | '.join(map(str, cells))} | {100 * top1['encoded']:.2f} | {change} | {tuned} |")
     return "\n".join(lines)
 
 
@@ -176,6 +210,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=500, help="training images for the correction")
     parser.add_argument("--seed", type=int, default=1, help="which training images")
     parser.add_argument("--float", help="float weights to run again (default: build/train/<net>/float.pt)")
+    parser.add_argument(
+        "--finetuned", type=Path, help="fine-tuned network (default: models/zoo/finetuned/<net>-<encoding>.npz)"
+    )
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
     parser.add_argument("--out", type=Path, default=REPORT)
     add_output_options(parser)
@@ -192,7 +229,10 @@ def main() -> None:
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give at least 1, or --correction none")
     products = [load_products(name) for name in expand(args.encoding)]
-    baseline = measure_baseline(args, load_network(args.net))
+    given = load_network(args.net)
+    if made := given.provenance.get("finetuned"):
+        raise UserError(f"{args.net} is fine-tuned for {made['encoding']}; give --net {made['base']} --finetuned FILE")
+    baseline = measure_baseline(args, given)
     network, int8 = baseline.network, baseline.int8
     fp32 = f"{baseline.fp32:.4f}" if baseline.fp32 is not None else "unknown"
     print(f"{network.name} on {baseline.test.name}, {len(baseline.test.labels)} test images, top-1:")
@@ -205,6 +245,8 @@ def main() -> None:
         agreement = f"{100 * row['agreement_with_int8']:.2f} % as int8"
         figures = f"{row['top1']['encoded']:.4f} ({bits}, {agreement}, {row['seconds']} s)"
         print(f"  {encoding.name:9s} {figures}", flush=True)
+        if row["finetuned"]:
+            print(f"  {'':9s} {row['top1']['encoded_finetuned']:.4f} fine-tuned", flush=True)
     baseline.predictions.forget()
     print(f"written to {args.out}")
 

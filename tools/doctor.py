@@ -73,6 +73,7 @@ NEEDS = {
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",
     "train": "numpy torch pillow tqdm",
+    "finetune": "g++ numpy torch pillow tqdm matplotlib",
     "accuracy": "numpy torch pillow tqdm",
     "bench": "g++ numpy torch",
     "pdk": "tqdm",

@@ -9,7 +9,8 @@ from torch import nn
 
 from models.errors import UserError
 from models.networks.imagenet import BasicBlock, Bottleneck, EfficientNetB0, ResNet
-from models.networks.resnet import CifarResNet
+from models.networks.mobilenet import CifarMobileNetV2
+from models.networks.resnet import CifarResNet, CifarResNet18
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,17 @@ class NetworkSpec:
 
 
 _CIFAR10_MEAN_STD = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+_CIFAR100_MEAN_STD = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 _IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 NETWORKS = {
     "resnet20_cifar10": NetworkSpec(lambda: CifarResNet(depth=20, classes=10), "cifar10", *_CIFAR10_MEAN_STD),
+    "resnet20_cifar100": NetworkSpec(lambda: CifarResNet(depth=20, classes=100), "cifar100", *_CIFAR100_MEAN_STD),
+    "resnet18_cifar10": NetworkSpec(lambda: CifarResNet18(classes=10), "cifar10", *_CIFAR10_MEAN_STD),
+    "mobilenetv2_cifar10": NetworkSpec(lambda: CifarMobileNetV2(classes=10), "cifar10", *_CIFAR10_MEAN_STD),
+    "mobilenetv2_x0_5_cifar100": NetworkSpec(
+        lambda: CifarMobileNetV2(classes=100, width=0.5), "cifar100", *_CIFAR100_MEAN_STD
+    ),
     "resnet18_imagenet": NetworkSpec(lambda: ResNet(BasicBlock, (2, 2, 2, 2)), "imagenet", *_IMAGENET_MEAN_STD),
     "resnet50_imagenet": NetworkSpec(lambda: ResNet(Bottleneck, (3, 4, 6, 3)), "imagenet", *_IMAGENET_MEAN_STD),
     "efficientnetb0_imagenet": NetworkSpec(EfficientNetB0, "imagenet", *_IMAGENET_MEAN_STD),

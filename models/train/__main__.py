@@ -1,9 +1,11 @@
 """Train a float network: `python -m models.train --net resnet20_cifar10`.
 
 SGD with Nesterov momentum, one-cycle learning rate, random crop and flip, an exponential moving
-average of the weights that is the network delivered. Every epoch writes a checkpoint (temporary
-file, then rename); the same command goes on from it. The result is a function of the seed, the
-number of threads and the library versions.
+average of the weights that is the network delivered. `--sizes 16x10,24x8` shows the first epochs
+smaller images, which cost less. Every epoch writes a checkpoint (temporary file, then rename); the
+same command goes on from it. The result is a function of the seed, the number of threads and the
+library versions. Several processes, each with a GPU of its own where there are any:
+`torchrun --nproc-per-node 2 -m models.train --net resnet20_cifar10`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from tqdm import tqdm
 from models.datasets import load_cifar
 from models.errors import UserError, run_cli
 from models.networks import NetworkSpec, network_spec
+from models.train.team import Team
 
 CROP_PADDING = 4
 
@@ -57,6 +60,44 @@ def top1(model: nn.Module, images: Tensor, labels: Tensor, spec: NetworkSpec, ba
     return hits / len(images)
 
 
+def parse_sizes(text: str, epochs: int) -> list[int]:
+    """Image size of each epoch: "16x10,24x8" is 10 epochs of 16x16 pixels, 8 of 24x24, the rest of 32x32."""
+    sizes: list[int] = []
+    try:
+        for part in filter(None, text.split(",")):
+            pixels, count = map(int, part.split("x"))
+            if not 8 <= pixels <= 32 or count < 1:
+                raise ValueError
+            sizes += [pixels] * count
+    except ValueError as error:
+        raise UserError(f"--sizes {text}: expected e.g. 16x10,24x8 (pixels 8..32, epochs)") from error
+    if len(sizes) >= epochs:
+        raise UserError(f"--sizes {text} takes {len(sizes)} of {epochs} epochs; leave at least one for 32x32")
+    return sizes + [32] * (epochs - len(sizes))
+
+
+def resized(images: Tensor, pixels: int) -> Tensor:
+    """float images [N, 3, 32, 32] as [N, 3, pixels, pixels]."""
+    if pixels == images.shape[-1]:
+        return images
+    return F.interpolate(images, size=(pixels, pixels), mode="bilinear", antialias=True)
+
+
+def keep_strided_depthwise_in_float32(model: nn.Module) -> None:
+    """Leave depthwise convolutions with a stride out of mixed precision.
+
+    On CPUs oneDNN 3.12 has no fast bfloat16 gradient for them: 120 ms in place of 3.4 for one layer.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.groups > 1 and max(module.stride) > 1:
+
+            def forward(x: Tensor, module: nn.Conv2d = module) -> Tensor:
+                with torch.autocast(x.device.type, enabled=False):
+                    return module._conv_forward(x.float(), module.weight, module.bias)
+
+            module.forward = forward
+
+
 def save_atomically(state: dict, path: Path) -> None:
     """torch.save to a temporary file in the same folder, then rename."""
     temporary = path.with_suffix(".tmp")
@@ -69,9 +110,11 @@ def train(args: argparse.Namespace) -> dict:
     spec = network_spec(args.net)
     out = Path(args.out or f"build/train/{args.net}")
     out.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    team = Team()
+    device = team.device
     torch.manual_seed(args.seed)
     rng = torch.Generator().manual_seed(args.seed)
+    sizes = parse_sizes(args.sizes, args.epochs)
 
     data, test = (load_cifar(spec.dataset, split, args.data) for split in ("train", "test"))
     labels = torch.from_numpy(data.labels)
@@ -80,12 +123,15 @@ def train(args: argparse.Namespace) -> dict:
 
     model = spec.build().to(device, memory_format=torch.channels_last)
     average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999), use_buffers=True
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(args.average), use_buffers=True
     )
+    if device.type == "cpu":
+        keep_strided_depthwise_in_float32(model)
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": args.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimiser = torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
+    team.batch(args.batch)
     steps = math.ceil(len(labels) / args.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, args.lr, total_steps=args.epochs * steps, pct_start=0.2, cycle_momentum=False
@@ -105,16 +151,21 @@ def train(args: argparse.Namespace) -> dict:
         except (RuntimeError, KeyError, EOFError, OSError) as error:
             raise UserError(f"{checkpoint} is damaged ({error}); delete it to start again") from error
 
+    parallel = team.wrap(model)
     test_images, test_labels = torch.from_numpy(test.images), torch.from_numpy(test.labels)
     for epoch in range(first, args.epochs):
         model.train()
         order = torch.randperm(len(labels), generator=rng)
         started, loss_sum = time.perf_counter(), 0.0
-        for index in tqdm(order.split(args.batch), desc=f"epoch {epoch + 1}/{args.epochs}", disable=args.quiet or None):
-            images = normalise(augment(padded, index, rng).to(device), spec)
+        quiet = True if args.quiet or not team.leads else None
+        for whole in tqdm(order.split(args.batch), desc=f"epoch {epoch + 1}/{args.epochs}", disable=quiet):
+            crops = augment(padded, whole, rng)
+            mine = team.share(len(whole))
+            index = whole[mine]
+            images = resized(normalise(crops[mine].to(device), spec), sizes[epoch])
             images = images.to(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
-                loss = F.cross_entropy(model(images), labels[index].to(device), label_smoothing=args.smoothing)
+                loss = F.cross_entropy(parallel(images), labels[index].to(device), label_smoothing=args.smoothing)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -122,6 +173,8 @@ def train(args: argparse.Namespace) -> dict:
             average.update_parameters(model)
             loss_sum += loss.item() * len(index)
         entry = {"epoch": epoch + 1, "loss": round(loss_sum / len(labels), 4)}
+        if not team.leads:
+            continue
         if (epoch + 1) % args.evaluate_every == 0 or epoch + 1 == args.epochs:
             entry["test_top1"] = top1(average.module, test_images, test_labels, spec)
         entry["seconds"] = round(time.perf_counter() - started, 1)
@@ -138,7 +191,7 @@ def train(args: argparse.Namespace) -> dict:
 
 def settings(args: argparse.Namespace) -> dict:
     """What the result depends on, kept in every checkpoint."""
-    names = ("epochs", "batch", "lr", "weight_decay", "smoothing", "seed", "bf16")
+    names = ("epochs", "sizes", "batch", "lr", "weight_decay", "smoothing", "average", "seed", "bf16")
     return {n: getattr(args, n) for n in names}
 
 
@@ -149,10 +202,12 @@ def main() -> None:
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
     parser.add_argument("--out", help="folder of checkpoints (default: build/train/<net>)")
     parser.add_argument("--epochs", type=int, default=36)
+    parser.add_argument("--sizes", default="", help="smaller images at first: 16x10,24x8 (pixels x epochs)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.2)
     parser.add_argument("--weight-decay", type=float, default=5e-4)
     parser.add_argument("--smoothing", type=float, default=0.0, help="label smoothing")
+    parser.add_argument("--average", type=float, default=0.999, help="decay of the moving average, per step")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bf16", action="store_true", help="bfloat16 mixed precision")
     parser.add_argument("--evaluate-every", type=int, default=5, metavar="EPOCHS")

@@ -1,0 +1,256 @@
+"""Train an int8 network with encoded products: `python -m models.train.finetune --net NET --encoding ENCODING`.
+
+Starts from a network of the zoo, bias and gain of its channels corrected for the encoding; the forward pass
+has the encoding's products (models/train/integer.py), and the network with exact products is the teacher:
+loss = distil * KL(teacher, network) + (1 - distil) * cross entropy. Adam, cosine learning rate. The same
+command goes on from its checkpoint. The last step's network is scored on the whole test set and written with its
+provenance; no choice is made on test images. `--encoding exact64` is the control: the same with exact products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from models.datasets import load_dataset
+from models.emulate import exact_table
+from models.emulate.modules import GRADIENTS, TrainingTable
+from models.encoding import write_text
+from models.errors import UserError, run_cli
+from models.multiplier import Products, load_products
+from models.quant.checkpoint import ZOO, load_network, save_network
+from models.quant.correct import corrected_network, encoding_engine, offset_network
+from models.quant.graph import QuantNetwork
+from models.quant.histogram import training_sample
+from models.train.__main__ import CROP_PADDING, augment, save_atomically
+from models.train.integer import TrainableNetwork
+from models.train.team import Team
+
+FORMAT = "encmac-finetune/1"
+TEMPERATURE = 2.0
+WARMUP = 0.1  # of the steps
+SETTINGS = ("steps", "batch", "lr", "distil", "gradient", "samples", "seed")
+
+
+def start_network(network: QuantNetwork, encoding: Products, images: np.ndarray, label: str = "") -> QuantNetwork:
+    """`network` corrected for `encoding` on uint8 training `images`; constants of the weights are not in its biases."""
+    corrected = corrected_network(network, encoding, images, label=label)
+    apart = {n.name: encoding.row_constants[n.weights.astype(int) + 128] for n in network.mac_nodes}
+    return corrected.with_nodes(
+        {
+            n.name: replace(n, bias=n.bias - apart[n.name].reshape(len(n.bias), -1).sum(1, np.int32))
+            for n in corrected.mac_nodes
+        }
+    )
+
+
+def groups_of(model: TrainableNetwork, lr: float) -> list[dict]:
+    """Parameters with their rates: weights move `lr` codes a step, biases a fifth of it, gains a hundredth."""
+    parts = {"weight": lr, "bias": lr / 5, "gain": lr / 100}
+    return [
+        {"params": [p for n, p in model.named_parameters() if n.endswith(part) and p.requires_grad], "lr": rate}
+        for part, rate in parts.items()
+    ]
+
+
+def rate(step: int, steps: int) -> float:
+    """Factor of the learning rate: a linear start, then half a cosine."""
+    warm = max(1, round(WARMUP * steps))
+    return (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def loss_of(scores: Tensor, teacher: Tensor, labels: Tensor, distil: float) -> Tensor:
+    """Distillation (at TEMPERATURE) and cross entropy, weighted."""
+    hard = F.cross_entropy(scores, labels)
+    soft = F.kl_div(
+        F.log_softmax(scores / TEMPERATURE, 1), F.softmax(teacher / TEMPERATURE, 1), reduction="batchmean"
+    ) * (TEMPERATURE**2)
+    return distil * soft + (1 - distil) * hard
+
+
+def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
+    """Train to the end, or go on from a checkpoint; returns the network and the record of the run."""
+    base, encoding = load_network(args.net), load_products(args.encoding)
+    if fine := base.provenance.get("finetuned"):
+        raise UserError(f"{args.net} is fine-tuned for {fine['encoding']} already; start from its base network")
+    if args.steps < 1 or args.batch < 1 or not args.lr > 0 or not 0 <= args.distil <= 1:
+        raise UserError("steps and batch are at least 1, lr is positive, distil in 0..1")
+    out = Path(args.folder or f"build/finetune/{base.name}-{encoding.name}")
+    out.mkdir(parents=True, exist_ok=True)
+    team = Team()
+    team.batch(args.batch)
+    threads = args.threads
+    data = load_dataset(base.dataset, "train", args.data)
+    labels = torch.from_numpy(data.labels)
+    margin = ((0, 0), (0, 0), (CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING))
+    padded = torch.from_numpy(np.pad(data.images, margin, mode="reflect"))
+    sample = training_sample(base.dataset, args.samples, args.seed, args.data)
+
+    label = "" if args.quiet else "correction"
+    start = start_network(base, encoding, sample, label)
+    table = TrainingTable(encoding.product_table, args.gradient, threads)
+    model = TrainableNetwork(start, table).to(team.device)
+    teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=threads)).to(team.device)
+    optimiser = torch.optim.Adam(groups_of(model, args.lr), betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, args.steps))
+    rng = torch.Generator().manual_seed(args.seed)
+    log, first, checkpoint = [], 0, out / "checkpoint.pt"
+    identity = {n: getattr(args, n) for n in SETTINGS}
+    identity |= {"base_sha256": base.sha256, "encoding_sha256": encoding.sha256}
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    if checkpoint.exists():
+        state = read_checkpoint(checkpoint, identity)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        rng.set_state(state["rng"])
+        log, first = state["log"], state["step"]
+
+    parallel = team.wrap(model)
+    bar = tqdm(
+        total=args.steps, initial=first, desc=encoding.name, disable=True if args.quiet or not team.leads else None
+    )
+    for step in range(first, args.steps):
+        started = time.perf_counter()
+        whole = torch.randint(len(labels), (args.batch,), generator=rng)
+        mine = team.share(len(whole))
+        crops = augment(padded, whole, rng)[mine]
+        codes = torch.from_numpy(base.quantise_input(crops.numpy())).to(team.device)
+        target = labels[whole[mine]].to(team.device)
+        with torch.no_grad():
+            wanted = teacher(codes)
+        scores = parallel(codes)
+        loss = loss_of(scores, wanted, target, args.distil)
+        if not torch.isfinite(loss):
+            raise UserError(f"loss is {loss.item()} at step {step + 1}; lower --lr")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        agree = (scores.argmax(1) == wanted.argmax(1)).float().mean().item()
+        entry = {"step": step + 1, "loss": round(loss.item(), 4), "agreement": round(agree, 4)}
+        log.append(entry | {"seconds": round(time.perf_counter() - started, 2)})
+        bar.set_postfix(loss=entry["loss"], refresh=False)
+        bar.update()
+        if team.leads and ((step + 1) % args.save_every == 0 or step + 1 == args.steps):
+            state = {name: part.state_dict() for name, part in parts.items()}
+            save_atomically(
+                state | {"rng": rng.get_state(), "log": log, "step": step + 1, "identity": identity}, checkpoint
+            )
+            print(json.dumps(mean_entry(log[-args.save_every :])), flush=True)
+    bar.close()
+    record = {"format": FORMAT, "network": base.name, "encoding": encoding.name, **identity, "log": log}
+    if not team.leads:
+        team.close()
+        return start, record
+    network = model.export()
+    test = load_dataset(base.dataset, "test", args.data)
+    deployed = offset_network(network, encoding)
+    top1 = deployed.top1(test.images, test.labels, encoding_engine(encoding, threads=1), "" if args.quiet else "test")
+    record |= {"top1": top1, "images": len(test.labels)}
+    made = {
+        "encoding": encoding.name,
+        "encoding_sha256": encoding.sha256,
+        "base": base.name,
+        "base_sha256": base.sha256,
+        "command": command_line(args),
+        **{n: getattr(args, n) for n in SETTINGS},
+        "processes": team.size,
+        "top1": top1,
+        "images": len(test.labels),
+    }
+    network = replace(network, provenance=base.provenance | {"finetuned": made})
+    write_text(out / "log.json", json.dumps(record, indent=1) + "\n")
+    curves(log, f"{base.name}, {encoding.name}", out / "loss.svg")
+    team.close()
+    return network, record
+
+
+def read_checkpoint(path: Path, identity: dict) -> dict:
+    """The state saved in `path`; UserError if it is damaged or was made with other settings."""
+    try:
+        state = torch.load(path, weights_only=True)
+        made = state["identity"]
+        _ = state["model"], state["optimiser"], state["schedule"], state["rng"], state["log"], state["step"]
+    except Exception as error:  # a damaged pickle can raise almost anything
+        raise UserError(f"{path} is damaged ({str(error).splitlines()[0]}); delete it to start again") from error
+    if made != identity:
+        other = sorted(k for k in identity if made.get(k) != identity[k])
+        raise UserError(f"{path} was made with another {', '.join(other)}; give another --folder or delete it")
+    return state
+
+
+def mean_entry(log: list[dict]) -> dict:
+    """Step of the last entry and means of all."""
+    means = {k: round(sum(e[k] for e in log) / len(log), 4) for k in ("loss", "agreement", "seconds")}
+    return {"step": log[-1]["step"]} | means
+
+
+def curves(log: list[dict], title: str, path: Path) -> None:
+    """Loss and agreement with the teacher over the steps, running means of 20, as SVG and PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    steps = [e["step"] for e in log]
+    for place, key, name in ((121, "loss", "loss"), (122, "agreement", "same class as exact products")):
+        axes = figure.add_subplot(place)
+        values = np.array([e[key] for e in log])
+        window = min(20, len(values))
+        axes.plot(steps, values, color="0.8", linewidth=0.8)
+        axes.plot(steps[window - 1 :], np.convolve(values, np.ones(window) / window, "valid"), color="C0")
+        axes.set(xlabel="step", ylabel=name)
+        axes.grid(alpha=0.3)
+    figure.suptitle(title, fontsize=10)
+    for suffix in (".svg", ".png"):
+        figure.savefig(path.with_suffix(suffix), dpi=120)
+
+
+def command_line(args: argparse.Namespace) -> str:
+    """The command that makes this run again."""
+    words = [f"--{n} {getattr(args, n)}" for n in ("net", "encoding", *SETTINGS)]
+    return " ".join(["python -m models.train.finetune", *words])
+
+
+def main() -> None:
+    """Command line of fine-tuning."""
+    parser = argparse.ArgumentParser(prog="models.train.finetune", description=__doc__.splitlines()[0])
+    parser.add_argument("--net", required=True, help="int8 network of the zoo, or a checkpoint file")
+    parser.add_argument("--encoding", required=True, help="encoding of the library, JSON file, or table of products")
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--lr", type=float, default=0.2, help="int8 codes that a weight moves in a step")
+    parser.add_argument("--distil", type=float, default=0.7, help="share of the teacher in the loss")
+    parser.add_argument("--gradient", choices=GRADIENTS, default="straight", help="slope of the products")
+    parser.add_argument("--samples", type=int, default=500, help="training images for the correction at the start")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
+    parser.add_argument("--folder", help="checkpoint, log and curves (default: build/finetune/<net>-<encoding>)")
+    parser.add_argument("--out", help="network to write (default: models/zoo/finetuned/<net>-<encoding>.npz)")
+    parser.add_argument("--save-every", type=int, default=25, metavar="STEPS")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--quiet", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    network, record = finetune(args)
+    if "top1" not in record:
+        return
+    out = Path(args.out or ZOO / "finetuned" / f"{record['network']}-{record['encoding']}.npz")
+    sha256 = save_network(network, out)
+    print(
+        f"{record['network']} with {record['encoding']}: top-1 {record['top1']:.4f} on {record['images']} test images"
+    )
+    print(f"{os.path.relpath(out)}: sha256 {sha256[:16]}")
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,338 @@
+"""Networks, training, layers that multiply with a table, fine-tuning: small and made-up data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import models.accuracy
+import models.train.__main__
+import models.train.finetune
+from models.emulate import TableEngine, exact_table
+from models.emulate.modules import EncodedConv2d, EncodedLinear, TrainingTable, replace_layers, table_sums
+from models.encoding import load_encoding
+from models.errors import UserError, run_cli
+from models.networks import NETWORKS, network_spec
+from models.networks.resnet import CifarResNet
+from models.quant.checkpoint import load_network, save_network
+from models.quant.convert import convert, load_weights
+from models.quant.correct import encoding_engine, offset_network
+from models.train.__main__ import parse_sizes
+from models.train.integer import TrainableNetwork
+
+torch.set_num_threads(1)
+NET = "resnet20_cifar10"
+ROOT = Path(__file__).resolve().parent.parent
+RNG = np.random.default_rng(5)
+COARSE = (exact_table() >> 6) << 6
+
+
+# ---- networks
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "keys", "some"),
+    [
+        ("resnet20_cifar100", 275_572, 116, "layer2.0.conv1.weight"),
+        ("resnet18_cifar10", 11_173_962, 122, "layer2.0.shortcut.1.running_mean"),
+        ("mobilenetv2_cifar10", 2_236_682, 314, "features.2.conv.1.0.weight"),
+        ("mobilenetv2_x0_5_cifar100", 815_780, 314, "features.18.0.weight"),
+    ],
+)
+def test_networks_have_the_published_shape(name, parameters, keys, some):
+    """Parameter counts of kuangliu/pytorch-cifar (ResNet-18) and chenyaofo/pytorch-cifar-models (MobileNetV2)."""
+    spec = network_spec(name)
+    model = spec.build().eval()
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    state = model.state_dict()
+    assert len(state) == keys and some in state
+    with torch.inference_mode():
+        assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 100 if "100" in name else 10)
+
+
+def test_weights_of_another_layout_are_named():
+    state = network_spec("mobilenetv2_cifar10").build().state_dict()
+    with pytest.raises(UserError, match=r"102 missing \(bn1.bias, .* 262 unexpected \(classifier.1.bias"):
+        load_weights(network_spec("resnet18_cifar10").build(), state, "file")
+    other = network_spec("mobilenetv2_x0_5_cifar100").build().state_dict()
+    with pytest.raises(UserError, match="has shape"):
+        load_weights(network_spec("mobilenetv2_cifar10").build(), other, "file")
+
+
+# ---- layers that multiply with a table
+
+
+@pytest.mark.parametrize(("stride", "groups", "kernel"), [(1, 1, 3), (2, 4, 3), (1, 1, 1), (2, 8, 3)])
+@pytest.mark.parametrize("table", [exact_table(), COARSE], ids=["exact", "coarse"])
+def test_sums_are_the_engine_s(stride, groups, kernel, table):
+    x = torch.from_numpy(RNG.integers(-128, 128, (2, 8, 7, 6)).astype(np.float32))
+    w = torch.from_numpy(RNG.integers(-127, 128, (8, 8 // groups, kernel, kernel)).astype(np.float32))
+    pad = kernel // 2
+    found = table_sums(x, w, TrainingTable(table), (stride, stride), (pad, pad), groups)
+    codes = (v.numpy().astype(np.int8) for v in (x, w))
+    expected = TableEngine(table, path="portable")(*codes, (stride, stride), (pad,) * 4, groups)
+    assert np.array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_straight_gradients_are_those_of_the_convolution(groups):
+    x = torch.from_numpy(RNG.integers(-128, 128, (2, 4, 5, 5)).astype(np.float32)).requires_grad_()
+    w = torch.from_numpy(RNG.integers(-127, 128, (4, 4 // groups, 3, 3)).astype(np.float32)).requires_grad_()
+    weight = torch.from_numpy(RNG.normal(size=(2, 4, 5, 5)).astype(np.float32))
+    (table_sums(x, w, TrainingTable(COARSE), (1, 1), (1, 1), groups) * weight).sum().backward()
+    found = x.grad.clone(), w.grad.clone()
+    x.grad = w.grad = None
+    (F.conv2d(x, w, None, 1, 1, 1, groups) * weight).sum().backward()
+    for mine, theirs in zip(found, (x.grad, w.grad), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-2)
+
+
+def test_table_gradients_follow_the_slope_of_the_table():
+    """Products of half the slope in a, and of w to the power of two below: P = (a // 2) * f(w)."""
+    a, w = np.arange(-128, 128)[:, None], np.arange(-128, 128)[None, :]
+    f = np.sign(w) * 2 ** np.floor(np.log2(np.maximum(np.abs(w), 1))).astype(int)
+    table = TrainingTable((a // 2) * f, "table")
+    assert np.allclose(table.slope_a.numpy(), f[0] / 2, atol=0.02 * np.abs(f[0]) + 1e-6)
+    slope = table.slope_w.numpy() / np.where(np.arange(-128, 128) // 2 == 0, 1, np.arange(-128, 128) // 2)
+    assert 0.6 < slope[10] < 0.9 and slope[10] == pytest.approx(slope[200], rel=1e-5)
+    x = torch.full((1, 1, 1, 1), 64.0).requires_grad_()
+    weights = torch.full((1, 1, 1, 1), 100.0).requires_grad_()
+    table_sums(x, weights, table).sum().backward()
+    assert x.grad.item() == pytest.approx(32, rel=0.02)
+    assert weights.grad.item() == pytest.approx(32 * slope[10], rel=0.01)
+    exact = TrainingTable(exact_table(), "table")
+    assert torch.allclose(exact.slope_a, torch.arange(-128.0, 128.0)) and torch.equal(exact.slope_a, exact.slope_w)
+
+
+def test_layers_take_the_place_of_torch_s():
+    torch.manual_seed(3)
+    model = network_spec(NET).build().eval()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        expected = model(images)
+    keys = set(model.state_dict())
+    replace_layers(model, exact_table(), images)
+    assert isinstance(model.layer1[0].conv1, EncodedConv2d) and isinstance(model.linear, EncodedLinear)
+    assert keys <= set(model.state_dict())
+    found = model(images)
+    assert (found - expected).abs().max() < 0.25 * expected.std()
+    found.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    coarse = replace_layers(network_spec(NET).build().eval(), COARSE, images)
+    assert not torch.equal(coarse(images), found)
+
+
+def test_bad_layers_are_refused():
+    with pytest.raises(UserError, match="no dilation"):
+        EncodedConv2d(3, 4, 3, dilation=2, table=exact_table(), input_scale=1.0)
+    with pytest.raises(UserError, match="input scale nan"):
+        EncodedLinear(3, 4, table=exact_table(), input_scale=float("nan"))
+    with pytest.raises(UserError, match="unknown gradient 'slope'"):
+        TrainingTable(exact_table(), "slope")
+    with pytest.raises(UserError, match="sees only zeros"):
+        replace_layers(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1)), exact_table(), torch.zeros(1, 1, 2, 2))
+
+
+# ---- integer networks in training
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(1)
+    images = RNG.integers(0, 256, (8, 3, 32, 32)).astype(np.uint8)
+    return convert(CifarResNet(8, 10), network_spec(NET), NET, images, quiet=True)
+
+
+@pytest.mark.parametrize("name", ["exact64", "m12p"])
+def test_training_sees_the_integers_of_the_network(network, name):
+    encoding = load_encoding(name)
+    images = RNG.integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
+    model = TrainableNetwork(network, TrainingTable(encoding.product_table))
+    with torch.inference_mode():
+        found = model(torch.from_numpy(network.quantise_input(images)).float()).numpy()
+    again = offset_network(model.export(), encoding)
+    expected = again.run(images, encoding_engine(encoding)) * network.nodes[-1].output_scale
+    # requantisers may differ in a tie: one code of the last feature map, no more
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max() + 0.02
+    same = TrainableNetwork(network, TrainingTable(exact_table())).export()
+    for mine, theirs in zip(same.mac_nodes, network.mac_nodes, strict=True):
+        assert np.array_equal(mine.weights, theirs.weights) and np.abs(mine.bias - theirs.bias).max() <= 1
+
+
+def test_networks_that_cannot_be_trained(network):
+    from dataclasses import replace
+
+    node = network.mac_nodes[1]
+    with pytest.raises(UserError, match=f"node {node.name} has a zero point"):
+        TrainableNetwork(network.with_nodes({node.name: replace(node, input_zero_point=3)}), TrainingTable(COARSE))
+    with pytest.raises(UserError, match="does not end in a layer of real logits"):
+        TrainableNetwork(replace(network, nodes=network.nodes[:-1]), TrainingTable(COARSE))
+
+
+# ---- commands
+
+
+def run(monkeypatch: pytest.MonkeyPatch, command, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
+    command.main()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, network):
+    """A folder with CIFAR-10 in the official binary form (8 images a file) and an int8 network of 8 layers."""
+    place = tmp_path_factory.mktemp("train")
+    folder = place / "data" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for name in ("test_batch", *(f"data_batch_{i}" for i in range(1, 6))):
+        records = RNG.integers(0, 25, (8, 3073)).astype(np.uint8)
+        records[:, 0] %= 10
+        records[:, 1:] += 25 * records[:, :1]  # the brighter, the higher the class
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+    save_network(network, place / "small.npz")
+    return place
+
+
+@pytest.fixture
+def here(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("ENCMAC_DATA", str(place / "data"))
+    return place
+
+
+def words(place: Path, *more: object) -> list:
+    common = [
+        "--net",
+        place / "small.npz",
+        "--encoding",
+        "m12p",
+        "--batch",
+        8,
+        "--samples",
+        8,
+        "--threads",
+        1,
+        "--quiet",
+    ]
+    return [*common, "--save-every", 2, *more]
+
+
+def test_finetuning_resumes_and_is_measured(here, monkeypatch, capsys):
+    command, out = models.train.finetune, here / "tuned.npz"
+    run(monkeypatch, command, *words(here, "--steps", 4, "--folder", here / "whole", "--out", out))
+    record = json.loads((here / "whole" / "log.json").read_text())
+    assert [e["step"] for e in record["log"]] == [1, 2, 3, 4]
+    assert (here / "whole" / "loss.svg").stat().st_size > 1000
+    tuned = load_network(out)
+    made = tuned.provenance["finetuned"]
+    assert made["encoding"] == "m12p" and made["top1"] == record["top1"] and "--steps 4" in made["command"]
+
+    # interrupted after two steps, the rest is the same
+    real = models.train.finetune.save_atomically
+
+    def interrupt(state: dict, path: Path) -> None:
+        real(state, path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "save_atomically", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, command, *words(here, "--steps", 4, "--folder", here / "parts", "--out", here / "again.npz"))
+    monkeypatch.setattr(command, "save_atomically", real)
+    run(monkeypatch, command, *words(here, "--steps", 4, "--folder", here / "parts", "--out", here / "again.npz"))
+    for a, b in zip(tuned.mac_nodes, load_network(here / "again.npz").mac_nodes, strict=True):
+        assert np.array_equal(a.weights, b.weights) and np.array_equal(a.bias, b.bias)
+    with pytest.raises(UserError, match="made with another steps"):
+        run(monkeypatch, command, *words(here, "--steps", 5, "--folder", here / "parts"))
+    (here / "parts" / "checkpoint.pt").write_bytes(b"nonsense")
+    with pytest.raises(UserError, match="is damaged"):
+        run(monkeypatch, command, *words(here, "--steps", 4, "--folder", here / "parts"))
+
+    # accuracy measures it, and refuses it for anything else
+    measured = ["--net", here / "small.npz", "--samples", 8, "--quiet", "--out", here / "accuracy.json"]
+    run(monkeypatch, models.accuracy, *measured, "--encoding", "m12p", "--finetuned", out)
+    (row,) = json.loads((here / "accuracy.json").read_text())["rows"]
+    assert row["top1"]["encoded_finetuned"] == made["top1"] and row["finetuned"]["checkpoint_sha256"] == tuned.sha256
+    assert "fine-tuned" in capsys.readouterr().out
+    with pytest.raises(UserError, match="for m12p, not for this encoding m16p"):
+        run(monkeypatch, models.accuracy, *measured, "--encoding", "m16p", "--finetuned", out)
+    with pytest.raises(UserError, match="is not fine-tuned"):
+        run(monkeypatch, models.accuracy, *measured, "--encoding", "m12p", "--finetuned", here / "small.npz")
+    with pytest.raises(UserError, match="is fine-tuned for m12p; give --net"):
+        run(monkeypatch, models.accuracy, "--net", out, "--encoding", "m12p")
+    with pytest.raises(UserError, match="is fine-tuned for m12p already"):
+        run(monkeypatch, command, "--net", out, "--encoding", "m12p")
+
+
+def test_finetuning_lowers_its_loss(here, monkeypatch):
+    more = (
+        "--steps",
+        25,
+        "--lr",
+        1.0,
+        "--batch",
+        16,
+        "--distil",
+        0,
+        "--folder",
+        here / "loss",
+        "--out",
+        here / "loss.npz",
+    )
+    run(monkeypatch, models.train.finetune, *words(here, *more))
+    losses = [e["loss"] for e in json.loads((here / "loss" / "log.json").read_text())["log"]]
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+
+
+def test_bad_finetuning_is_one_line(here, monkeypatch, capsys):
+    for extra, message in (
+        (("--lr", -1), "lr is positive"),
+        (("--encoding", "none"), "none"),
+        (("--batch", 0), "batch"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, words(here, *extra))])
+        with pytest.raises(SystemExit) as stop:
+            run_cli(models.train.finetune.main)
+        error = capsys.readouterr().err
+        assert stop.value.code == 2 and message in error and error.count("\n") == 1
+
+
+def test_image_sizes():
+    assert parse_sizes("16x2,24x1", 5) == [16, 16, 24, 32, 32] and parse_sizes("", 2) == [32, 32]
+    for text in ("16", "16x0", "4x1", "16x5", "axb"):
+        with pytest.raises(UserError, match="--sizes"):
+            parse_sizes(text, 5)
+
+
+def test_two_processes_train_as_one(here):
+    """gloo: gradients of two halves of a batch are averaged; every process draws the same batches."""
+    out = here / "team"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29571"]
+    command += [
+        "-m",
+        "models.train.finetune",
+        *map(str, words(here, "--steps", 2, "--folder", out, "--out", out / "n.npz")),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ENCMAC_DATA": str(here / "data")}
+    result = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert load_network(out / "n.npz").provenance["finetuned"]["processes"] == 2
+    pair = torch.load(out / "checkpoint.pt", weights_only=True)["model"]
+    alone = here / "alone"
+    more = words(here, "--steps", 2, "--folder", alone, "--out", alone / "n.npz")
+    command = [sys.executable, "-m", "models.train.finetune", *map(str, more)]
+    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=300)
+    single = torch.load(alone / "checkpoint.pt", weights_only=True)["model"]
+    # Adam's first steps are the sign of a gradient: where that is nothing but rounding, weights may part
+    apart = torch.cat([(pair[k] - single[k]).abs().flatten() for k in single if k.endswith("weight")])
+    assert (apart < 0.01).float().mean() > 0.95
+
+
+def test_networks_are_listed():
+    assert {"resnet18_cifar10", "resnet20_cifar100", "mobilenetv2_cifar10"} <= set(NETWORKS)
