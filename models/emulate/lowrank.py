@@ -23,6 +23,7 @@ BITS = 8
 INT8 = 1 << 7
 COLUMN_BYTES = 1 << 28  # unrolled activations at a time
 SUMMANDS = 1 << 16  # of products of int8 that surely fit int32
+FEW = 32  # terms, worth merging
 ALIGN = 8  # of the sizes of an int8 matrix product on CUDA
 LEAST_ROWS = 24  # it takes more than 16
 
@@ -39,7 +40,7 @@ def terms(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         halves = coefficients.reshape(128 >> bit, 2, 1 << bit, 256)
         halves[:, 1] -= halves[:, 0]
     used = coefficients.any(axis=1)
-    used[0] = True  # a table of zeros has a term, too
+    used[0] |= not used.any()  # a table of zeros has a term, too
     u, c = _subset_products()[:, used], coefficients[used]
     for smaller in (_merged(u, c), (u, c)):
         if smaller is not None and np.array_equal(smaller[0] @ smaller[1], products):
@@ -54,7 +55,9 @@ def _subset_products() -> np.ndarray:
 
 
 def _merged(u: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """`u`, `c` with terms that are integer combinations of others, smallest first, merged; None if int8 overflows."""
+    """`u`, `c` without terms that are combinations of others, smallest first; None if they are many or too large."""
+    if len(c) > FEW:
+        return None
     order = np.argsort(np.abs(c).max(axis=1), kind="stable")
     kept: list[int] = []
     for term in order:
