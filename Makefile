@@ -36,9 +36,12 @@ REPLAY_OPTIONS += $(call option,layers,$(LAYERS))$(call option,jobs,$(JOBS))$(ca
 REPLAY_OPTIONS += $(call option,data,$(DATA))$(call option,rtl,$(RTL))$(call option,out,$(OUT))$(if $(ENGINE), --engine)
 FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
-ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))
+ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))$(call option,images,$(IMAGES))$(call option,samples,$(SAMPLES))
+ACCURACY_OPTIONS += $(call option,rounds,$(ROUNDS))$(call option,float,$(FLOAT))
+IMPORT_OPTIONS = $(if $(MODEL), '$(MODEL)')$(call option,name,$(NAME))$(call option,dataset,$(DATASET))
+IMPORT_OPTIONS += $(call option,rounding,$(ROUNDING))$(call option,mean,$(MEAN))$(call option,std,$(STD))$(call option,out,$(OUT))
 
-.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train finetune encodings lint test clean
+.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train finetune import encodings lint test clean
 
 ##@ Start
 
@@ -84,7 +87,7 @@ power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= 
 	$(DOCTOR) power
 	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)$(OUTPUT)
 
-accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA= CORRECTION= JSON=1 QUIET=1
+accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA= IMAGES= CORRECTION= SAMPLES= ROUNDS= FLOAT= JSON=1 QUIET=1
 	$(DOCTOR) accuracy
 	$(PYTHON_RUN) -m models.accuracy$(ACCURACY_OPTIONS)$(OUTPUT)
 
@@ -111,6 +114,11 @@ finetune: ## train an int8 network with encoded products  NET= ENCODING= STEPS= 
 	$(DOCTOR) finetune
 	$(if $(and $(NET),$(ENCODING)),,@echo "encmac: error: which network and which encoding? for example: make finetune NET=resnet20_cifar10 ENCODING=m12p" >&2; exit 1)
 	$(PYTHON_RUN) -m models.train.finetune$(FINETUNE_OPTIONS)
+
+import: ## an int8 network from TFLite or ONNX          MODEL= NAME= DATASET=cifar10|cifar100|imagenet ROUNDING=float|double|single MEAN= STD= OUT=
+	$(DOCTOR) import
+	$(if $(MODEL),,@echo "encmac: error: which model? for example: make import MODEL=resnet8.tflite DATASET=cifar10" >&2; exit 1)
+	$(PYTHON_RUN) -m models.importers$(IMPORT_OPTIONS)
 
 encodings: ## write the encodings and their RTL packages anew
 	$(DOCTOR) encodings

@@ -197,6 +197,7 @@ def save_capture(found: Capture, path: str | Path) -> None:
         if layer.requant:
             arrays |= {f"{name}/{k}": getattr(layer.requant, k) for k in ("multiplier", "shift")}
             entry["requant"] = {k: getattr(layer.requant, k) for k in ("lo", "hi", "zero_point")}
+            entry["requant"] |= {"rounding": layer.requant.rounding} if layer.requant.rounding != "single" else {}
         entry["output"] = [len(layer.inputs), len(layer.bias), *layer.size]
         entries[name] = entry
     header = {

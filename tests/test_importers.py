@@ -154,7 +154,7 @@ def test_bad_tflite_models_are_one_line(tmp_path, small):
     x = b.tensor((1, 8, 8, 3), kind="FLOAT32")
     b.operator("RELU", [x], [b.tensor((1, 8, 8, 3), kind="FLOAT32")])
     path.write_bytes(b.content(x, x + 1))
-    with pytest.raises(UserError, match="no quantised image"):
+    with pytest.raises(UserError, match="is FLOAT32 without a scale; quantise the whole model"):
         read_tflite(path, "float", "cifar10")
 
 

@@ -190,6 +190,8 @@ class _Reader:
 
     def _input(self, tensor: _Tensor) -> _Tensor:
         """The int8 input: the model's, or what its first operator makes of uint8."""
+        if tensor.kind != "UINT8":
+            self._int8(tensor)
         if len(tensor.shape) != 4 or len(tensor.scale) != 1:
             raise UserError(f"{self.path}: input '{tensor.name}' is no quantised image [1, H, W, C]")
         if tensor.kind == "UINT8":
@@ -198,7 +200,7 @@ class _Reader:
             if len(readers) != 1 or self.names[readers[0]] != "QUANTIZE" or made.zero_point != tensor.zero_point - 128:
                 raise UserError(f"{self.path}: a uint8 input must be turned into int8 of the same scale at once")
             tensor = made
-        self._int8(tensor)
+            self._int8(tensor)
         self._node_of[tensor.index], self.made[INPUT] = INPUT, tensor.index
         return tensor
 
