@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from models import mre
 from models.emulate import exact_table
 from models.encoding import load_encoding
 from models.errors import UserError
@@ -135,3 +140,32 @@ def test_a_function_that_never_ends_and_no_compiler(folder, monkeypatch):
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(UserError, match="no C compiler"):
         load_products("f.c")
+
+
+def test_table_and_picture_of_errors(folder, monkeypatch, capsys):
+    def row(encoding: str, scope: str, top1: float, images: int = 100, **more) -> dict:
+        common = {"network": "net", "dataset": "cifar10", "encoding": encoding, "images": images}
+        return common | {"top1": {"int8": 0.9, "encoded": top1}, "correction": {"scope": scope}} | more
+
+    rows = [
+        row("m20p", "gain", 0.89, mean_relative_error=0.3),
+        row("rough", "none", 0.1, mean_relative_error=0.02),
+        row("rough", "gain", 0.75, mean_relative_error=0.02),
+        row("rough", "bias", 0.7, images=10, mean_relative_error=0.02),  # not the whole test set
+        row("fine", "none", 0.9, mean_relative_error=0.001),
+        row("old", "none", 0.9),  # of a version that knew no error
+    ]
+    Path("rows.json").write_text(json.dumps({"format": "encmac-accuracy/1", "rows": rows}))
+    monkeypatch.setattr(sys, "argv", ["mre", "--net", "net", "--report", "rows.json", "--out", "out"])
+    mre.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| multiplier | mean relative error % | top-1 %, as it is | top-1 %, bias and gain corrected |"
+    assert lines[2:5] == [
+        "| fine | 0.10 | 90.00 | - |",
+        "| rough | 2.00 | 10.00 | 75.00 |",
+        "| m20p | 30.00 | - | 89.00 |",
+    ]
+    assert Path("out/mre_net.svg").read_text().count("rough") and Path("out/mre_net.png").stat().st_size > 5000
+    monkeypatch.setattr(sys, "argv", ["mre", "--net", "other", "--report", "rows.json"])
+    with pytest.raises(UserError, match="no rows of other in rows.json"):
+        mre.main()
