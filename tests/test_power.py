@@ -14,11 +14,14 @@ import pytest
 
 from flows.platform import Platform, load_platform
 from flows.power.__main__ import design_of, measure
-from flows.power.activity import Activity, count_vcd, measure_activity, stimulus, workload
-from flows.power.engine import PARTS, Circuit, classify, power_of, read_circuit
+from flows.power.activity import Activity, measure_activity, stimulus, workload
+from flows.power.circuit import PARTS, Circuit, classify, read_circuit
+from flows.power.engine import power_of
+from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
 from flows.power.opensta import opensta_power, opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts
+from flows.power.simulate import Paths, read_sdf, simulate
 from flows.sta import write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
@@ -314,7 +317,7 @@ def test_wrong_netlists_have_no_power(column: dict) -> None:
         # even with the right hash: its results are wrong
         design, given = design_of(column), stimulus(workload(capture, ROWS, 32), design_of(column), ROWS)
         with pytest.raises(UserError, match=r"of 216 results are wrong; its toggles do not count"):
-            measure_activity(path, "", design, ROWS, platform, 10.0, given, False)
+            measure_activity(read_circuit(path, platform), design, platform, 10.0, given, False)
     finally:
         path.write_text(text)
 
@@ -328,9 +331,131 @@ def test_delays_of_another_netlist_are_refused(column: dict, monkeypatch: pytest
     monkeypatch.setattr("flows.power.activity.write_delays", write)
     design = design_of(column)
     given = stimulus(workload(load_capture(), ROWS, 32), design, ROWS)
-    path = (ROOT / column["netlist"]).resolve()
-    with pytest.raises(UserError, match=r"(?i)vvp on .*sdf.*timed-vvp\.log"):
-        measure_activity(path, "", design, ROWS, load_platform("osu018"), 10.0, given, True)
+    platform = load_platform("osu018")
+    circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
+    with pytest.raises(UserError, match=r"no delays for \w+ _\d+_ and 0 more cells"):
+        measure_activity(circuit, design, platform, 10.0, given, True)
+    with pytest.raises(UserError, match=r"(?i)vvp on .*sdf.*icarus-timed-vvp\.log"):
+        icarus_counts(circuit, design, platform, 10.0, given, circuit.path.parent / "power" / "delays.sdf")
+
+
+@needs_library
+def test_icarus_counts_the_same(column: dict) -> None:
+    platform, design = load_platform("osu018"), design_of(column)
+    circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
+    given = stimulus(workload(load_capture(), ROWS, 32), design, ROWS)
+    for timed in (False, True):
+        ours = measure_activity(circuit, design, platform, 10.0, given, timed)
+        sdf = circuit.path.parent / "power" / "delays.sdf" if timed else None
+        theirs = icarus_counts(circuit, design, platform, 10.0, given, sdf)
+        toggles = theirs.rises + theirs.falls
+        same = (ours.toggles == toggles).all(axis=1)
+        assert ours.toggles.sum() == pytest.approx(toggles.sum(), rel=0.002)
+        assert same.mean() > 0.95 if timed else same.all()
+
+
+STORING = """
+library (storing) { time_unit : "1ns"; capacitive_load_unit (1, pf); leakage_power_unit : "1nW"; nom_voltage : 1.0;
+  cell (XOR) { pin (A) { direction : input; } pin (B) { direction : input; }
+    pin (Y) { direction : output; function : "A ^ B"; } }
+  cell (DFFN) { ff (IQ, IQN) { clocked_on : "!CK"; next_state : "!D"; } pin (CK) { direction : input; clock : true; }
+    pin (D) { direction : input; } pin (QN) { direction : output; function : "IQN"; } }
+  cell (ICG) { clock_gating_integrated_cell : "latch_posedge"; statetable ("CK E", "IQ") { table : ""; }
+    pin (IQ) { direction : internal; } pin (CK) { direction : input; clock_gate_clock_pin : true; }
+    pin (E) { direction : input; clock_gate_enable_pin : true; }
+    pin (G) { direction : output; clock_gate_out_pin : true; state_function : "CK & IQ"; } }
+  cell (BUF) { pin (A) { direction : input; } pin (Y) { direction : output; function : "A"; } }
+  cell (DFFR) { ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; clear : "R"; } pin (CK) { direction : input; }
+    pin (D) { direction : input; } pin (R) { direction : input; } pin (Q) { direction : output; function : "IQ"; } }
+}
+"""
+STORES = """module column_top(clk_i, e, d, y_o_0, y_o_1, y_o_2);
+  input clk_i;
+  output y_o_0;
+  output y_o_1;
+  output y_o_2;
+  DFFN f (
+    .CK(g),
+    .D(d),
+    .QN(y_o_0)
+  );
+  ICG c (
+    .CK(clk_i),
+    .E(e),
+    .G(g)
+  );
+  BUF b (
+    .A(d),
+    .Y(late)
+  );
+  XOR x (
+    .A(d),
+    .B(late),
+    .Y(y_o_1)
+  );
+  XOR k (
+    .A(d),
+    .B(1'b1),
+    .Y(y_o_2)
+  );
+endmodule
+"""
+
+
+def storing(folder: Path, netlist: str) -> Circuit:
+    """A circuit of the cells of STORING."""
+    (folder / "storing.lib").write_text(STORING)
+    (folder / "netlist.v").write_text(netlist)
+    platform = load_platform("osu018") if HAVE_LIBRARY else pytest.skip("needs a platform")
+    return read_circuit(
+        folder / "netlist.v", dataclasses.replace(platform, liberty=folder / "storing.lib", driver="BUF")
+    )
+
+
+def test_stored_values_clock_gates_and_short_pulses(tmp_path: Path) -> None:
+    circuit = storing(tmp_path, STORES)
+    stimulus = {"e": np.array([0, 1, 0, 0, 1, 1], bool), "d": np.array([1, 1, 1, 0, 1, 0], bool)}
+    outputs = ["y_o_0", "y_o_1", "y_o_2"]
+
+    def run(late: int, pulse: int) -> tuple[list, int]:
+        paths: Paths = {("b", "A", "Y"): (late, late), ("f", "CK", "QN"): (30, 30), ("c", "CK", "G"): (20, 20)}
+        paths |= {(name, pin, "Y"): (pulse, pulse) for name in "xk" for pin in "AB"}
+        found = simulate(circuit, paths, stimulus, outputs, [(0, 6)], 1000, 100)
+        return found.samples.astype(int).T.tolist(), int((found.rises + found.falls)[circuit.ports["y_o_1"]][0])
+
+    samples, glitches = run(50, 10)
+    # enabled in the cycles after e = 1; taken over at the fall of the gated clock: QN = D of that moment
+    assert samples == [[0, 0, 1, 1, 1, 0], [0] * 6, [0, 0, 0, 1, 0, 1]]
+    assert glitches == 2 * 4  # d changes four times, and the XOR sees it twice
+    assert run(50, 60) == (samples, 0)  # a pulse of 50 ps through a path of 60
+    zero = simulate(circuit, None, stimulus, outputs, [(0, 6)], 1000, 100)
+    assert zero.samples.astype(int).T.tolist() == samples
+    assert not (zero.rises + zero.falls)[circuit.ports["y_o_1"]].any()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("DFFN f", "DFFR f", r"cell DFFR \(f\) stores in a way that is not simulated"),
+        ("    .A(d),\n    .Y(late)", "    .A(y_o_1),\n    .Y(late)", "does not settle; is there a loop of cells"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in STORES
+    circuit = storing(tmp_path, STORES.replace(old, new).replace(".QN(", ".Q(" if "DFFR" in new else ".QN("))
+    stimulus = {"e": np.ones(4, bool), "d": np.array([0, 1, 0, 1], bool)}
+    with pytest.raises(UserError, match=message):
+        simulate(circuit, None, stimulus, ["y_o_0"], [(0, 4)], 1000, 100)
+
+
+def test_delays_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.sdf"
+    cell = '(CELL (CELLTYPE "X") (INSTANCE \\a.b ) (DELAY (ABSOLUTE (IOPATH (posedge C) Q (0.0104::0.0116) (0.02))'
+    path.write_text(f"(DELAYFILE (TIMESCALE 1ns) {cell} (IOPATH A Q (1::2))))))")
+    assert read_sdf(path) == {("a.b", "C", "Q"): (12, 20), ("a.b", "A", "Q"): (2000, 2000)}
+    path.write_text("nothing")
+    with pytest.raises(UserError, match="no time scale"):
+        read_sdf(path)
 
 
 @needs_library

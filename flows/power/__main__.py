@@ -23,7 +23,8 @@ import numpy as np
 
 from flows.platform import Platform, load_platform
 from flows.power.activity import Activity, measure_activity, stimulus, workload
-from flows.power.engine import KINDS, PARTS, Circuit, Power, classify, power_of, read_circuit
+from flows.power.circuit import PARTS, Circuit, classify, read_circuit
+from flows.power.engine import KINDS, Power, power_of
 from flows.power.opensta import opensta_power, opensta_reads_activity
 from flows.power.plot import plot_parts
 from flows.synth.__main__ import package_sha256
@@ -107,7 +108,7 @@ def measure(record: dict, platform: Platform, capture: Capture, vectors: int, co
     given = stimulus(workload(capture, rows, vectors), design, rows)
     powers, activity = [], None
     for timed in (False, True):
-        activity = measure_activity(path, circuit.sha256, design, rows, platform, clock_ns, given, timed)
+        activity = measure_activity(circuit, design, platform, clock_ns, given, timed)
         powers.append(power_of(circuit, activity, platform, clock_ns))
     wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
     powers.append(power_of(circuit, activity, wires, clock_ns))

@@ -102,15 +102,41 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class State:
+    """What a cell stores. `kind`: flip-flop, latch or clock gate.
+
+    A flip-flop takes `data` over at a rise of the function `clock`, a latch while it is true; a clock gate's
+    output is `clock` while a latch that is open at clock low has let `data` through. `true` and `inverse` are the
+    names of the state in the functions of outputs; `asynchronous` are functions that clear or set it.
+    """
+
+    kind: str
+    clock: str
+    data: str
+    true: str = ""
+    inverse: str = ""
+    asynchronous: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A cell: pins, area, leakage (uW, by condition; "" holds where no condition does)."""
+    """A cell: pins, area, leakage (uW, by condition; "" holds where no condition does), what it stores."""
 
     name: str
     area_um2: float
-    sequential: bool
-    latch: bool
     pins: dict[str, Pin]
     leakage: tuple[tuple[str, float], ...]
+    state: State | None = None
+
+    @property
+    def sequential(self) -> bool:
+        """True for flip-flops and latches; a clock gate is part of the clock's network."""
+        return self.state is not None and self.state.kind != "clock gate"
+
+    @property
+    def clock_gate(self) -> bool:
+        """True for an integrated clock-gating cell."""
+        return self.state is not None and self.state.kind == "clock gate"
 
 
 @dataclass(frozen=True)
@@ -212,11 +238,27 @@ def _cell(group: Group, units: _Units) -> Cell:
     return Cell(
         name=group.args[0],
         area_um2=group.number("area"),
-        sequential=bool(group.select("ff", "latch", "ff_bank", "latch_bank", "statetable")),
-        latch=bool(group.select("latch", "latch_bank")),
-        pins={pin.args[0]: _pin(pin, units) for pin in group.select("pin")},
+        pins={pin.args[0]: _pin(pin, units) for pin in group.select("pin") if pin.text("direction") != "internal"},
         leakage=tuple(leakage),
+        state=_state(group),
     )
+
+
+def _state(group: Group) -> State | None:
+    """What a cell stores; None if nothing. Raises ValueError on a cell whose state is not understood."""
+    gating = {
+        key: next((pin.args[0] for pin in group.select("pin") if pin.text(f"clock_gate_{key}_pin") == "true"), "")
+        for key in ("clock", "enable", "test")
+    }
+    if group.text("clock_gating_integrated_cell").startswith("latch_posedge"):
+        return State("clock gate", gating["clock"], "|".join(filter(None, (gating["enable"], gating["test"]))))
+    for kind, clock, data in (("ff", "clocked_on", "next_state"), ("latch", "enable", "data_in")):
+        for found in group.select(kind, f"{kind}_bank"):
+            functions = (" ".join(found.attributes.get(key, [])) for key in (clock, data))
+            names = [*found.args, "", ""][:2]
+            other = tuple(found.text(key) for key in ("clear", "preset") if found.text(key))
+            return State("flip-flop" if kind == "ff" else kind, *functions, *names, other)
+    return State("unknown", "", "") if group.select("statetable") else None
 
 
 def _pin(group: Group, units: _Units) -> Pin:

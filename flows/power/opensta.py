@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from flows.platform import Platform
-from flows.power.activity import PS, Activity
-from flows.power.engine import KINDS, Circuit
+from flows.power.activity import Activity
+from flows.power.circuit import Circuit
+from flows.power.engine import KINDS
+from flows.power.simulate import PS
 from flows.sta import constraints, run_sta
 from flows.synth.netlist import TOP
 from models.errors import UserError
