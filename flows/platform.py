@@ -62,6 +62,8 @@ class Platform:
     output_load_pf: float
     full_adder: FullAdder
     half_adder: HalfAdder | None = None
+    clock_gate: str = ""  # Verilog: cells between clk_i, enable_i and clk_o; none: no gated clocks
+    areas_um2: dict[str, float] = field(default_factory=dict, hash=False)  # of cells whose Liberty area is missing
     clock_slew_ns: float = 0.1  # of an ideal clock, for power
     wire_pf_per_pin: float = 0.0  # assumed wire of a net for each pin it feeds, for power
     lef: tuple[str, ...] = ()  # technology first; found by `find` when layout needs it

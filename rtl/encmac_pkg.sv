@@ -30,6 +30,9 @@ package encmac_pkg;
   localparam int FORM_TREE = 1;  // partial products and psum in one compressor tree
   localparam int FORM_CARRY_SAVE = 2;  // the same, psum kept as two rows down the column
 
+  /// Flip-flops behind one clock gate, about.
+  localparam int GATE_FANOUT = 32;
+
   /// Least sum that one row of a column adds.
   function automatic int row_min(int kind, bit programmable, int m, int min);
     if (kind == KIND_CONV) row_min = -16256;

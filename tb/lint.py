@@ -49,6 +49,7 @@ def configurations() -> list[Config]:
     staged = small | {"columns_per_stage": 2, "shadow": True}
     configs += [Config("verilator", "conv", **staged), Config("verilator", "enc", "m20p", merged=True, **staged)]
     configs += [Config("verilator", "enc", "m20p", merged=False, programmable=True, **staged)]
+    configs += [Config("verilator", kind, "m12p", gated=True, **staged) for kind in ("conv", "enc")]
     for name in library_names():
         configs += [Config("verilator", "enc", name, merged=False, **small)]
         if load_encoding(name).is_power_of_two:

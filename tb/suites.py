@@ -37,6 +37,7 @@ class Config:
     columns_per_stage: int = 1
     shadow: bool = False
     programmable: bool = False
+    gated: bool = False  # clocks of the weight registers
     tests: str = ".*"
     vectors: int = 0
     depth: int = 0
@@ -61,7 +62,7 @@ class Config:
     @property
     def array_fields(self) -> dict[str, object]:
         """What a test has to know of the array (tb.env.ArrayConfig)."""
-        others = ("sim", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
+        others = ("sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
     @property
@@ -92,6 +93,7 @@ class Config:
         size += f" s{self.columns_per_stage}" if self.columns_per_stage > 1 else ""
         size += " shadow" if self.shadow else ""
         size += " programmable" if self.programmable else ""
+        size += " gated" if self.gated else ""
         engine = (f" tile d{self.depth}" if self.depth else "") + (" port" if self.port else "")
         if self.array == "conv":
             return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}{engine}"
@@ -105,6 +107,7 @@ class Config:
             return {}
         values = {"Rows": self.rows, "Cols": self.columns} | ({"Depth": self.depth} if self.depth else {})
         values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
+        values |= {"GateWeights": 1} if self.gated else {}
         if self.array == "conv":
             return values | {"Form": self.form}
         values |= {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
@@ -136,6 +139,8 @@ SUITES: dict[str, tuple[Config, ...]] = {
         Config("icarus", "enc", "exact64", **ON_ICARUS),
         Config("icarus", "enc", APPROXIMATE, **ON_ICARUS),
         Config("icarus", "conv", **ON_ICARUS),
+        Config("icarus", "conv", rows=4, columns=4, columns_per_stage=2, gated=True, tests="corners|back_pressure"),
+        Config("icarus", "enc", "m12p", 4, 4, 2, columns_per_stage=2, shadow=True, gated=True, tests="corners|reset"),
     ),
 }
 SUITES["tiny"] = (Config("icarus", "enc", APPROXIMATE, 4, 4, 2, merged=False, tests="corners|back_pressure"),)

@@ -260,9 +260,9 @@ def test_functions_of_liberty() -> None:
 def column(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """Entry of ppa.json of a small synthesised column."""
     platform = load_platform("osu018")
-    design = forms(ROWS, ["m20p"])["enc m20p merged"][0]
+    design = forms(ROWS, ["m20p"], 2, True)["enc m20p merged"][0]
     result = synthesise(design, ROWS, platform, 10.0, tmp_path_factory.mktemp("power"))
-    return record(result, {}, platform, 10.0)
+    return record(result, platform, 10.0)
 
 
 @needs_library

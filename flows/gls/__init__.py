@@ -21,7 +21,7 @@ COLUMN_RECORD = "column.json"
 WRAPPER = """
 `timescale 1ns/1ps
 module column_gates (
-  input clk_i, w_shift_i, input [7:0] w_i, input [{a_high}:0] a_i,
+  input clk_i, w_shift_i, input [{w_high}:0] w_i, input [{a_high}:0] a_i, input [{f_high}:0] f_i,
   output [{a_high}:0] a_o, output [{y_high}:0] y_o
 );
   column_top dut (
@@ -44,10 +44,9 @@ class Simulated:
 def column_buses(netlist: Path, design: Design, rows: int) -> dict[str, int]:
     """Widths of a netlist's buses, whose bits are ports of their own; raises UserError if they are not a column's."""
     ports = re.findall(r"^\s*(?:input|output) (\w+);", netlist.read_text(), re.MULTILINE)
-    buses = {
-        bus: sum(bool(re.fullmatch(rf"{bus}_\d+", port)) for port in ports) for bus in ("w_i", "a_i", "a_o", "y_o")
-    }
-    a_bits = len(load_encoding(design.encoding).operands[0]) if design.encoding else 8
+    names = ("w_i", "a_i", "a_o", "f_i", "y_o")
+    buses = {bus: sum(bool(re.fullmatch(rf"{bus}_\d+", port)) for port in ports) for bus in names}
+    a_bits = len(load_encoding(design.encoding).operands[0]) if design.encoding and not design.shared else 8
     if buses["a_i"] != a_bits * rows or not buses["y_o"]:
         raise UserError(f"{netlist}: ports are not those of a column of {rows} rows; run make synth again")
     return buses
@@ -57,7 +56,7 @@ def latency(design: Design, rows: int) -> int:
     """Clock edges from an activation vector at the ports (its first row, if rows are skewed) to its sum."""
     parameters = dict(design.parameters)
     if design.encoding:
-        return 2 + parameters.get("SumRegister", 0)
+        return rows // parameters.get("RowsPerGroup", rows) + 1 + parameters.get("SumRegister", 0)
     return rows + 1 + (parameters["Form"] == 2)
 
 
@@ -70,12 +69,14 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
     buses = column_buses(netlist, design, rows)
     connections = [f"    .{bus}_{i}({bus}[{i}])" for bus, width in buses.items() for i in range(width)]
     wrapper = folder / "column_gates.v"
-    text = WRAPPER.format(a_high=buses["a_i"] - 1, y_high=buses["y_o"] - 1, connections=",\n".join(connections))
+    high = {f"{bus[0]}_high": buses[bus] - 1 for bus in ("w_i", "a_i", "f_i", "y_o")}
+    text = WRAPPER.format(**high, connections=",\n".join(connections))
     wrapper.write_text(text)
     records = folder / "records.jsonl"
     records.unlink(missing_ok=True)
     config = {
         "encoding": design.encoding,
+        "shared": design.shared,
         "rows": rows,
         "latency": latency(design, rows),
         "skew": design.encoding is None,

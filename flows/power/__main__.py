@@ -27,7 +27,7 @@ from flows.power.circuit import PARTS, Circuit, classify, read_circuit
 from flows.power.engine import KINDS, Power, power_of
 from flows.power.opensta import opensta_power, opensta_reads_activity
 from flows.power.plot import plot_parts
-from flows.synth.__main__ import package_sha256
+from flows.synth.__main__ import package_sha256, share_of_f
 from flows.synth.netlist import ROOT, Design
 from models.console import add_output_options, interruptible, obey
 from models.encoding import write_text
@@ -80,17 +80,14 @@ class Measured:
         """Share of the power that is glitches."""
         return 100 * (1 - self.load.mean(self.quiet.total()) / self.total_mw)
 
-    @property
-    def pj_per_mac(self) -> float:
-        """Energy of a product and its addition; rows that a layer leaves unused are paid for by the others."""
-        return self.total_mw * self.activity.clock_ns * float(self.load.cycles.sum() / self.load.macs.sum())
-
 
 def design_of(record: dict) -> Design:
     """The design of an entry of ppa.json."""
     parameters = dict(record["parameters"])
     adders, booth = parameters.pop("adders"), parameters.pop("booth")
-    return Design(record["design"], tuple(parameters.items()), record["encoding_source"], booth, adders)
+    return Design(
+        record["design"], tuple(parameters.items()), record["encoding_source"], booth, adders, record["shared"]
+    )
 
 
 def measure(record: dict, platform: Platform, capture: Capture, vectors: int, compare: bool) -> Measured:
@@ -105,7 +102,7 @@ def measure(record: dict, platform: Platform, capture: Capture, vectors: int, co
     circuit = read_circuit(path, platform)
     if circuit.sha256 != record["netlist_sha256"]:
         raise UserError(f"{path} is not the netlist that was tested (its hash changed); run make synth again")
-    given = stimulus(workload(capture, rows, vectors), design, rows)
+    given = stimulus(workload(capture, rows, vectors, record["parameters"].get("Cols", 1)), design, rows)
     powers, activity = [], None
     for timed in (False, True):
         activity = measure_activity(circuit, design, platform, clock_ns, given, timed)
@@ -130,11 +127,9 @@ def fill(record: dict, found: Measured, capture: Capture) -> None:
         "total": round(found.total_mw, 5),
         "zero_delay_total": round(mean(found.quiet.total()), 5),
         "wired_total": round(mean(found.wired.total()), 5),
-        "weight_clock_gated_total": round(found.total_mw - by_part["weight clock"], 5),
         "by_part": by_part,
         "by_tile": dict(zip(activity.windows, timed.total().round(5).tolist(), strict=True)),
     }
-    record["energy_per_mac_pj"] = round(found.pj_per_mac, 5)
     record["activity"] = {
         "source": "workload",
         "workload": {
@@ -164,9 +159,10 @@ def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
         document = json.loads(path.read_text())
         records = document["designs"]
         first = records[0]
-        rows, clock_ns = args.rows or first["parameters"]["Rows"], args.clock_ns or first["clock_ns"]
-        same = (platform.name, rows, clock_ns)
-        fits = all(
+        size = first["parameters"]
+        rows, columns = args.rows or size["Rows"], args.columns or size["Cols"]
+        same = (platform.name, rows, args.clock_ns or first["clock_ns"])
+        fits = (columns, int(not args.ungated)) == (size["Cols"], size["GateWeights"]) and all(
             (r["platform"], r["parameters"]["Rows"], r["clock_ns"]) == same
             and package_sha256(r["encoding_source"]) == r["package_sha256"]
             for r in records
@@ -176,7 +172,8 @@ def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
     except (OSError, KeyError, IndexError, TypeError, json.JSONDecodeError):
         pass
     command = [sys.executable, "-m", "flows.synth", "--platform", args.platform, "--out", args.out]
-    for option in ("designs", "rows", "clock_ns", "jobs"):
+    command += ["--ungated"] if args.ungated else []
+    for option in ("designs", "rows", "columns", "clock_ns", "jobs"):
         if value := getattr(args, option):
             command += [f"--{option.replace('_', '-')}", str(value)]
     if subprocess.run(command, cwd=ROOT).returncode:
@@ -184,35 +181,50 @@ def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
     return json.loads(path.read_text())
 
 
-def compare(records: list[dict]) -> str:
-    """Fill in the reductions of power; returns the conventional design of least power."""
-    conventional = {r["design"]: r["power_mw"]["total"] for r in records if r["encoding_source"] is None}
-    bases = conventional | {r["design"]: r["power_mw"]["total"] for r in records if r["encoding"] == "exact64"}
-    for record in records:
-        total = record["power_mw"]["total"]
-        record["power_reduction_percent"] = {name: round(100 * (1 - total / base), 2) for name, base in bases.items()}
+def column_power(records: list[dict], record: dict, key: str) -> float:
+    """mW of one column, with its share of an extra column."""
+    power = record["power_mw"][key] / record["parameters"].get("Cols", 1)
+    return power + share_of_f(records, record, lambda extra: extra["power_mw"][key])
+
+
+def compare(records: list[dict], load: Load) -> str:
+    """Fill in power of a column, its energies and reductions; returns the conventional design of least power.
+
+    Energy of a product and its addition; rows that a layer leaves unused are paid for by the others.
+    """
+    for r in records:
+        for key in ("total", "zero_delay_total", "wired_total"):
+            r["power_mw"][key.replace("total", "column")] = round(column_power(records, r, key), 5)
+    columns = {r["design"]: r["power_mw"]["column"] for r in records if not r["shared"]}
+    conventional = {r["design"]: r["power_mw"]["column"] for r in records if r["encoding_source"] is None}
+    bases = conventional | {r["design"]: columns[r["design"]] for r in records if r["encoding"] == "exact64"}
+    for r in records:
+        power = r["power_mw"]["column"]
+        r["energy_per_mac_pj"] = round(power * r["clock_ns"] * float(load.cycles.sum() / load.macs.sum()), 5)
+        found = {name: round(100 * (1 - power / base), 2) for name, base in bases.items()}
+        r["power_reduction_percent"] = {} if r["shared"] else found
     return min(conventional, key=conventional.get)
 
 
 def print_table(records: list[dict], best: str, platform: Platform) -> None:
-    """The figures as text.
-
-    "gated": weight registers without clock while they hold, in all designs; "wired": WIRED_PF at every pin.
-    """
+    """The figures as text: of a column, with its share of an extra column; "wired": WIRED_PF at every pin."""
     first = records[0]
     print(
-        f"\none column of {first['parameters']['Rows']} rows, {platform.title}, {first['clock_ns']:g} ns, "
+        f"\none column of {first['parameters']['Rows']} rows, {first['parameters']['Cols']} for each activation "
+        f"register, {platform.title}, {first['clock_ns']:g} ns, "
         f"{first['activity']['workload']['network']}, {first['activity']['cycles']} cycles; against {best}"
     )
     head = ("design", "mW", "internal", "switching", "no delays", "glitches", "pJ/MAC")
-    rows = [(*head, "against best", "gated", "wired", "annotated")]
+    rows = [(*head, "against best", "no delays", "wired", "annotated")]
     base = next(r["power_mw"] for r in records if r["design"] == best)
     for r in records:
         power = r["power_mw"]
-        figures = [f"{power[key]:.2f}" for key in ("total", "internal", "switching", "zero_delay_total")]
-        figures += [f"{r['activity']['glitch_percent']:.1f} %", f"{r['energy_per_mac_pj']:.2f}"]
-        for key in ("total", "weight_clock_gated_total", "wired_total"):
-            figures.append(f"{100 * (power[key] / base[key] - 1):+.1f} %")
+        columns = r["parameters"].get("Cols", 1)
+        figures = [f"{power['column']:.3f}", *(f"{power[key] / columns:.3f}" for key in ("internal", "switching"))]
+        figures += [f"{power['zero_delay_column']:.3f}", f"{r['activity']['glitch_percent']:.1f} %"]
+        figures.append(f"{r['energy_per_mac_pj']:.3f}")
+        for key in ("column", "zero_delay_column", "wired_column"):
+            figures.append("" if r["shared"] else f"{100 * (power[key] / base[key] - 1):+.1f} %")
         rows.append((r["design"], *figures, f"{r['activity']['annotated_percent']:.1f} %"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
@@ -225,6 +237,8 @@ def main() -> int:
     parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
     parser.add_argument("--designs", help="encodings, names or JSON files, with commas (default: those of make synth)")
     parser.add_argument("--rows", type=int, help="default: that of make synth")
+    parser.add_argument("--columns", type=int, help="that share the activation registers; default: that of make synth")
+    parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
     parser.add_argument("--clock-ns", type=float, help="default: that of make synth")
     parser.add_argument("--vectors", type=int, default=128, help="activation vectors of each tile that count")
     parser.add_argument("--tiles", type=Path, help="tile archive (default: ResNet-20 of the zoo)")
@@ -251,7 +265,7 @@ def main() -> int:
         results = list(pool.map(run, records))
     for record, found in zip(records, results, strict=True):
         fill(record, found, capture)
-    best = compare(records)
+    best = compare(records, results[0].load)
     document["best_conventional_power"] = best
     write_text(args.out / "reports" / "ppa.json", json.dumps(document, indent=1) + "\n")
     title = f"{records[0]['parameters']['Rows']}-row column, {platform.title}, {records[0]['clock_ns']:g} ns"

@@ -25,6 +25,8 @@ from models.errors import UserError
 from models.hardware import TileModel, bit_slice
 from models.replay import Capture, Tile, tiles
 
+F_BITS = 32  # of a sum of f(a) as it is offered; a column takes as many as it needs
+
 
 @dataclass(frozen=True)
 class Stimulus:
@@ -69,7 +71,8 @@ def workload(capture: Capture, rows: int, vectors: int, columns: int = 1) -> lis
     found: list[Tile] = []
     for layer in capture.layers.values():
         block, channel = layer.depth // rows // 2, (5 + 11 * len(found)) % len(layer.bias)
-        tile = next(t for t in tiles(layer, rows, 1) if t.n0 == channel and t.k0 == block * rows)
+        first = min(channel // columns, len(layer.bias) // columns - 1) * columns
+        tile = next(t for t in tiles(layer, rows, columns) if t.n0 == first and t.k0 == block * rows)
         total, there = rows + vectors, len(tile.activations)
         if there < total:
             raise UserError(f"layer {layer.name} has {there} vectors, {total} are needed: give a smaller VECTORS=")
@@ -82,17 +85,21 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     """Tiles one after the other: load, stream, drain."""
     encoding = load_encoding(design.encoding) if design.encoding else None
     table = encoding.column_table if encoding else exact_table()
-    a_bits = (len(encoding.operands[0]) if encoding else 8) * rows
+    f_table = encoding.array_table - encoding.column_table if encoding else np.zeros((256, 256), np.int32)
+    if design.shared:
+        table, f_table = f_table, np.zeros_like(f_table)
+    a_bits = (len(encoding.operands[0]) if encoding and not design.shared else 8) * rows
     columns = chosen[0].weights.shape[1]
-    delay = np.zeros(rows, int) if encoding else np.arange(rows)
+    group = dict(design.parameters).get("RowsPerGroup", rows)
+    delay = np.arange(rows) // group if encoding else np.arange(rows)
     late = latency(design, rows)
     parts: list[np.ndarray] = []  # bool [cycles, (activations, weights, shift)]
     results, windows, start = [], [], 0
     for tile in chosen:
         count = len(tile.activations)
-        load = np.zeros((rows, a_bits + 8 * columns + 1), bool)
-        load[:, a_bits:-1] = np.unpackbits(tile.weights.view(np.uint8), axis=1, bitorder="little")
-        load[:, -1] = True
+        load = np.zeros((rows, a_bits + 8 * columns + 1 + F_BITS), bool)
+        load[:, a_bits : a_bits + 8 * columns] = np.unpackbits(tile.weights.view(np.uint8), axis=1, bitorder="little")
+        load[:, a_bits + 8 * columns] = True
         start += rows
         length = count + rows + late + 1
         operands = np.zeros((length, rows), np.int8)
@@ -100,14 +107,23 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
             operands[delay[row] : delay[row] + count, row] = tile.activations[:, row]
         stream = np.zeros((length, load.shape[1]), bool)
         for word, vector in zip(stream, operands, strict=True):
-            packed = np.frombuffer((bit_slice(vector, encoding) if encoding else vector).tobytes(), np.uint8)
-            word[:a_bits] = np.unpackbits(packed, bitorder="little")[:a_bits]
+            parts_of = vector.reshape(-1, group if encoding else rows)
+            packed = [bit_slice(v, encoding, design.shared) if encoding else v.view(np.uint8) for v in parts_of]
+            bits = [np.unpackbits(part, bitorder="little")[: a_bits // len(packed)] for part in packed]
+            word[:a_bits] = np.concatenate(bits)
+        f_sums = f_table[tile.activations.astype(int) + 128, 0].sum(axis=1)
+        # f(a) comes in the cycle of the final addition
+        stream[late - 1 : late - 1 + count, -F_BITS:] = f_sums[:, None] >> np.arange(F_BITS) & 1
         parts += [load, stream]
-        model = TileModel(table, tile.weights)
-        results += [(start + n + late, model.column_sums(a).tolist()) for n, a in enumerate(tile.activations)]
+        sums = TileModel(table, tile.weights)
+        results += [
+            (start + n + late, (sums.column_sums(a).astype(int) + f).tolist())
+            for n, (a, f) in enumerate(zip(tile.activations, f_sums, strict=True))
+        ]
         windows.append((start + rows + 1, start + count + 1))
         start += length
     ports = [f"a_i_{i}" for i in range(a_bits)] + [f"w_i_{i}" for i in range(8 * columns)] + ["w_shift_i"]
+    ports += [f"f_i_{i}" for i in range(F_BITS)]
     return Stimulus(dict(zip(ports, np.concatenate(parts).T, strict=True)), results, windows, chosen)
 
 

@@ -27,6 +27,7 @@ PARTS = (
 INSTANCE = re.compile(r"^  (\w+) (\\\S+|\w+) +?\(\n(.*?)\n?  \);", re.MULTILINE | re.DOTALL)
 CONNECTION = re.compile(r"\.(\w+)\((.*?)\)(?:,\n|\n?$)")
 CLOCK = "clk_i"
+CLOCK_GATE = "clock_gate"  # in the names of the cells of a platform's clock gate
 PRODUCT_INPUTS = 5  # operand bits at most below a product bit; a Booth row needs five
 
 
@@ -70,9 +71,9 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
     for cell, name, body in INSTANCE.findall(text):
         by_cell.setdefault(cell, []).append((name, dict(CONNECTION.findall(body))))
     library = read_library(platform.liberty, {*by_cell, platform.driver})
-    if latches := [cell for cell in by_cell if (state := library.cells[cell].state) and state.kind == "latch"]:
-        name = by_cell[latches[0]][0][0]
-        raise UserError(f"{path}: latch inferred ({latches[0]} {name}); a column has none: correct the RTL")
+    latches = [cell for cell in by_cell if (state := library.cells[cell].state) and state.kind == "latch"]
+    if inferred := [f"{latch} {name}" for latch in latches for name, _ in by_cell[latch] if CLOCK_GATE not in name]:
+        raise UserError(f"{path}: latch inferred ({inferred[0]}); a column has none: correct the RTL")
 
     def number(net: str) -> int:
         return -1 if "'" in net else index.setdefault(net.lstrip("\\"), len(index))
@@ -95,10 +96,11 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
 def classify(circuit: Circuit) -> list[np.ndarray]:
     """For each group the index in PARTS of each instance, int64 [instances].
 
-    By structure, not by name, so that all designs are judged alike. Registers: activation, if data comes
-    straight from an activation port; weight, if it depends on the shift enable; else sum. Product bits:
-    gates of at most PRODUCT_INPUTS operand bits before any full adder. Weight loading: what feeds only
-    weight registers. Final adders: what lies between a sum and the last full adders, these included.
+    By structure, not by name, so that all designs are judged alike. Registers: weight, if the clock is gated or
+    data depends on the shift enable; activation, if data comes straight from an activation port; else sum (f(a)
+    that passes by is one). Gates of the clock belong to the weight clock. Product bits: gates of at most
+    PRODUCT_INPUTS operand bits before any full adder. Weight loading: what feeds only weight registers. Final
+    adders: what lies between a sum and the last full adders, these included.
     """
     driver: dict[int, tuple[int, int]] = {}
     for g, group in enumerate(circuit.groups):
@@ -110,11 +112,19 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
         pins = [nets for name, nets in group.pins.items() if not (p := group.cell.pins[name]).output and not p.clock]
         for i in range(len(group.names)):
             sources[g, i] = [int(nets[i]) for nets in pins if nets[i] >= 0]
+    gate = [[CLOCK_GATE in name for name in group.names] for group in circuit.groups]
     sequential = [group.cell.sequential for group in circuit.groups]
     adder = [sum(p.output for p in group.cell.pins.values()) > 1 for group in circuit.groups]
     part = [np.full(len(group.names), -1) for group in circuit.groups]
     number = {name: i for i, name in enumerate(PARTS)}
-    registers = [(g, i) for g, group in enumerate(circuit.groups) if sequential[g] for i in range(len(group.names))]
+    for g, of_group in enumerate(gate):
+        part[g][of_group] = number["weight clock"]
+    registers = [
+        (g, i)
+        for g, group in enumerate(circuit.groups)
+        for i in range(len(group.names))
+        if sequential[g] and not gate[g][i]
+    ]
     ports = {net: circuit.nets[net] for net in range(len(circuit.nets)) if net not in driver}
 
     def cone(start: list[int], stop_at_adders: bool) -> tuple[set[tuple[int, int]], set[int]]:
@@ -132,12 +142,18 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
         return cells, ends
 
     sums, shift = [], {net for net, name in ports.items() if name == "w_shift_i"}
+    clock = circuit.nets.index(CLOCK) if CLOCK in circuit.nets else -1
     for at in registers:
-        data = sources[at]
+        data, group = sources[at], circuit.groups[at[0]]
+        gated = any(nets[at[1]] != clock for name, nets in group.pins.items() if group.cell.pins[name].clock)
         cells, ends = cone(data, True)
-        if all(ports.get(net, "").startswith("a_i_") for net in ends) and not any(adder[g] for g, _ in cells):
+        if (
+            not gated
+            and all(ports.get(net, "").startswith("a_i_") for net in ends)
+            and not any(adder[g] for g, _ in cells)
+        ):
             part[at[0]][at[1]] = number["activation registers"]
-        elif ends & shift:
+        elif gated or ends & shift:
             part[at[0]][at[1]] = number["weight registers"]
             for g, i in cells:
                 part[g][i] = number["weight loading"]

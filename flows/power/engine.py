@@ -133,7 +133,7 @@ def power_of(circuit: Circuit, activity: Activity, platform: Platform, clock_ns:
     for group, parts in zip(circuit.groups, classify(circuit), strict=True):
         for clock, kind, cells in engine.group_power(group):  # cells: [instances, windows]
             for number, name in enumerate(PARTS):
-                of_clock = "weight clock" if name == "weight registers" else "clock"
+                of_clock = "weight clock" if name in ("weight registers", "weight clock") else "clock"
                 by_part[of_clock if clock else name][kind] += cells[parts == number].sum(axis=0)
     return Power(by_part, annotated)
 

@@ -59,7 +59,9 @@ def icarus_counts(
     folder = circuit.path.parent / "power"
     folder.mkdir(exist_ok=True)
     name = "icarus-timed" if sdf else "icarus-zero"
-    ports, outputs = list(given.ports), output_bits(circuit)
+    outputs = output_bits(circuit)
+    text = circuit.path.read_text()
+    ports = [port for port in given.ports if re.search(rf"^\s*input {port};", text, re.MULTILINE)]
     joined = [f"    .{port}(now[{i}])" for i, port in enumerate(ports)]
     joined += [f"    .{port}(y_o[{i}])" for i, port in enumerate(outputs)]
     models = folder / "cells.v"  # one resolution for all, that of the delays

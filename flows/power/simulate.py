@@ -93,7 +93,7 @@ def _model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarr
         wires = np.array([np.where(group.pins[p] < 0, zero + group.constants[p], group.pins[p]) for p in inputs])
         for output in (name for name, pin in group.cell.pins.items() if pin.output):
             kind, data, clock = _functions(group, output, inputs)
-            for i, name in enumerate(group.names):
+            for i, name in enumerate(name.lstrip("\\") for name in group.names):
                 out, first = int(group.pins[output][i]), len(arcs)
                 if out < 0:
                     continue

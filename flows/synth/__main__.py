@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from models.encoding import export_package, load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 
+ARRAY_COLUMNS = 64  # that share one extra column
 CONVENTIONAL = (
     ("conv written", 0, False),  # name, form in RTL, Booth recoding by Yosys
     ("conv booth", 0, True),
@@ -54,22 +56,38 @@ class Result:
         return self.slack_ns >= 0
 
 
-def forms(rows: int, encodings: list[str]) -> dict[str, list[Design]]:
-    """For each line of the table its variants, the smallest first."""
+def forms(rows: int, encodings: list[str], columns: int = 1, gated: bool = False) -> dict[str, list[Design]]:
+    """For each line of the table its variants, the smallest first; extra columns of f(a) have lines of their own."""
+    common = (("Rows", rows), ("Cols", columns), ("GateWeights", int(gated)))
     table = {
-        name: [Design(name, (("Rows", rows), ("Form", form)), None, booth, adders) for adders in ADDERS]
+        name: [Design(name, (*common, ("Form", form)), None, booth, adders) for adders in ADDERS]
         for name, form, booth in CONVENTIONAL
     }
+
+    def variants(name: str, encoding: str, common: tuple, merged: int, shared: bool) -> list[Design]:
+        return [
+            Design(name, (*common, ("Merged", merged), ("SumRegister", register)), encoding, False, adders, shared)
+            for register in (0, 1)
+            for adders in ADDERS
+        ]
+
     for encoding in encodings:
         loaded = load_encoding(encoding)
         merged = int(loaded.is_power_of_two)
         name = f"enc {loaded.name} {'merged' if merged else 'counted'}"
-        table[name] = [
-            Design(name, (("Rows", rows), ("Merged", merged), ("SumRegister", register)), encoding, False, adders)
-            for register in (0, 1)
-            for adders in ADDERS
-        ]
+        table[name] = variants(name, encoding, common, merged, False)
+        if loaded.shared_bits():
+            name = f"f(a) of {loaded.name}"
+            table[name] = variants(name, encoding, (("Rows", rows),), 0, True)
     return table
+
+
+def share_of_f(records: list[dict], record: dict, value: Callable[[dict], float]) -> float:
+    """What one of ARRAY_COLUMNS columns bears of the extra column of its encoding's f(a)."""
+    if record["shared"]:
+        return 0.0
+    extra = (r for r in records if r["shared"] and r["encoding_source"] == record["encoding_source"])
+    return next((value(r) / ARRAY_COLUMNS for r in extra), 0.0)
 
 
 def measure(design: Design, rows: int, platform: Platform, clock_ns: float, folder: Path) -> Result:
@@ -105,16 +123,17 @@ def package_sha256(encoding: str | None) -> str | None:
     return hashlib.sha256(load_encoding(encoding).to_systemverilog().encode()).hexdigest() if encoding else None
 
 
-def record(result: Result, baselines: dict[str, Result], platform: Platform, clock_ns: float) -> dict:
+def record(result: Result, platform: Platform, clock_ns: float) -> dict:
     """One entry of ppa.json."""
-    netlist, rows = result.netlist, result.rows
+    netlist, parameters = result.netlist, dict(result.design.parameters)
     area = netlist.area_um2
     return {
         "design": result.design.name,
         "platform": platform.name,
-        "parameters": dict(result.design.parameters) | {"adders": result.design.adders, "booth": result.design.booth},
+        "parameters": parameters | {"adders": result.design.adders, "booth": result.design.booth},
         "encoding": Path(result.design.encoding).stem if result.design.encoding else None,
         "encoding_source": result.design.encoding,
+        "shared": result.design.shared,
         "package_sha256": package_sha256(result.design.encoding),
         "clock_ns": clock_ns,
         "wns_ns": round(result.slack_ns, 3),
@@ -124,7 +143,7 @@ def record(result: Result, baselines: dict[str, Result], platform: Platform, clo
             "total": area,
             "sequential": netlist.sequential_um2,
             "combinational": round(area - netlist.sequential_um2, 3),
-            "per_mac": round(area / rows, 3),
+            "per_mac": round(area / result.rows / parameters.get("Cols", 1), 3),
         },
         "power_mw": None,
         "activity": None,
@@ -132,24 +151,53 @@ def record(result: Result, baselines: dict[str, Result], platform: Platform, clo
         "netlist_sha256": netlist.sha256,
         "gate_sim": result.gate.status,
         "gate_sim_matches": result.gate.matches,
-        "area_reduction_percent": {
-            name: round(100 * (1 - area / base.netlist.area_um2), 2) for name, base in baselines.items()
-        },
     }
 
 
-def print_table(results: list[Result], best: Result, clock_ns: float, platform: Platform) -> None:
-    """The figures as text."""
-    print(f"\none column of {results[0].rows} rows, {platform.title}, {clock_ns} ns; area against {best.design.name}")
-    rows = [("design", "adders", "cells", "area um2", "flip-flops um2", "slack ns", "area", "gate-level")]
-    for r in results:
-        change = 100 * (r.netlist.area_um2 / best.netlist.area_um2 - 1)
-        figures = (f"{r.netlist.cells:,}", f"{r.netlist.area_um2:,.0f}", f"{r.netlist.sequential_um2:,.0f}")
-        gate = f"{r.gate.status} ({r.gate.matches})"
-        rows.append((r.design.name, r.design.adders, *figures, f"{r.slack_ns:.2f}", f"{change:+.1f} %", gate))
+def column_area(records: list[dict], record: dict) -> float:
+    """um2 of one column, with its share of an extra column."""
+    area = record["area_um2"]["total"] / record["parameters"].get("Cols", 1)
+    return area + share_of_f(records, record, lambda extra: extra["area_um2"]["total"])
+
+
+def compare(records: list[dict]) -> str:
+    """Fill in areas of a column and their reductions; returns the smallest conventional design that meets its clock."""
+    for r in records:
+        r["area_um2"]["column"] = round(column_area(records, r), 3)
+    conventional = {
+        r["design"]: r["area_um2"]["column"] for r in records if r["encoding_source"] is None and r["wns_ns"] >= 0
+    }
+    if not conventional:
+        clock_ns, platform = records[0]["clock_ns"], records[0]["platform"]
+        raise UserError(f"no conventional column meets {clock_ns} ns on {platform}; give a longer CLOCK_NS")
+    exact = {r["design"]: r["area_um2"]["column"] for r in records if r["encoding"] == "exact64" and not r["shared"]}
+    for r in records:
+        bases = {} if r["shared"] else conventional | exact
+        area = r["area_um2"]["column"]
+        r["area_reduction_percent"] = {name: round(100 * (1 - area / base), 2) for name, base in bases.items()}
+    return min(conventional, key=conventional.get)
+
+
+def print_table(records: list[dict], best: str, platform: Platform) -> None:
+    """The figures as text; "column" is one column with its share of the extra column of f(a)."""
+    first = records[0]
+    parameters = first["parameters"]
+    gated = "gated" if parameters["GateWeights"] else "ungated"
+    print(
+        f"\n{parameters['Rows']} rows, {parameters['Cols']} column(s) for each activation register, {gated} weights, "
+        f"{platform.title}, {first['clock_ns']} ns; area of a column against {best}"
+    )
+    rows = [("design", "adders", "cells", "area um2", "flip-flops um2", "slack ns", "column um2", "area", "gate-level")]
+    for r in records:
+        area, change = r["area_um2"], r["area_reduction_percent"].get(best)
+        figures = (f"{r['cells']:,}", f"{area['total']:,.0f}", f"{area['sequential']:,.0f}", f"{r['wns_ns']:.2f}")
+        column = f"/{ARRAY_COLUMNS}" if r["shared"] else f"{area['column']:,.0f}"
+        gate = f"{r['gate_sim']} ({r['gate_sim_matches']})"
+        change = "" if change is None else f"{-change:+.1f} %"
+        rows.append((r["design"], r["parameters"]["adders"], *figures, column, change, gate))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        cells = [c.rjust(w) if 2 <= i <= 6 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [c.rjust(w) if 2 <= i <= 7 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
         print("  ".join(cells))
 
 
@@ -168,6 +216,8 @@ def main() -> int:
         "--designs", default="exact64,exact36,m28p,m20p,m16p,m12p", help="encodings, names or JSON files, with commas"
     )
     parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--columns", type=int, default=1, help="that share the activation registers")
+    parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
     parser.add_argument("--clock-ns", type=float, help="default: the platform's")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=ROOT / "build")
@@ -176,29 +226,28 @@ def main() -> int:
     obey(args, args.out / "reports/ppa.json")
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
-    if args.rows < 1 or clock_ns <= 0:
-        raise UserError(f"rows ({args.rows}) and clock ({clock_ns} ns) must be positive")
+    if args.rows < 1 or args.columns < 1 or clock_ns <= 0:
+        raise UserError(f"rows ({args.rows}), columns ({args.columns}) and clock ({clock_ns} ns) must be positive")
+    if not platform.clock_gate and not args.ungated:
+        raise UserError(f"platform {platform.name} names no clock_gate; add it to its config.toml or give --ungated")
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
-    table = forms(args.rows, args.designs.split(","))
+    table = forms(args.rows, args.designs.split(","), args.columns, not args.ungated)
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         futures = [
             pool.submit(best_variant, variants, args.rows, platform, clock_ns, folder) for variants in table.values()
         ]
         results = [future.result() for future in futures]
-    conventional = {r.design.name: r for r in results if r.design.encoding is None and r.meets}
-    if not conventional:
-        raise UserError(f"no conventional column meets {clock_ns} ns on {platform.name}; give a longer CLOCK_NS")
-    best = min(conventional.values(), key=lambda r: r.netlist.area_um2)
-    baselines = conventional | {r.design.name: r for r in results if r.design.encoding == "exact64"}
+    records = [record(r, platform, clock_ns) for r in results]
+    best = compare(records)
     document = {
         "format": "encmac-ppa/1",
-        "designs": [record(r, baselines, platform, clock_ns) for r in results],
-        "best_conventional": best.design.name,
+        "designs": records,
+        "best_conventional": best,
         "tools": tool_versions(),
         "git_commit": git_commit(),
     }
     write_text(args.out / "reports" / "ppa.json", json.dumps(document, indent=1) + "\n")
-    print_table(results, best, clock_ns, platform)
+    print_table(records, best, platform)
     wrong = [r.design.name for r in results if not r.meets or r.gate.status != "passed"]
     if wrong:
         print(f"NOT at {clock_ns} ns or not right at gate level: {', '.join(wrong)}")

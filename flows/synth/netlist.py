@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,9 @@ TOP = "column_top"
 ADDERS = ("ripple", "lookahead")
 RTL = ("encmac_pkg.sv", "encodings", "mult", "accum/full_adder.sv", "accum/compressor_tree.sv")
 RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
-RTL += tuple(f"array/{name}.sv" for name in ("enc_group", "enc_column", "conv_pe", "conv_column", "array_stage"))
+RTL += tuple(
+    f"array/{name}.sv" for name in ("clock_gate", "enc_group", "enc_column", "conv_pe", "conv_column", "array_stage")
+)
 
 
 # Yosys' own script for a library with constraints, and `-p`: buffer inputs as well, because the
@@ -30,6 +33,13 @@ RTL += tuple(f"array/{name}.sv" for name in ("enc_group", "enc_column", "conv_pe
 ABC_SCRIPT = (
     "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;strash;&get,-n;&dch,-f;&nf,{D};&put;"
     "buffer,-p,-N,16;upsize,{D};dnsize,{D};stime,-p"
+)
+
+# names of a clock gate's cells and nets that every tool can read: clock_gate_0, ...
+PLAIN_GATES = (
+    "setattr -set clock_gate 1 c:*clock_gate*",
+    "rename -hide c:*clock_gate* w:*u_gate*",
+    "rename -enumerate -pattern clock_gate_% a:clock_gate",
 )
 
 
@@ -42,12 +52,13 @@ class Design:
     encoding: str | None = None
     booth: bool = False
     adders: str = "ripple"  # one of ADDERS
+    shared: bool = False  # the extra column that sums the encoding's f(a)
 
     @property
     def label(self) -> str:
         """Unique name for files."""
         words = [self.name, self.adders] + [f"{k}{v}" for k, v in self.parameters]
-        return "-".join(words).lower().replace(" ", "-")
+        return re.sub(r"[^a-z0-9-]", "", "-".join(words).lower().replace(" ", "-"))
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,13 @@ endmodule
     return rules
 
 
+def clock_gate_map(platform: Platform) -> str:
+    """Techmap rule (Verilog): the library's cells in place of the module clock_gate; none without them."""
+    body = platform.clock_gate.strip()
+    ports = "input clk_i, input enable_i, output clk_o"
+    return f"module clock_gate ({ports});\n{body}\nendmodule\n" if body else ""
+
+
 def script(
     read: str, top: str, platform: Platform, clock_ns: float, folder: Path, booth: bool = False, split: bool = True
 ) -> list[str]:
@@ -123,7 +141,8 @@ def script(
     """
     maps, liberty = folder / "adders.v", platform.liberty
     return [
-        f"read_slang -I {ROOT / 'rtl'} -D SYNTHESIS=1 --max-constexpr-steps 1000000000 --top {top} {read}",
+        f"read_slang -I {ROOT / 'rtl'} -D SYNTHESIS=1 --max-constexpr-steps 1000000000 "
+        f"--blackboxed-module clock_gate --top {top} {read}",
         f"hierarchy -check -top {top}",
         "proc",
         "flatten -separator _",
@@ -146,6 +165,7 @@ def script(
         f"abc -liberty {liberty} -D {clock_ns * 1000:.0f} -constr {folder / 'abc.constr'} -script {ABC_SCRIPT}",
         f"splitnets {'-ports ' if split else ''}-format _",
         "opt_clean -purge",
+        *PLAIN_GATES,
         "check -assert -mapped",
         f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
         f"tee -q -o {folder / 'stat.json'} stat -json -liberty {liberty}",
@@ -168,6 +188,7 @@ def column_options(design: Design, packages: list[Path]) -> str:
         files += packages if entry == "encodings" else sorted(path.glob("*.sv")) if path.is_dir() else [path]
     files.append(Path(__file__).with_name("column_top.sv"))
     define = {"ENCODING_PKG": f"{Path(design.encoding).stem}_pkg"} if design.encoding else {"COLUMN_CONV": 1}
+    define |= {"COLUMN_SHARED": 1} if design.shared else {}
     return slang_options(files, define, dict(design.parameters))
 
 
@@ -182,7 +203,7 @@ def run_yosys(commands: list[str], platform: Platform, adders: str, folder: Path
     """Run the commands of `script` in this process, which Yosys ends at an error."""
     from pyosys import libyosys
 
-    (folder / "adders.v").write_text(adder_maps(platform.full_adder, adders))
+    (folder / "adders.v").write_text(adder_maps(platform.full_adder, adders) + clock_gate_map(platform))
     constraint = f"set_driving_cell {platform.driver}\nset_load {platform.output_load_pf * 1000:.0f} [all_outputs]\n"
     (folder / "abc.constr").write_text(constraint)
     log = folder / "yosys.log"
@@ -209,10 +230,12 @@ def read_netlist(folder: Path, platform: Platform) -> Netlist:
     foreign = [name for name in stat["num_cells_by_type"] if name.startswith(("$", "\\$"))]
     if foreign:
         raise UserError(f"synthesis of {folder.name} left cells that {platform.name} has not: {', '.join(foreign)}")
+    # cells whose area the Liberty file does not tell
+    missing = sum(area * stat["num_cells_by_type"].get(cell, 0) for cell, area in platform.areas_um2.items())
     return Netlist(
         path=path,
         sha256=hashlib.sha256(text).hexdigest(),
         cells=stat["num_cells"],
-        area_um2=float(stat["area"]),
+        area_um2=float(stat["area"]) + missing,
         sequential_um2=float(stat["sequential_area"]),
     )

@@ -29,7 +29,11 @@ class TileModel:
         return self._products[self._row_index, activations.astype(np.int64) + 128].sum(axis=0)
 
 
-def bit_slice(vector: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """int8 [R] as an encoded column takes it: operand bit i of all rows side by side, packed bytes."""
+def bit_slice(vector: np.ndarray, encoding: Encoding, shared: bool = False) -> np.ndarray:
+    """int8 [R] as an encoded column takes it: operand bit i of all rows side by side, packed bytes.
+
+    `shared`: as the extra column of f(a) takes it, with all eight bits.
+    """
     wires = encoding.wires(vector, np.int8(0))
-    return np.packbits(np.concatenate([wires[i] for i in encoding.operands[0]]), bitorder="little")
+    bits = range(8) if shared else encoding.operands[0]
+    return np.packbits(np.concatenate([wires[i] for i in bits]), bitorder="little")

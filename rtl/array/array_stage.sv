@@ -8,7 +8,8 @@
 /// Activations come skewed by group and leave one cycle later for the next stage. Bit i of row r of
 /// group g lies at [(g*ABits + i)*Group + r], a group being RowsPerGroup rows of an encoded column, one
 /// of a conventional one. Sums of all columns leave together, after the latency of the column.
-/// Weights come plain; each column encodes its own.
+/// Weights come plain; each column encodes its own. With AddShared every sum has f added, which goes on to
+/// the next stage as activations do.
 /// Latency: 1 cycle to the next stage; 1 more than the column to the sums.
 module array_stage #(
     /// encmac_pkg::KIND_ENC or KIND_CONV.
@@ -23,6 +24,10 @@ module array_stage #(
     /// Conventional columns: encmac_pkg::FORM_*.
     parameter int Form = encmac_pkg::FORM_WRITTEN,
     parameter bit Shadow = 1'b0,
+    /// 1: weights that shift have a gated clock, a gate for about GATE_FANOUT flip-flops.
+    parameter bit GateWeights = 1'b0,
+    /// 1: encoded columns add `f_i`, the sum of f(a) of the extra column.
+    parameter bit AddShared = 1'b0,
     `ENCMAC_STAGE_PARAMETERS,
     parameter int Groups = Kind == encmac_pkg::KIND_CONV ? Rows : Rows / RowsPerGroup,
     parameter int Width = encmac_pkg::sum_width(Rows, encmac_pkg::row_min(Kind, Programmable, M, MinSum),
@@ -37,6 +42,8 @@ module array_stage #(
     input  logic [ABits*Rows-1:0] a_i,
     output logic [ABits*Rows-1:0] a_o,
     input  logic [      M*16-1:0] s_i,        // Programmable: position weights
+    input  logic [     Width-1:0] f_i,        // AddShared: sum of f(a) of the activations that are finally added
+    output logic [     Width-1:0] f_o,        // the same, for the next stage
     output logic [Width*Cols-1:0] y_o
 );
   localparam int WPorts = WBits > 0 ? WBits : 1;
@@ -64,9 +71,38 @@ module array_stage #(
     assign w_swap_o = '0;
   end
 
+  localparam int Stored = Kind == encmac_pkg::KIND_CONV ? 8 : WBits;
+  logic [Rows-1:0] w_clk;
+  if (GateWeights && Stored > 0) begin : gen_clock
+    localparam int Fit = encmac_pkg::GATE_FANOUT / (Stored * Cols);
+    localparam int RowsPerGate = Fit > 0 ? Fit : 1;
+    for (genvar r = 0; r < Rows; r = r + RowsPerGate) begin : gen_gate
+      logic gated;
+      clock_gate u_gate (
+          .clk_i,
+          .enable_i(w_shift_i),
+          .clk_o   (gated)
+      );
+      localparam int Here = Rows - r < RowsPerGate ? Rows - r : RowsPerGate;
+      assign w_clk[r+:Here] = {Here{gated}};
+    end
+  end else begin : gen_no_clock
+    assign w_clk = '0;
+  end
+
+  if (AddShared) begin : gen_f
+    logic [Width-1:0] f_q;
+    assign f_o = f_q;
+    always_ff @(posedge clk_i) begin
+      if (advance_i) f_q <= f_i;
+    end
+  end else begin : gen_no_f
+    assign f_o = '0;
+  end
+
   if (Kind == encmac_pkg::KIND_CONV) begin : gen_no_position
     logic unused_s;
-    assign unused_s = ^s_i;
+    assign unused_s = ^{s_i, f_i};
   end
 
   for (genvar c = 0; c < Cols; c++) begin : gen_column
@@ -75,10 +111,12 @@ module array_stage #(
           .Rows  (Rows),
           .Form  (Form),
           .Shadow(Shadow),
+          .GateWeights(GateWeights),
           .Width (Width)
       ) u_column (
           .clk_i,
           .advance_i,
+          .w_clk_i (w_clk),
           .w_shift_i,
           .w_swap_i(swap),
           .w_i     (w_i[c*8+:8]),
@@ -110,16 +148,20 @@ module array_stage #(
           .SumRegister (SumRegister),
           .Programmable(Programmable),
           .Shadow      (Shadow),
+          .GateWeights (GateWeights),
+          .AddShared   (AddShared),
           `ENCMAC_ROW_PASS,
           .Width       (Width)
       ) u_column (
           .clk_i,
           .advance_i,
+          .w_clk_i (w_clk),
           .w_shift_i,
           .w_swap_i(swap),
           .w_i     (w),
           .a_i     (a_q),
           .s_i,
+          .f_i,
           .y_o     (y_o[c*Width+:Width])
       );
     end

@@ -12,10 +12,13 @@ module conv_column #(
     parameter int Form = encmac_pkg::FORM_WRITTEN,
     /// 1: weights of the next tile shift in while this one computes.
     parameter bit Shadow = 1'b0,
+    /// 1: weight registers are clocked by `w_clk_i`, which runs only while weights shift.
+    parameter bit GateWeights = 1'b0,
     parameter int Width = encmac_pkg::sum_width(Rows, -16256, 16384)
 ) (
     input  logic                    clk_i,
     input  logic                    advance_i,  // the pipeline moves on
+    input  logic        [ Rows-1:0] w_clk_i,    // GateWeights: clock of each row's weight
     input  logic                    w_shift_i,  // weights move up by one row
     input  logic        [ Rows-1:0] w_swap_i,   // Shadow: row r takes its new weight
     input  logic        [      7:0] w_i,        // weight that enters the last row
@@ -53,10 +56,12 @@ module conv_column #(
         .Form    (Form),
         .InWidth (InWidth),
         .OutWidth(OutWidth),
-        .Shadow  (Shadow)
+        .Shadow  (Shadow),
+        .GateWeights(GateWeights)
     ) u_pe (
         .clk_i,
         .advance_i,
+        .w_clk_i (w_clk_i[r]),
         .w_shift_i,
         .w_swap_i(w_swap_i[r]),
         .a_i     (a_i[r*8+:8]),

@@ -11,10 +11,13 @@ module conv_pe #(
     parameter int InWidth = 16,
     parameter int OutWidth = 16,
     /// 1: the weight shifts into a register of its own and is taken over by `w_swap_i`.
-    parameter bit Shadow = 1'b0
+    parameter bit Shadow = 1'b0,
+    /// 1: `w_clk_i` runs only while weights shift, and `w_shift_i` is not looked at.
+    parameter bit GateWeights = 1'b0
 ) (
     input  logic                clk_i,
     input  logic                advance_i,  // the partial sum moves on
+    input  logic                w_clk_i,    // clock of the weight
     input  logic                w_shift_i,  // the weight is taken from below
     input  logic                w_swap_i,   // Shadow: the weight that was shifted in takes effect
     input  logic [         7:0] a_i,
@@ -29,8 +32,16 @@ module conv_pe #(
   logic [7:0] shift_q;
   assign w_o = shift_q;
 
-  always_ff @(posedge clk_i) begin
-    if (w_shift_i) shift_q <= w_i;
+  if (GateWeights) begin : gen_gated
+    always_ff @(posedge w_clk_i) shift_q <= w_i;
+    logic unused_shift;
+    assign unused_shift = w_shift_i;
+  end else begin : gen_enabled
+    always_ff @(posedge clk_i) begin
+      if (w_shift_i) shift_q <= w_i;
+    end
+    logic unused_clk;
+    assign unused_clk = w_clk_i;
   end
   if (Shadow) begin : gen_shadow
     always_ff @(posedge clk_i) begin

@@ -9,7 +9,7 @@
 /// Rows are cut into groups of `RowsPerGroup`; activations of group g must come g cycles after those
 /// of group 0. Within a group they are bit-sliced: bit i of row g*RowsPerGroup + r lies at
 /// [(g*ABits + i)*RowsPerGroup + r]. Weights enter the last row and move up by one row a shift.
-/// What an encoding adds outside the column (f(a), g(w), offset) is not added here.
+/// What an encoding adds outside the column (g(w), offset; f(a) unless `AddShared`) is not added here.
 /// Latency: Rows / RowsPerGroup cycles, one more with SumRegister.
 module enc_column #(
     parameter int Rows = 16,
@@ -22,6 +22,10 @@ module enc_column #(
     parameter bit Programmable = 1'b0,
     /// 1: weights of the next tile shift in while this one computes.
     parameter bit Shadow = 1'b0,
+    /// 1: weights that shift are clocked by `w_clk_i`, which runs only then.
+    parameter bit GateWeights = 1'b0,
+    /// 1: `f_i` is one more row of the final addition.
+    parameter bit AddShared = 1'b0,
     `ENCMAC_ROW_PARAMETERS,
     /// Bits of the sum.
     parameter int Width = 24,
@@ -29,11 +33,13 @@ module enc_column #(
 ) (
     input  logic                               clk_i,
     input  logic                               advance_i,  // the pipeline moves on
+    input  logic        [             Rows-1:0] w_clk_i,   // GateWeights: clock of each row's weight
     input  logic                               w_shift_i,  // weights move up by one row
     input  logic        [Rows/RowsPerGroup-1:0] w_swap_i,  // Shadow: group g takes its new weights
     input  logic        [           WPorts-1:0] w_i,       // weight that enters the last row
     input  logic        [       ABits*Rows-1:0] a_i,       // activations, skewed by group
     input  logic        [             M*16-1:0] s_i,       // Programmable: position weights
+    input  logic        [            Width-1:0] f_i,       // AddShared: comes with the final addition
     output logic signed [            Width-1:0] y_o
 );
   localparam int Groups = Rows / RowsPerGroup;
@@ -63,6 +69,7 @@ module enc_column #(
         .Rows      (RowsPerGroup),
         .Merged    (Merged),
         .Shadow    (Shadow),
+        .GateWeights(GateWeights),
         `ENCMAC_ROW_PASS,
         .CountWidth(CountWidth),
         .Width     (Width),
@@ -70,6 +77,7 @@ module enc_column #(
         .ColumnRows(Rows)
     ) u_group (
         .clk_i,
+        .w_clk_i (w_clk_i[g*RowsPerGroup+:RowsPerGroup]),
         .w_shift_i,
         .w_swap_i(w_swap_i[g]),
         .w_i     (w_chain[(g+1)*WPorts+:WPorts]),
@@ -124,7 +132,25 @@ module enc_column #(
     );
   end
 
-  always_ff @(posedge clk_i) begin
-    if (advance_i) y_o <= row0 + row1;
+  if (AddShared) begin : gen_shared
+    logic [Width-1:0] sum, carry;
+    full_adder #(
+        .Lanes(Width)
+    ) u_third (
+        .x_i    (row0),
+        .y_i    (row1),
+        .z_i    (f_i),
+        .sum_o  (sum),
+        .carry_o(carry)
+    );
+    always_ff @(posedge clk_i) begin
+      if (advance_i) y_o <= sum + (carry << 1);
+    end
+  end else begin : gen_alone
+    always_ff @(posedge clk_i) begin
+      if (advance_i) y_o <= row0 + row1;
+    end
+    logic unused_f;
+    assign unused_f = ^f_i;
   end
 endmodule

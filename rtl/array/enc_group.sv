@@ -14,6 +14,8 @@ module enc_group #(
     parameter bit Merged = 1'b0,
     /// 1: weights shift into registers of their own and are taken over by `w_swap_i`.
     parameter bit Shadow = 1'b0,
+    /// 1: weights that shift are clocked by `w_clk_i`, which runs only then.
+    parameter bit GateWeights = 1'b0,
     `ENCMAC_ROW_PARAMETERS,
     parameter int CountWidth = 1,
     parameter int Width = 16,
@@ -25,6 +27,7 @@ module enc_group #(
     parameter int WPorts = WBits > 0 ? WBits : 1
 ) (
     input  logic                  clk_i,
+    input  logic [      Rows-1:0] w_clk_i,    // GateWeights: clock of each row's weight
     input  logic                  w_shift_i,  // weights move up by one row
     input  logic                  w_swap_i,   // weights that were shifted in take effect
     input  logic [    WPorts-1:0] w_i,        // weight that enters the last row
@@ -42,8 +45,16 @@ module enc_group #(
     logic [Rows:0] chain;
     assign chain  = {w_i[i], shift_q};
     assign w_o[i] = chain[0];
-    always_ff @(posedge clk_i) begin
-      if (w_shift_i) shift_q <= chain[Rows:1];
+    if (GateWeights) begin : gen_gated
+      for (genvar r = 0; r < Rows; r++) begin : gen_row
+        logic q;
+        assign shift_q[r] = q;
+        always_ff @(posedge w_clk_i[r]) q <= chain[r+1];
+      end
+    end else begin : gen_enabled
+      always_ff @(posedge clk_i) begin
+        if (w_shift_i) shift_q <= chain[Rows:1];
+      end
     end
     if (Shadow) begin : gen_shadow
       logic [Rows-1:0] w_q;
@@ -62,6 +73,8 @@ module enc_group #(
     logic unused_swap;
     assign unused_swap = ^{w_swap_i, w_shift_i, clk_i};
   end
+  logic unused_gate;
+  assign unused_gate = ^{w_clk_i, w_shift_i};
 
   enc_mult #(
       .Lanes   (Rows),

@@ -31,6 +31,8 @@ module mac_array #(
     parameter int Form = encmac_pkg::FORM_WRITTEN,
     /// 1: a second set of weight registers; a tile's weights load while the tile before computes.
     parameter bit Shadow = 1'b0,
+    /// 1: weight registers have gated clocks.
+    parameter bit GateWeights = 1'b0,
     `ENCMAC_ARRAY_PARAMETERS
 ) (
     input  logic                clk_i,
@@ -60,24 +62,23 @@ module mac_array #(
   localparam bit Shared = !Conv && FM > 0;
   localparam bit ExtraCycle = Conv ? Form == encmac_pkg::FORM_CARRY_SAVE : SumRegister;
   localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
-  /// Bits of a column's sum, and of a result with f(a).
-  localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum);
-  localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum);
+  /// Bits of a column's result, f(a) included.
+  localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum) + (Shared ? FMinSum : 0);
+  localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum) + (Shared ? FMaxSum : 0);
   localparam int Width = encmac_pkg::sum_width(Rows, RowMin, RowMax);
-  localparam int ResultWidth = Shared ? encmac_pkg::sum_width(Rows, RowMin + FMinSum, RowMax + FMaxSum) : Width;
 
   `ENCMAC_REQUIRE(gen_check_stages, Cols > 0 && ColsPerStage > 0 && Cols % ColsPerStage == 0,
                   "mac_array: Cols must be a positive multiple of ColsPerStage")
   `ENCMAC_REQUIRE(gen_check_groups, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
                   "mac_array: Rows must be a positive multiple of RowsPerGroup")
-  `ENCMAC_REQUIRE(gen_check_width, Width <= 32 && ResultWidth <= 32, "mac_array: a sum takes more than 32 bits")
+  `ENCMAC_REQUIRE(gen_check_width, Width <= 32, "mac_array: a sum takes more than 32 bits")
 
   logic advance, w_shift, w_swap;
   stream_control #(
       .Rows      (Rows),
       .Latency   (Latency),
       .Shadow    (Shadow),
-      .SwapCycles(Groups + Stages - 2)
+      .SwapCycles(Groups + Stages - 2 + 32'(Shared))
   ) u_control (
       .clk_i,
       .rst_ni,
@@ -128,9 +129,8 @@ module mac_array #(
     assign unused_position = ^{position_write_i, position_index_i, position_weight_i, position_clear_i};
   end
 
-  // Bit-slice the activations of each group, delay group g by g cycles, encode.
+  // Bit-slice the activations of each group, delay group g by g cycles.
   logic [8*Rows-1:0] a_sliced, a_skewed;
-  logic [ABits*Rows-1:0] a_encoded;
   logic [Groups-1:0] swap_skewed;
   for (genvar r = 0; r < Rows; r++) begin : gen_row
     for (genvar i = 0; i < 8; i++) begin : gen_bit
@@ -162,74 +162,23 @@ module mac_array #(
     logic unused_swap;
     assign unused_swap = w_swap;
   end
-  if (Conv) begin : gen_plain
-    assign a_encoded = a_skewed;
-  end else begin : gen_encode
-    for (genvar g = 0; g < Groups; g++) begin : gen_group
-      enc_mult #(
-          .Lanes   (Group),
-          .Inputs  (8),
-          .NumGates(ANumGates),
-          .Gates   (AGates),
-          .M       (ABits),
-          .Bits    (AWires)
-      ) u_encoder (
-          .in_i(a_skewed[g*8*Group+:8*Group]),
-          .b_o (a_encoded[g*ABits*Group+:ABits*Group])
-      );
-    end
-  end
 
-  logic [Cols*Width-1:0] y;
-  for (genvar s = 0; s < Stages; s++) begin : gen_stage
-    logic [ABits*Rows-1:0] a_in, a_out;
-    logic [Groups-1:0] swap_in, swap_out;
-    if (s == 0) begin : gen_first
-      assign a_in = a_encoded;
-      assign swap_in = swap_skewed;
-    end else begin : gen_next
-      assign a_in = gen_stage[s-1].a_out;
-      assign swap_in = gen_stage[s-1].swap_out;
-    end
-    array_stage #(
-        .Kind        (Kind),
-        .Rows        (Rows),
-        .Cols        (ColsPerStage),
-        .RowsPerGroup(RowsPerGroup),
-        .Merged      (Merged),
-        .SumRegister (SumRegister),
-        .Programmable(Programmable),
-        .Form        (Form),
-        .Shadow      (Shadow),
-        `ENCMAC_STAGE_PASS
-    ) u_stage (
-        .clk_i,
-        .advance_i(advance),
-        .w_shift_i(w_shift),
-        .w_swap_i (swap_in),
-        .w_swap_o (swap_out),
-        .w_i      (s_axis_w_tdata[s*ColsPerStage*8+:ColsPerStage*8]),
-        .a_i      (a_in),
-        .a_o      (a_out),
-        .s_i      (position),
-        .y_o      (y[s*ColsPerStage*Width+:ColsPerStage*Width])
-    );
-  end
-  logic unused_out;
-  assign unused_out = ^{gen_stage[Stages-1].a_out, gen_stage[Stages-1].swap_out};
-
-  // One extra column sums f(a); its sum travels along the stages and is added to each column's.
-  logic [Cols*ResultWidth-1:0] result, straight;
-  if (Shared) begin : gen_shared
+  // One extra column in front sums f(a), whose position weights are no powers of two: counted bits are smaller.
+  // It hands the activations on to the first stage.
+  logic [8*Rows-1:0] a_plain;
+  logic [Groups-1:0] swap_plain;
+  logic signed [Width-1:0] f;
+  if (Shared) begin : gen_extra
     localparam int FWidth = encmac_pkg::sum_width(Rows, FMinSum, FMaxSum);
-    logic [8*Rows-1:0] unused_a;
-    logic [Groups-1:0] unused_swap;
-    logic signed [FWidth-1:0] f;
+    logic signed [FWidth-1:0] sum;
+    logic [FWidth-1:0] unused_f;
+    assign f = Width'(sum);
     array_stage #(
         .Rows        (Rows),
         .RowsPerGroup(RowsPerGroup),
-        .Merged      (1'b1),
+        .Merged      (1'b0),
         .SumRegister (SumRegister),
+        .Shadow      (Shadow),
         .ABits       (8),
         .WBits       (0),
         .NumGates    (FNumGates),
@@ -244,47 +193,100 @@ module mac_array #(
         .clk_i,
         .advance_i(advance),
         .w_shift_i(1'b0),
-        .w_swap_i ({Groups{1'b0}}),
-        .w_swap_o (unused_swap),
+        .w_swap_i (swap_skewed),
+        .w_swap_o (swap_plain),
         .w_i      (8'd0),
         .a_i      (a_skewed),
-        .a_o      (unused_a),
+        .a_o      (a_plain),
         .s_i      ({FM{16'd0}}),
-        .y_o      (f)
+        .f_i      ({FWidth{1'b0}}),
+        .f_o      (unused_f),
+        .y_o      (sum)
     );
-    for (genvar s = 0; s < Stages; s++) begin : gen_stage
-      logic signed [FWidth-1:0] f_here;
-      if (s == 0) begin : gen_first
-        assign f_here = f;
-      end else begin : gen_next
-        always_ff @(posedge clk_i) begin
-          if (advance) f_here <= gen_stage[s-1].f_here;
-        end
-      end
-      for (genvar k = 0; k < ColsPerStage; k++) begin : gen_column
-        localparam int C = s * ColsPerStage + k;
-        always_ff @(posedge clk_i) begin
-          if (advance) begin
-            result[C*ResultWidth+:ResultWidth] <= ResultWidth'($signed(y[C*Width+:Width])) + ResultWidth'(f_here);
-          end
-        end
-      end
-    end
-  end else begin : gen_alone
-    assign result = y;
+  end else begin : gen_no_extra
+    assign a_plain = a_skewed;
+    assign swap_plain = swap_skewed;
+    assign f = '0;
   end
 
+  // What a row holds of its activation.
+  logic [ABits*Rows-1:0] a_encoded;
+  if (Conv) begin : gen_plain
+    assign a_encoded = a_plain;
+  end else begin : gen_encode
+    for (genvar g = 0; g < Groups; g++) begin : gen_group
+      enc_mult #(
+          .Lanes   (Group),
+          .Inputs  (8),
+          .NumGates(ANumGates),
+          .Gates   (AGates),
+          .M       (ABits),
+          .Bits    (AWires)
+      ) u_encoder (
+          .in_i(a_plain[g*8*Group+:8*Group]),
+          .b_o (a_encoded[g*ABits*Group+:ABits*Group])
+      );
+    end
+  end
+
+  logic [Cols*Width-1:0] y;
+  for (genvar s = 0; s < Stages; s++) begin : gen_stage
+    logic [ABits*Rows-1:0] a_in, a_out;
+    logic [Groups-1:0] swap_in, swap_out;
+    logic [Width-1:0] f_in, f_out;
+    if (s == 0) begin : gen_first
+      assign a_in = a_encoded;
+      assign swap_in = swap_plain;
+      assign f_in = f;
+    end else begin : gen_next
+      assign a_in = gen_stage[s-1].a_out;
+      assign swap_in = gen_stage[s-1].swap_out;
+      assign f_in = gen_stage[s-1].f_out;
+    end
+    array_stage #(
+        .Kind        (Kind),
+        .Rows        (Rows),
+        .Cols        (ColsPerStage),
+        .RowsPerGroup(RowsPerGroup),
+        .Merged      (Merged),
+        .SumRegister (SumRegister),
+        .Programmable(Programmable),
+        .Form        (Form),
+        .Shadow      (Shadow),
+        .GateWeights (GateWeights),
+        .AddShared   (Shared),
+        `ENCMAC_STAGE_PASS,
+        .Width       (Width)
+    ) u_stage (
+        .clk_i,
+        .advance_i(advance),
+        .w_shift_i(w_shift),
+        .w_swap_i (swap_in),
+        .w_swap_o (swap_out),
+        .w_i      (s_axis_w_tdata[s*ColsPerStage*8+:ColsPerStage*8]),
+        .a_i      (a_in),
+        .a_o      (a_out),
+        .s_i      (position),
+        .f_i      (f_in),
+        .f_o      (f_out),
+        .y_o      (y[s*ColsPerStage*Width+:ColsPerStage*Width])
+    );
+  end
+  logic unused_out;
+  assign unused_out = ^{gen_stage[Stages-1].a_out, gen_stage[Stages-1].swap_out, gen_stage[Stages-1].f_out};
+
+  logic [Cols*Width-1:0] straight;
   delay_triangle #(
       .Lanes  (Stages),
-      .Width  (ColsPerStage * ResultWidth),
+      .Width  (ColsPerStage * Width),
       .Falling(1'b1)
   ) u_straighten (
       .clk_i,
       .advance_i(advance),
-      .data_i   (result),
+      .data_i   (y),
       .data_o   (straight)
   );
   for (genvar c = 0; c < Cols; c++) begin : gen_result
-    assign m_axis_y_tdata[c*32+:32] = 32'($signed(straight[c*ResultWidth+:ResultWidth]));
+    assign m_axis_y_tdata[c*32+:32] = 32'($signed(straight[c*Width+:Width]));
   end
 endmodule

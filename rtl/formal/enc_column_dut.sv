@@ -39,10 +39,12 @@ module enc_column_dut #(
   ) u_column (
       .clk_i,
       .advance_i,
+      .w_clk_i  ('0),
       .w_shift_i,
       .w_swap_i,
       .w_i,
       .s_i      ('0),
+      .f_i      ('0),
       .a_i,
       .y_o
   );

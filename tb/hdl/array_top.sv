@@ -13,7 +13,8 @@ module array_top #(
     parameter bit SumRegister = 1'b1,
     parameter bit Programmable = 1'b0,
     parameter int Form = 0,
-    parameter bit Shadow = 1'b0
+    parameter bit Shadow = 1'b0,
+    parameter bit GateWeights = 1'b0
 ) (
     input  logic               clk_i,
     input  logic               rst_ni,
@@ -49,7 +50,8 @@ module array_top #(
       .Rows        (Rows),
       .Cols        (Cols),
       .ColsPerStage(ColsPerStage),
-      .Shadow      (Shadow)
+      .Shadow      (Shadow),
+      .GateWeights (GateWeights)
   ) dut (
       .*
   );
