@@ -74,17 +74,20 @@ module array_stage #(
   localparam int Stored = Kind == encmac_pkg::KIND_CONV ? 8 : WBits;
   logic [Rows-1:0] w_clk;
   if (GateWeights && Stored > 0) begin : gen_clock
+    // As many rows for each gate as fit, evenly. If one has fewer, it is the first: a row takes its weight
+    // from the next one, and must not be clocked later.
     localparam int Fit = encmac_pkg::GATE_FANOUT / (Stored * Cols);
-    localparam int RowsPerGate = Fit > 0 ? Fit : 1;
-    for (genvar r = 0; r < Rows; r = r + RowsPerGate) begin : gen_gate
+    localparam int NumOfGates = (Rows - 1) / (Fit > 0 ? Fit : 1) + 1;
+    localparam int RowsPerGate = (Rows - 1) / NumOfGates + 1;
+    for (genvar r = Rows; r > 0; r = r - RowsPerGate) begin : gen_gate
+      localparam int Here = r < RowsPerGate ? r : RowsPerGate;
       logic gated;
       clock_gate u_gate (
           .clk_i,
           .enable_i(w_shift_i),
           .clk_o   (gated)
       );
-      localparam int Here = Rows - r < RowsPerGate ? Rows - r : RowsPerGate;
-      assign w_clk[r+:Here] = {Here{gated}};
+      assign w_clk[r-Here+:Here] = {Here{gated}};
     end
   end else begin : gen_no_clock
     assign w_clk = '0;
