@@ -28,7 +28,7 @@ from tb.testplan import CodeExclusion
 
 CONTROL, ARRAY = "array/stream_control.sv", "array/mac_array.sv"
 VALID = "valid_q <= Latency'({valid_q, a_beat});"
-RESULT = "32'($signed(straight[c*ResultWidth+:ResultWidth]))"
+RESULT = "32'($signed(straight[c*Width+:Width]))"
 PRODUCT = "$signed(a_i) * w_q"
 # what is broken: file, text in it, what it becomes, what must show
 BROKEN = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass
@@ -84,7 +85,9 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
         wired = {pin: [wires.get(pin, unconnected).strip() for _, wires in found] for pin in library.cells[cell].pins}
         pins = {pin: np.array([number(net) for net in nets]) for pin, nets in wired.items()}
         ones = {pin: np.array([net.endswith("'b1") for net in nets]) for pin, nets in wired.items()}
-        groups.append(CellGroup(library.cells[cell], [name for name, _ in found], pins, ones))
+        kind = library.cells[cell]
+        kind = dataclasses.replace(kind, area_um2=platform.areas_um2.get(cell, kind.area_um2))
+        groups.append(CellGroup(kind, [name for name, _ in found], pins, ones))
     ports = {}
     aliases = dict(re.findall(r"^  assign (\w+) = (\\?\S+) ?;", text, re.MULTILINE))
     for port in re.findall(r"^  output (\w+);", text, re.MULTILINE):
