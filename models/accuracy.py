@@ -176,7 +176,7 @@ def read_rows(path: Path) -> list[dict]:
 def table(rows: list[dict]) -> str:
     """Accuracy of every encoding of the library beside its predicted noise and column area, as Markdown."""
     columns = ("network", "encoding", "product bits", "column um2", "noise", "images")
-    columns += ("top-1 %", "against int8", "fine-tuned %", "against int8")
+    columns += ("top-1 %", "against int8", "same class %", "fine-tuned %", "against int8")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
     for row in rows:
@@ -187,10 +187,11 @@ def table(rows: list[dict]) -> str:
         noise = f"{figures['noise']:.4f}" if "noise" in figures else "-"
         top1 = row["top1"]
         change = f"{100 * (top1['encoded'] - top1['int8']):+.2f}"
+        same = f"{100 * row['agreement_with_int8']:.2f}" if "agreement_with_int8" in row else "-"
         trained = top1.get("encoded_finetuned")
         tuned = "- | -" if trained is None else f"{100 * trained:.2f} | {100 * (trained - top1['int8']):+.2f}"
         cells = (network, name, row["product_bits"], f"{area:,.0f}", noise, row["images"])
-        lines.append(f"| {' | '.join(map(str, cells))} | {100 * top1['encoded']:.2f} | {change} | {tuned} |")
+        lines.append(f"| {' | '.join(map(str, cells))} | {100 * top1['encoded']:.2f} | {change} | {same} | {tuned} |")
     return "\n".join(lines)
 
 

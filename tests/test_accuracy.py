@@ -124,7 +124,7 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
     run(monkeypatch, models.accuracy, "--table", "--out", path)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and "of_a_user" not in "".join(lines)
-    assert "| m20p |" in lines[2] and lines[2].endswith("| 87.50 | -2.50 | - | - |")  # smallest column first
-    assert lines[3].endswith("| 90.00 | +0.00 | - | - |")
+    assert "| m20p |" in lines[2] and lines[2].endswith("| 87.50 | -2.50 | - | - | - |")  # smallest column first
+    assert lines[3].endswith("| 90.00 | +0.00 | - | - | - |")
     with pytest.raises(UserError, match="which network and which encoding"):
         run(monkeypatch, models.accuracy, "--net", NET)

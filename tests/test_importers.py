@@ -15,8 +15,11 @@ from models.emulate import ExactEngine
 from models.errors import UserError
 from models.importers.onnx import read_onnx
 from models.importers.tflite import read_tflite
+from models.networks import NetworkSpec
 from models.quant.checkpoint import load_network, save_network
-from models.quant.graph import INPUT, QuantNetwork
+from models.quant.convert import convert
+from models.quant.graph import INPUT, Conv, Linear, QuantNetwork
+from models.quant.nodes import Add
 from tests.tflite_model import IMAGE, Builder, pooled_model, small_model
 
 torch.set_num_threads(1)
@@ -248,6 +251,91 @@ def test_onnx_equals_the_runtime(quantised, optimised, tmp_path):
     away = ours.pop("add0").astype(int) - theirs.pop("add0")
     assert np.abs(away).max() <= 1 and np.count_nonzero(away) <= 4 and away.size == 1280
     assert_equal(ours, theirs)
+
+
+def exported(network: QuantNetwork) -> object:
+    """One of our networks, symmetric int8, as an ONNX model in QDQ form."""
+    onnx = pytest.importorskip("onnx", reason="no onnx")
+    node, nodes, stored = onnx.helper.make_node, [], []
+
+    def constant(name: str, value: np.ndarray) -> str:
+        stored.append(onnx.numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def quantised(name: str, source: str, scale: float) -> None:
+        parts = [constant(f"{name}/scale", np.float32(scale)), constant(f"{name}/zero", np.int8(0))]
+        nodes.append(node("QuantizeLinear", [source, *parts], [f"{name}/codes"]))
+        nodes.append(node("DequantizeLinear", [f"{name}/codes", *parts], [name]))
+
+    def stored_codes(name: str, codes: np.ndarray, scale: np.ndarray) -> str:
+        parts = [constant(f"{name}/codes", codes), constant(f"{name}/scale", scale.astype(np.float32))]
+        nodes.append(node("DequantizeLinear", parts, [name], axis=0))
+        return name
+
+    quantised(INPUT, "image", network.input_scale)
+    scales = {INPUT: network.input_scale} | {n.name: n.output_scale for n in network.nodes}
+    for n in network.nodes:
+        result, last = f"{n.name}/real", n is network.nodes[-1]
+        if hasattr(n, "weights"):
+            units = scales[n.source] * n.weight_scale
+            weights = stored_codes(f"{n.name}/weights", n.weights, n.weight_scale)
+            operands = [n.source, weights, stored_codes(f"{n.name}/bias", n.bias, units)]
+        if isinstance(n, Conv):
+            top, bottom, left, right = n.padding
+            where = {"strides": n.stride, "pads": (top, left, bottom, right), "group": n.groups}
+            nodes.append(node("Conv", operands, [result], **where))
+        elif isinstance(n, Linear):
+            nodes.append(node("Gemm", operands, ["scores" if last else result], transB=1))
+        elif isinstance(n, Add):
+            nodes.append(node("Add", list(n.sources), [result]))
+        else:
+            nodes.append(node("GlobalAveragePool", [n.source], [f"{n.name}/map"]))
+            nodes.append(node("Flatten", [f"{n.name}/map"], [result]))
+        if getattr(getattr(n, "requant", n), "lo", -128) == 0 and not last:
+            nodes.append(node("Relu", [result], [f"{result}/relu"]))
+            result += "/relu"
+        if not last:
+            quantised(n.name, result, n.output_scale)
+    value = onnx.helper.make_tensor_value_info
+    image = value("image", onnx.TensorProto.FLOAT, ["n", 3, 16, 16])
+    scores = value("scores", onnx.TensorProto.FLOAT, ["n", 10])
+    graph = onnx.helper.make_graph(nodes, "ours", [image], [scores], stored)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+
+
+class Residual(torch.nn.Module):
+    """A small network of ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.Conv2d(8, 8, 3, 1, 1, groups=4)
+        self.fc = torch.nn.Linear(8, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.conv1(x))
+        return self.fc(torch.mean(torch.relu(x + self.conv2(x)), dim=(2, 3)))
+
+
+def test_our_network_through_onnx(tmp_path):
+    """Exported, run by ONNX Runtime, imported again."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="no onnxruntime")
+    import onnx
+
+    torch.manual_seed(0)
+    images = RNG.integers(0, 256, (16, 3, 16, 16)).astype(np.uint8)
+    spec = NetworkSpec(Residual, "cifar10", (0.5,) * 3, (0.25,) * 3)
+    network = convert(Residual().eval(), spec, "ours", images, quiet=True)
+    onnx.save(exported(network), tmp_path / "ours.onnx")
+    again, made = read_onnx(tmp_path / "ours.onnx", "again", "cifar10", mean=network.mean, std=network.std)
+    assert [len(n.bias) for n in again.mac_nodes] == [8, 8, 10]
+    assert all(np.array_equal(a.bias, b.bias) for a, b in zip(again.mac_nodes, network.mac_nodes, strict=True))
+    session = onnxruntime.InferenceSession(tmp_path / "ours.onnx", providers=["CPUExecutionProvider"])
+    normalised = ((images / 255 - 0.5) / 0.25).astype(np.float32)
+    (scores,) = session.run(None, {"image": normalised})
+    for candidate in (again, network):
+        found = candidate.run(images, ExactEngine()) * candidate.nodes[-1].output_scale
+        assert np.abs(found - scores).max() < 3 * network.nodes[-2].output_scale
+    assert made["linear0"] == "scores"
 
 
 def test_onnx_command(quantised, tmp_path, monkeypatch, capsys):

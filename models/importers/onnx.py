@@ -8,7 +8,7 @@ times a float32 factor, to nearest, ties to even.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from models.quant.nodes import Add, Flatten, GlobalAveragePool, Lookup, Multiply
 
 LAYERS = ("Conv", "Gemm", "MatMul", "Add", "Mul", "GlobalAveragePool", "ReduceMean")
 MOVES = ("MaxPool", "Flatten", "Reshape")  # results have their operand's codes
+POOLS = ("GlobalAveragePool", "ReduceMean")
 CLAMPS = ("Relu", "Clip")
 SUPPORTED = ("QuantizeLinear", "DequantizeLinear", *LAYERS, *MOVES, *CLAMPS, "Softmax", "Identity", "Constant")
 _SHORT = {
@@ -192,6 +193,9 @@ class _Reader:
             operands = tuple(self._real(i) for i in inputs[: 3 if kind in ("Conv", "Gemm") else 2] if i)
             if kind in ("Reshape", "ReduceMean"):
                 operands = operands[:1]
+            if kind in ("Flatten", "Reshape") and isinstance(operands[0], _Pending) and operands[0].kind in POOLS:
+                self.values.real[output] = replace(operands[0], attributes=operands[0].attributes | {"flat": True})
+                return
             if any(isinstance(o, _Pending) for o in operands):
                 raise UserError(f"{self.path}: an operand of {kind} '{node.name}' is not quantised")
             attributes = self._attributes(node) | {"inputs": inputs}
@@ -277,7 +281,7 @@ class _Reader:
             value = _Pending("rescale", self._name(kind.lower()), (value,), {})
         if not isinstance(value, _Pending) or value.clamp != (None, None) or value.kind == "input":
             raise UserError(f"{self.path}: {kind} '{node.name}' does not follow a layer; that is not supported")
-        self.values.real[output] = _Pending(value.kind, value.name, value.operands, value.attributes, bounds)
+        self.values.real[output] = replace(value, clamp=bounds)
 
     # ---- nodes
 
@@ -417,6 +421,7 @@ class _Reader:
         x = value.operands[0]
         factor = x.scale / target.scale / self._pixels(x.node)
         requant = self._requant(np.float32(factor), value.clamp, target)
+        keep = keep and not value.attributes.get("flat", False)
         node = GlobalAveragePool(value.name, x.node, requant, target.scale, x.zero_point, keep, self._pixels(x.node))
         self._add_node(node, tensor)
 

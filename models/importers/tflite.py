@@ -116,7 +116,7 @@ class _Reader:
         buffer = self.model.Buffers(tensor.Buffer())
         types = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64}
         if buffer is not None and buffer.DataLength() and kind in types:
-            data = np.frombuffer(buffer.DataAsNumpy().tobytes(), types[kind]).reshape(shape)
+            data = np.frombuffer(buffer.DataAsNumpy().tobytes(), types[kind]).reshape(shape).copy()
         return _Tensor(index, name, kind, shape, scale, int(zeros[0]), data)
 
     def _operator_name(self, operator: object) -> str:
