@@ -21,7 +21,8 @@ SIM_OPTIONS += $(call option,jobs,$(JOBS))$(call option,scheduler,$(SCHEDULER))$
 MUTANT_OPTIONS = $(call option,number,$(NUMBER))$(call option,file,$(FILE))$(call option,seed,$(SEED))
 MUTANT_OPTIONS += $(call option,jobs,$(JOBS))$(call option,out,$(OUT))
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
-POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(call option,vectors,$(VECTORS))
+SYNTH_OPTIONS += $(call option,rows,$(ROWS))
+POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,vectors,$(VECTORS))
 SEARCH_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,hist,$(HIST))$(if $(M), -M '$(M)')
 SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
 SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
@@ -41,7 +42,7 @@ ACCURACY_OPTIONS += $(call option,rounds,$(ROUNDS))$(call option,float,$(FLOAT))
 IMPORT_OPTIONS = $(if $(MODEL), '$(MODEL)')$(call option,name,$(NAME))$(call option,dataset,$(DATASET))
 IMPORT_OPTIONS += $(call option,rounding,$(ROUNDING))$(call option,mean,$(MEAN))$(call option,std,$(STD))$(call option,out,$(OUT))
 
-.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train finetune import encodings lint test clean
+.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train finetune import encodings lint test docs-test clean
 
 ##@ Start
 
@@ -79,7 +80,7 @@ pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asa
 	$(if $(PDK),,@echo "encmac: error: which library? for example: make pdk PDK=nangate45" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.pdk$(if $(PDK), '$(PDK)')
 
-synth: ## area and timing of arrays                    PLATFORM= DESIGNS= CLOCK_NS= JSON=1 QUIET=1
+synth: ## area and timing of arrays                    PLATFORM= DESIGNS= ROWS= CLOCK_NS= JSON=1 QUIET=1
 	$(DOCTOR) synth
 	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(OUTPUT)
 
@@ -137,6 +138,10 @@ test: ## lint, pytest, a short simulation
 	@$(MAKE) lint
 	$(PYTHON_RUN) -m pytest tests
 	@$(MAKE) sim SUITE=smoke TEST=
+
+docs-test: ## every command of the docs, in a scratch clone  PAGE=
+	$(DOCTOR) docs-test
+	$(PYTHON_RUN) -m tools.docs $(PAGE)
 
 clean: ## remove what builds wrote; trained networks, data and .venv stay
 	rm -rf .pytest_cache .ruff_cache

@@ -78,6 +78,7 @@ NEEDS = {
     "bench": "g++ numpy torch",
     "pdk": "tqdm",
     "import": "numpy torch tflite onnx",
+    "docs-test": "markdown-it-py numpy torch",
     "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
 }
 NEEDS["test"] = " ".join(["pytest playwright ai-edge-litert onnxruntime", *NEEDS.values()])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -42,7 +44,31 @@ NETWORKS = {
 
 
 def network_spec(name: str) -> NetworkSpec:
-    """The network called `name`; raises UserError with the known names."""
+    """The network called `name`, or `file.py:function`: what a function of yours returns.
+
+    Raises UserError with the known names, or saying what is wrong with the file.
+    """
+    file, _, function = name.partition(".py:")
+    if function:
+        return own_spec(Path(f"{file}.py"), function)
     if name not in NETWORKS:
-        raise UserError(f"unknown network '{name}'; known: {', '.join(NETWORKS)}")
+        raise UserError(f"unknown network '{name}'; known: {', '.join(NETWORKS)}, or a file of yours: mine.py:function")
     return NETWORKS[name]
+
+
+def network_name(name: str) -> str:
+    """What files of the network `name` are called: of `file.py:function` the function."""
+    return name.partition(".py:")[2] or name
+
+
+def own_spec(path: Path, function: str) -> NetworkSpec:
+    """What `function` in the Python file `path` returns; the file is run."""
+    if not path.is_file():
+        raise UserError(f"no file {path}; it should define {function}(), which returns a models.networks.NetworkSpec")
+    scope = runpy.run_path(str(path))
+    if not callable(scope.get(function)):
+        raise UserError(f"{path} defines no function '{function}'")
+    spec = scope[function]()
+    if not isinstance(spec, NetworkSpec):
+        raise UserError(f"{path}: {function}() returns {type(spec).__name__}, not a models.networks.NetworkSpec")
+    return spec

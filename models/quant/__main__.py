@@ -18,7 +18,7 @@ from models.datasets import load_dataset
 from models.emulate.exact import ExactEngine
 from models.errors import run_cli
 from models.importers.weights import read_weights
-from models.networks import NetworkSpec, network_spec
+from models.networks import NetworkSpec, network_name, network_spec
 from models.quant.checkpoint import ZOO, save_network
 from models.quant.convert import BATCH_PIXELS, RULES, convert, load_weights
 from models.quant.histogram import training_sample
@@ -50,7 +50,7 @@ def training_command(record: dict) -> str:
 def main() -> None:
     """Command line of the quantiser."""
     parser = argparse.ArgumentParser(prog="models.quant", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True)
+    parser.add_argument("--net", required=True, help="network of models/networks, or mine.py:function")
     parser.add_argument("--float", help="float checkpoint (default: build/train/<net>/float.pt)")
     parser.add_argument("--out", help="checkpoint to write (default: models/zoo/<net>.npz)")
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
@@ -62,13 +62,13 @@ def main() -> None:
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
 
-    spec = network_spec(args.net)
-    path = args.float or f"build/train/{args.net}/float.pt"
+    spec, name = network_spec(args.net), network_name(args.net)
+    path = args.float or f"build/train/{name}/float.pt"
     weights, record, float_sha256 = read_weights(path)
     model = spec.build()
     load_weights(model, weights, path)
     sample = training_sample(spec.dataset, args.images, args.seed, args.data)
-    network = convert(model, spec, args.net, sample, args.rule, not args.per_tensor, args.quiet)
+    network = convert(model, spec, name, sample, args.rule, not args.per_tensor, args.quiet)
 
     test = load_dataset(spec.dataset, "test", args.data)
     count = len(test.labels) if args.test_images is None else min(args.test_images, len(test.labels))
@@ -88,11 +88,11 @@ def main() -> None:
             "figures": figures,
         },
     )
-    out = Path(args.out or ZOO / f"{args.net}.npz")
+    out = Path(args.out or ZOO / f"{name}.npz")
     sha256 = save_network(network, out)
     if count:
         scores = f"float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}"
-        print(f"{args.net}: top-1 {scores} on {count} images of {test.name}")
+        print(f"{name}: top-1 {scores} on {count} images of {test.name}")
     print(f"{os.path.relpath(out)}: sha256 {sha256[:16]}")
 
 
