@@ -129,6 +129,18 @@ def test_folded_resnet_is_the_network():
         network.run(np.zeros((1, 3, 96, 96), np.uint8), ExactEngine())
 
 
+def test_quantise_command_takes_weights_that_people_have(sample, tmp_path, monkeypatch, capsys):
+    torch.save({"state_dict": lively(network_spec("resnet18_imagenet").build()).state_dict()}, tmp_path / "w.pth")
+    out, data = tmp_path / "int8.npz", sample.parent
+    words = ["--net", "resnet18_imagenet", "--float", tmp_path / "w.pth", "--images", 1, "--test-images", 0]
+    words += ["--out", out, "--data", data, "--rule", "max", "--quiet"]
+    monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
+    models.quant.__main__.main()
+    network = load_network(out)
+    assert network.provenance["training"] == {"file": "w.pth"} and network.provenance["figures"] == {"images": 0}
+    assert "int8.npz: sha256" in capsys.readouterr().out
+
+
 class Odd(nn.Module):
     """Networks that do what the tracer must refuse."""
 

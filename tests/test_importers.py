@@ -20,6 +20,7 @@ from models.quant.checkpoint import load_network, save_network
 from models.quant.convert import convert
 from models.quant.graph import INPUT, Conv, Linear, QuantNetwork
 from models.quant.nodes import Add
+from tb.replay.store import engine_words
 from tests.tflite_model import IMAGE, Builder, pooled_model, small_model
 
 torch.set_num_threads(1)
@@ -108,6 +109,14 @@ def test_comparison_can_fail(small):
     images = RNG.integers(0, 256, (50, 3, IMAGE, IMAGE)).astype(np.uint8)
     with pytest.raises(AssertionError, match="differ"):
         assert_equal(all_tensors(network, images), runtime_tensors(small, made, images, "BUILTIN_REF"))
+
+
+def test_tile_engine_takes_networks_that_round_as_it_does(small):
+    single, double = (read_tflite(small, "small", "cifar10", r)[0].mac_nodes[0] for r in ("single", "double"))
+    words, _ = engine_words(single.bias, single.requant)
+    assert len(words) == 8
+    with pytest.raises(UserError, match="rounds once, this network's requantisation is 'double'"):
+        engine_words(double.bias, double.requant)
 
 
 def test_imported_network_survives_the_checkpoint(small, tmp_path):
