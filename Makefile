@@ -35,6 +35,7 @@ REPLAY_OPTIONS = $(call option,net,$(NET))$(call option,images,$(IMAGES))$(call 
 REPLAY_OPTIONS += $(call option,encoding,$(ENCODING))$(call option,rows,$(ROWS))$(call option,cols,$(COLS))
 REPLAY_OPTIONS += $(call option,layers,$(LAYERS))$(call option,jobs,$(JOBS))$(call option,sample,$(SAMPLE))
 REPLAY_OPTIONS += $(call option,data,$(DATA))$(call option,rtl,$(RTL))$(call option,out,$(OUT))$(if $(ENGINE), --engine)
+REPLAY_OPTIONS += $(call option,capture,$(CAPTURE))$(call option,scheduler,$(SCHEDULER))
 FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))$(call option,images,$(IMAGES))$(call option,samples,$(SAMPLES))
@@ -65,7 +66,7 @@ mutants: ## small faults in the RTL; the suite must kill them  NUMBER= FILE= SEE
 	$(DOCTOR) mutants
 	$(PYTHON_RUN) -m tb.mutants$(MUTANT_OPTIONS)
 
-replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= DATA= RTL= OUT= JSON=1 QUIET=1
+replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= CAPTURE= SCHEDULER= DATA= RTL= OUT= JSON=1 QUIET=1
 	$(DOCTOR) replay
 	$(PYTHON_RUN) -m tb.replay$(REPLAY_OPTIONS)$(OUTPUT)
 

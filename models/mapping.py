@@ -177,6 +177,16 @@ class Mapping:
         last = [self.k_tiles(self.column_set(i)) for i in range(alike, self.sets)]
         return np.array([first[i % self._bundle_sets] for i in range(alike)] + last, np.int64)
 
+    @cached_property
+    def tile_kinds(self) -> np.ndarray:
+        """Kind of every tile, set by set, int [tiles]: +1 if it is the last of its set (rows may be left
+        over), +2 if the set is the last of its groups (columns may be left over)."""
+        sets = np.arange(self.sets)
+        last_set = (sets % self._bundle_sets == self._bundle_sets - 1) | (sets == self.sets - 1)
+        last_tile = np.zeros(int(self.tile_counts.sum()), int)
+        last_tile[np.cumsum(self.tile_counts) - 1] = 1
+        return last_tile + 2 * np.repeat(last_set, self.tile_counts)
+
     def macs(self, tile: MappedTile, down: tuple[int, int] | None = None) -> int:
         """Products of the layer that a tile makes of one image, without those of pixels over the edge."""
         first, end = down or (0, self.windows[0])

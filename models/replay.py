@@ -1,4 +1,6 @@
-"""Real layers for the array: `python -m models.replay --net NAME` captures, `tiles()` cuts tiles.
+"""Real layers for the array: `python -m models.replay --net NAME` captures some, `tiles()` cuts tiles.
+
+`python -m models.archive` captures whole networks.
 
 A capture keeps, for a few layers of a network, the int8 input feature maps of some images, weights,
 bias and requantisation. From it tiles for an array of any size are cut at run time. The K direction
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +37,8 @@ class Layer:
     """A captured layer; a linear layer is a 1x1 convolution on 1x1 maps.
 
     `inputs` int8 [images, I, H, W], `weights` int8 [O, I / groups, kh, kw], `bias` int32 [O];
-    `requant` is None where the int32 sums are the result.
+    `requant` is None where the int32 sums are the result. `results` int8 (else int32) [images, O, H', W'] are
+    what the network got, where they were kept.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Layer:
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     groups: int = 1
     pad_value: int = 0
+    results: np.ndarray | None = None
 
     @property
     def depth(self) -> int:
@@ -118,7 +122,7 @@ class Capture:
 
     network: str
     network_sha256: str
-    layers: dict[str, Layer]
+    layers: Mapping[str, Layer]
     provenance: dict = field(default_factory=dict)
 
     def layer(self, name: str) -> Layer:
@@ -186,20 +190,26 @@ def capture(network: QuantNetwork, images: np.ndarray, layers: dict[str, int]) -
     return Capture(network.name, network.sha256, kept)
 
 
+def layer_entry(layer: Layer) -> tuple[dict[str, np.ndarray], dict]:
+    """What an archive keeps of a layer beside its inputs: arrays by field, and JSON fields."""
+    arrays = {"weights": layer.weights, "bias": layer.bias}
+    entry = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups, "requant": None}
+    entry |= {"pad_value": layer.pad_value} if layer.pad_value else {}
+    if layer.requant:
+        arrays |= {"multiplier": layer.requant.multiplier, "shift": layer.requant.shift}
+        entry["requant"] = {k: getattr(layer.requant, k) for k in ("lo", "hi", "zero_point")}
+        entry["requant"] |= {"rounding": layer.requant.rounding} if layer.requant.rounding != "single" else {}
+    entry["output"] = [len(layer.inputs), len(layer.bias), *layer.size]
+    return arrays, entry
+
+
 def save_capture(found: Capture, path: str | Path) -> None:
     """Write the tile archive (compressed npz, JSON header)."""
     arrays: dict[str, np.ndarray] = {}
     entries = {}
     for name, layer in found.layers.items():
-        arrays |= {f"{name}/{k}": getattr(layer, k) for k in ("inputs", "weights", "bias")}
-        entry = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups, "requant": None}
-        entry |= {"pad_value": layer.pad_value} if layer.pad_value else {}
-        if layer.requant:
-            arrays |= {f"{name}/{k}": getattr(layer.requant, k) for k in ("multiplier", "shift")}
-            entry["requant"] = {k: getattr(layer.requant, k) for k in ("lo", "hi", "zero_point")}
-            entry["requant"] |= {"rounding": layer.requant.rounding} if layer.requant.rounding != "single" else {}
-        entry["output"] = [len(layer.inputs), len(layer.bias), *layer.size]
-        entries[name] = entry
+        own, entries[name] = layer_entry(layer)
+        arrays |= {f"{name}/{k}": value for k, value in ({"inputs": layer.inputs} | own).items()}
     header = {
         "format": FORMAT,
         "network": found.network,
@@ -215,7 +225,7 @@ def load_capture(path: str | Path = ZOO / "tiles_resnet20_cifar10.npz") -> Captu
     arrays, _ = read_npz(path, "tile archive")
     header = read_header(arrays, FORMAT, path)
     try:
-        layers = {name: _layer(name, entry, arrays) for name, entry in header["layers"].items()}
+        layers = {name: layer_from(name, entry, arrays) for name, entry in header["layers"].items()}
         if not layers:
             raise ValueError("no layers")
         return Capture(header["network"], header["network_sha256"], layers, header["provenance"])
@@ -223,7 +233,7 @@ def load_capture(path: str | Path = ZOO / "tiles_resnet20_cifar10.npz") -> Captu
         raise UserError(f"{path}: malformed tile archive ({error}); capture it again") from error
 
 
-def _layer(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
+def layer_from(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
     """A layer of an archive; ValueError or UserError if its parts do not fit each other."""
     requant = None
     if entry["requant"] is not None:

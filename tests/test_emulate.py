@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.emulate import ExactEngine, TableEngine, available_paths, exact_table, native
+from models.emulate import ExactEngine, GatherEngine, TableEngine, available_paths, exact_table, native
 from models.emulate.table import PATHS
 from models.errors import UserError
 
@@ -70,6 +70,15 @@ def test_random_tables_equal_int64(path, shape, lowest):
         found = TableEngine(table, threads, path)(x, weights, stride, padding, groups, pad_value)
         assert found.dtype == np.int32
         assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, pad_value))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_look_ups_in_torch_equal_int64(shape):
+    table = RNG.integers(-(1 << 15), 1 << 15, (256, 256))
+    operand = operands(shape)
+    found = GatherEngine(table)(*operand, pad_value=-5)
+    assert found.dtype == np.int32
+    assert np.array_equal(found, reference(operand[0], operand[1], table, *operand[2:], pad_value=-5))
 
 
 @pytest.mark.parametrize("path", ALL_PATHS)

@@ -93,15 +93,30 @@ def test_impossible_mappings_are_refused() -> None:
 def test_sample_is_as_large_as_its_promise(tiles: int) -> None:
     sampling = Sampling(wrong=0.1, confidence=0.95)
     size, bad = sampling.size(tiles), -(-tiles // 10)
-    drawn = sampling.draw("layer", tiles)
+    drawn = sampling.draw("layer", np.zeros(tiles, int))
     assert len(set(drawn.tolist())) == size and drawn.min() >= 0 and drawn.max() < tiles
-    assert np.array_equal(drawn, sampling.draw("layer", tiles))
+    assert np.array_equal(drawn, sampling.draw("layer", np.zeros(tiles, int)))
 
     def missed(count: int) -> float:
         return float(np.prod([max(0, tiles - bad - i) / (tiles - i) for i in range(count)]))
 
     assert missed(size) <= 0.05 + 1e-12
     assert missed(size - 1) > 0.05
+
+
+def test_sample_holds_every_kind_of_tile() -> None:
+    mapping = naive(layer(40, 10, 5, 3, 1), 16, 8)  # 2 sets of 23 tiles, the last of 8 rows, of 2 columns
+    kinds = mapping.tile_kinds
+    assert kinds.tolist() == [0] * 22 + [1] + [2] * 22 + [3]
+    for seed in range(20):
+        drawn = Sampling(wrong=0.5, seed=seed).draw("layer", kinds)
+        assert set(kinds[drawn]) == {0, 1, 2, 3} and len(set(drawn)) == len(drawn) < len(kinds)
+    grouped = Mapping(layer(8, 8, 5, 3, 1, groups=8), 16, 8, pack=3)
+    for kind, (index, k) in zip(
+        grouped.tile_kinds, ((s, k) for s in range(grouped.sets) for k in range(grouped.tile_counts[s])), strict=True
+    ):
+        count = grouped.tile_counts[index]
+        assert kind == (k == count - 1) + 2 * True  # all columns of a bundle fit: every set is a last one
 
 
 def test_sampling_that_promises_nothing_is_refused() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ from models.mapping import best, naive
 from models.quant.graph import Requant
 from models.replay import Capture, Layer, load_capture, save_capture
 from tb.build import ROOT, build, prepare_environment
+from tb.replay.cluster import DaskPool
 from tb.replay.design import replay_config, timing
 from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
-from tb.replay.store import open_array, store_array
+from tb.replay.store import open_array, store_array, store_layer
 
 SIZE = (4, 4)
 RNG = np.random.default_rng(5)
@@ -117,6 +119,62 @@ def test_a_killed_worker_loses_nothing(pool: Pool, tmp_path: Path) -> None:
     assert pool.lost == 1 and "run again" in pool.said[0] and "SIGKILL" in pool.said[0]
 
 
+@pytest.mark.slow
+def test_a_killed_dask_worker_loses_nothing(directory: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    layer = small_layer(side=40)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        pool = DaskPool(CONFIG, directory, cluster.scheduler_address)
+        assert pool.size == 2
+
+        def kill() -> None:
+            client = pool._dask.client
+            pids = client.run(os.getpid)
+            while not (busy := [worker for worker, calls in client.call_stack().items() if "run_part" in str(calls)]):
+                time.sleep(0.1)
+            os.kill(pids[busy[0]], signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        replay = replay_on(pool, tmp_path)
+        assert np.array_equal(replay.layer(layer, expected(layer), False), expected(layer))
+        killer.join()
+        assert pool.lost == 1
+        again = replay_on(pool, tmp_path / "again", sampling=Sampling(wrong=0.5))
+        again.layer(layer, expected(layer), False)
+        assert again.records[0].tiles_run < again.records[0].tiles and not again.records[0].mismatches
+        odd = store_layer(replace(layer, weights=layer.weights[:, :3]), tmp_path)
+        parts = again._parts(layer, again.mapping(layer), None)
+        with pytest.raises(UserError, match="layer small: .* do not fit weights"):
+            list(pool.run([replace(part, layer=odd) for part in parts]))
+        pool.close()
+
+
+def test_an_interrupted_run_goes_on(directory: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "tiles.npz"
+    layers = {name: small_layer(name, side=40) for name in ("one", "two")}
+    save_capture(Capture("net", "none", layers), archive)
+    options = ["--capture", str(archive), "--out", str(tmp_path / "build"), "--jobs", "1", "--rows", "4", "--cols", "4"]
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "sim").symlink_to(directory.parent)
+    command = [sys.executable, "-m", "tb.replay", *options]
+    first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for _ in range(1200):
+        if list((tmp_path / "build/replay/parts").glob("[!.]*.npz")):
+            break
+        time.sleep(0.02)
+    os.killpg(first.pid, signal.SIGINT)  # as Ctrl-C on a terminal does
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130 and "run the same command to go on" in said and len(said.splitlines()) == 1, said
+    assert not (tmp_path / "build/reports").exists()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((tmp_path / "build/reports/replay.json").read_text())
+    assert 0 < record["totals"]["tiles_resumed"] < record["totals"]["tiles_run"]
+    assert all(found["equals_emulator"] for found in record["layers"])
+    assert [path for path in (tmp_path / "build/replay").rglob("*") if path.is_file()] == []
+
+
 def test_sampling_runs_the_promised_tiles(pool: Pool, tmp_path: Path) -> None:
     layer = small_layer()
     sampling = Sampling(wrong=0.3, confidence=0.9)
@@ -141,7 +199,7 @@ def test_operands_that_changed_on_the_way_are_refused(pool: Pool, tmp_path: Path
     # the worker finds out, and the replay says so
     layer = small_layer("damaged")
     replay = replay_on(pool, tmp_path)
-    stored, *_ = store_array(layer.inputs, tmp_path / "operands")
+    stored, *_ = store_array(layer.inputs, replay.operands)
     content = bytearray(Path(stored).read_bytes())
     content[-1] ^= 1
     Path(stored).write_bytes(content)

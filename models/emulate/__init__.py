@@ -2,7 +2,16 @@
 
 from models.emulate.counts import position_counts
 from models.emulate.exact import ExactEngine
+from models.emulate.gather import GatherEngine
 from models.emulate.lowrank import LowRankEngine
 from models.emulate.table import TableEngine, available_paths, exact_table
 
-__all__ = ["ExactEngine", "LowRankEngine", "TableEngine", "available_paths", "exact_table", "position_counts"]
+__all__ = [
+    "ExactEngine",
+    "GatherEngine",
+    "LowRankEngine",
+    "TableEngine",
+    "available_paths",
+    "exact_table",
+    "position_counts",
+]

@@ -35,12 +35,12 @@ class ExactEngine:
         """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
         torch = self._torch
         products = int(np.prod(weights.shape[1:]))
-        kind = torch.float32 if products * LARGEST_PRODUCT < FLOAT32_INTEGERS else torch.float64
+        kind = np.float32 if products * LARGEST_PRODUCT < FLOAT32_INTEGERS else np.float64
         top, bottom, left, right = padding
-        operand = torch.from_numpy(np.ascontiguousarray(x)).to(kind)
+        operand = torch.from_numpy(x.astype(kind, order="C"))
         if any(padding):
             operand = torch.nn.functional.pad(operand, (left, right, top, bottom), value=float(pad_value))
-        kernel = torch.from_numpy(np.ascontiguousarray(weights)).to(kind)
+        kernel = torch.from_numpy(weights.astype(kind, order="C"))
         with torch.inference_mode():
             acc = torch.nn.functional.conv2d(operand, kernel, stride=stride, groups=groups)
         return acc.to(torch.int32).numpy()

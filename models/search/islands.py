@@ -141,7 +141,7 @@ class Dask:
             yield
         except self.killed as error:
             raise UserError(
-                "workers died again and again in one round; is there enough memory on them? fewer threads help"
+                "workers died again and again with the same task; is there enough memory on them? fewer threads help"
             ) from error
         except self.lost as error:
             raise UserError(

@@ -49,6 +49,8 @@ class _Job(ctypes.Structure):
         ("fault", ctypes.c_uint32),
         ("start", ctypes.c_uint64),
         ("end", ctypes.c_uint64),
+        ("changed_activations", ctypes.c_uint64),
+        ("changed_results", ctypes.c_uint64),
     )
 
 
@@ -98,6 +100,11 @@ class TileItem(uvm_sequence_item):
     def cycles(self) -> int:
         """Clock cycles that were this tile's: from the end of the one before, or since it was there, to its end."""
         return self.job.end - self.job.start + 1
+
+    @property
+    def toggles(self) -> tuple[int, int]:
+        """Bits of activations, and of results, that differ from the vector before, over all vectors."""
+        return self.job.changed_activations, self.job.changed_results
 
     @property
     def faults(self) -> list[str]:

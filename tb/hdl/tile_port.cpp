@@ -2,9 +2,10 @@
 
 // Memory behind tile_port.sv: jobs posted by address, read and written in place.
 //
-// encmac_port_post and encmac_port_extra are for the testbench (ctypes, see tb/agents/tile.py, whose
+// encmac_port_post and encmac_port_extra are for the testbench (ctypes, see tb/agents/port.py, whose
 // structures mirror those here); the rest is called by the simulator.
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -46,6 +47,7 @@ struct Job {
   uint32_t high_bits;     // results with bits above the vector
   uint32_t fault;
   uint64_t start, end;    // cycles
+  uint64_t changed_a, changed_y;  // bits of activations and results that differ from the vector before
 };
 
 std::deque<Job*> jobs;          // that have not ended
@@ -56,6 +58,19 @@ uint32_t completed, extra;
 std::minstd_rand noise(1);
 
 bool stalls(uint32_t probability) { return probability && (noise() & 0xFFFF) < probability; }
+
+/// Bits in which `size` bytes differ.
+uint64_t changed(const uint8_t* before, const uint8_t* after, size_t size) {
+  uint64_t count = 0, a, b;
+  size_t at = 0;
+  for (; at + 8 <= size; at += 8) {
+    std::memcpy(&a, before + at, 8);
+    std::memcpy(&b, after + at, 8);
+    count += std::popcount(a ^ b);
+  }
+  for (; at < size; ++at) count += std::popcount(uint8_t(before[at] ^ after[at]));
+  return count;
+}
 
 bool finished(const Job& job) { return job.received >= job.vectors && next_access == job.count; }
 
@@ -113,7 +128,9 @@ int encmac_port_beat(int which, svBitVecVal* data) {
   Job& job = *jobs[at];
   if (stalls((&job.stall_w)[which])) return 0;
   Stream& stream = job.in[which];
-  std::memcpy(data, stream.data + size_t(stream.taken) * stream.beat_bytes, stream.beat_bytes);
+  const uint8_t* beat = stream.data + size_t(stream.taken) * stream.beat_bytes;
+  std::memcpy(data, beat, stream.beat_bytes);
+  if (which == ACTIVATIONS && stream.taken) job.changed_a += changed(beat - stream.beat_bytes, beat, stream.beat_bytes);
   ++stream.taken;
   moved = now;
   return stream.taken % stream.packet ? VALID : VALID | LAST;
@@ -126,7 +143,9 @@ void encmac_port_result(const svBitVecVal* data, svBit last) {
     return;
   }
   Job& job = *jobs.front();
-  std::memcpy(job.results + size_t(job.received) * job.result_bytes, data, job.result_bytes);
+  uint8_t* result = job.results + size_t(job.received) * job.result_bytes;
+  std::memcpy(result, data, job.result_bytes);
+  if (job.received) job.changed_y += changed(result - job.result_bytes, result, job.result_bytes);
   const uint32_t lanes = job.in[WEIGHTS].beat_bytes * 4;  // bytes of an int32 vector
   const uint8_t* bytes = reinterpret_cast<const uint8_t*>(data);
   for (uint32_t i = job.result_bytes; i < lanes; ++i) {

@@ -12,29 +12,34 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from models.archive import open_capture
 from models.console import add_output_options, obey
 from models.datasets import load_dataset
-from models.emulate import ExactEngine, TableEngine, exact_table
+from models.emulate import ExactEngine, GatherEngine, TableEngine, exact_table
 from models.encoding import load_encoding, write_text
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 from models.quant.checkpoint import load_network
 from models.quant.correct import offset_network
-from models.quant.graph import QuantNetwork
-from models.replay import load_capture
+from models.quant.graph import Engine, MacNode, QuantNetwork
+from models.replay import layer_of, load_capture
 from tb.build import ROOT, build, prepare_environment, tool_versions
+from tb.replay.cluster import DaskPool
 from tb.replay.design import ENGINE_DEPTH, replay_config, timing
 from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
-from tb.replay.report import plot, print_table, totals
+from tb.replay.report import LEGEND, plot, print_table, totals
 from tb.suites import Config
 
 FORMAT = "encmac-replay/1"
+BATCH_BYTES = 1 << 28  # of the largest layer's operands and sums: so many images are held at once
+LONGEST_GATHER = 1_000_000_000  # MACs that torch looks up one by one: 20 s or so
 
 
 class Progress:
@@ -76,50 +81,87 @@ def chosen_layers(network: QuantNetwork, text: str | None) -> list[str]:
     return [network.node(name).name for name in text.split(",")] if text else [n.name for n in network.mac_nodes]
 
 
-def load_images(network: QuantNetwork, args: argparse.Namespace) -> np.ndarray:
-    """uint8 images [N, C, H, W] of the network's test set."""
+def load_images(network: QuantNetwork, args: argparse.Namespace) -> Sequence:
+    """uint8 images [N, C, H, W] of the network's test set, sliced when they are wanted."""
     images = load_dataset(network.dataset, "test", args.data).images
     if not (args.images >= 1 and args.first >= 0 and args.first + args.images <= len(images)):
         raise UserError(f"images {args.first}..{args.first + args.images - 1}: there are {len(images)}, from 0 on")
-    return images[args.first : args.first + args.images]
+    return images
 
 
 def replay_network(args: argparse.Namespace, config: Config, replay: Replay, progress: Progress) -> dict:
-    """Run a network; what the report says of its scores."""
+    """Run a network, some images after the others; what the report says of its scores."""
     network = load_network(args.net)
     if config.array == "enc":
         network = offset_network(network, load_encoding(config.encoding))
     layers = chosen_layers(network, args.layers)
     images = load_images(network, args)
-    sizes: dict[str, int] = {}
-    expected = network.run(images, replay.emulator, lambda node, x: sizes.__setitem__(node.name, macs_of(node, x)))
-    progress.expect(sum(sizes[name] for name in layers))
-    found = replay.network(network, layers).run(images, replay.emulator)
-    scores = {"equal_emulator": bool(np.array_equal(found, expected)), "classes": found.argmax(axis=1).tolist()}
-    if np.array_equal(replay.table, exact_table()):
-        scores["equal_torch"] = bool(np.array_equal(found, network.run(images, ExactEngine())))
-    return {"network": args.net, "images": [args.first, args.images], "scores": scores}
+    macs, largest = network_size(network, images[args.first : args.first + 1], layers, replay.emulator)
+    progress.expect(macs * args.images)
+    whole = replay.sampling is None  # a sample gives no scores of its own
+    torch = second_opinion(replay.table, macs * args.images) if whole else None
+    replayed = replay.network(network, layers)
+    scores: dict = {"equal_emulator": whole or None, "equal_torch": True if torch else None, "classes": []}
+    batch = max(1, BATCH_BYTES // largest)
+    end = args.first + args.images
+    for first in range(args.first, end, batch):
+        some = images[first : min(first + batch, end)]
+        expected, found = network.run(some, replay.emulator), replayed.run(some, replay.emulator)
+        if whole:
+            scores["equal_emulator"] &= bool(np.array_equal(found, expected))
+        if torch:
+            scores["equal_torch"] &= bool(np.array_equal(found, network.run(some, torch)))
+        scores["classes"] += found.argmax(axis=1).tolist()
+    return {"network": network.name, "images": [args.first, args.images], "scores": scores}
 
 
-def macs_of(node: object, x: np.ndarray) -> int:
-    """Products of a layer for this input."""
-    from models.replay import layer_of
+def network_size(network: QuantNetwork, image: np.ndarray, layers: list[str], engine: Engine) -> tuple[int, int]:
+    """(MACs of `layers` for one image, bytes that the largest layer of all takes for one)."""
+    macs, largest = 0, 1
 
-    return layer_of(node, x).macs * len(x)
+    def observe(node: MacNode, x: np.ndarray) -> None:
+        nonlocal macs, largest
+        layer = layer_of(node, x)
+        macs += layer.macs * (node.name in layers)
+        largest = max(largest, x.nbytes + 4 * len(layer.bias) * layer.size[0] * layer.size[1])
+
+    network.run(image, engine, observe)
+    return macs, largest
+
+
+def second_opinion(table: np.ndarray, macs: int) -> Engine | None:
+    """An engine of torch's integers; None where it would take minutes."""
+    if np.array_equal(table, exact_table()):
+        return ExactEngine()
+    return GatherEngine(table) if macs <= LONGEST_GATHER else None
 
 
 def replay_capture(args: argparse.Namespace, replay: Replay, progress: Progress) -> dict:
     """Run the layers of an archive, each on its own operands."""
-    found = load_capture(args.capture) if args.capture != "shipped" else load_capture()
+    found = load_capture() if args.capture == "shipped" else open_capture(args.capture)
     names = args.layers.split(",") if args.layers else list(found.layers)
-    layers = [found.layer(name) for name in names]
-    progress.expect(sum(layer.macs * len(layer.inputs) for layer in layers))
-    for layer in layers:
+    progress.expect(sum(layer.macs * len(layer.inputs) for layer in map(found.layer, names)))
+    for name in names:
+        layer = found.layer(name)
         acc = replay.emulator(layer.inputs, layer.weights, layer.stride, layer.padding, layer.groups, layer.pad_value)
         acc += layer.bias[:, None, None]
         through_engine = replay.depth > 0
-        replay.layer(layer, layer.requant(acc) if through_engine and layer.requant else acc, through_engine)
+        result = replay.layer(layer, layer.requant(acc) if through_engine and layer.requant else acc, through_engine)
+        if layer.results is not None and replay.exact:
+            if layer.requant and not through_engine:
+                result = layer.requant(result)
+            if not np.array_equal(result, layer.results):
+                replay.records[-1].errors.append(f"layer {name}: results are not those of the archive")
     return {"network": found.network, "capture": str(args.capture), "scores": {}}
+
+
+def make_pool(args: argparse.Namespace, config: Config, directory: Path, progress: Progress) -> Pool | DaskPool:
+    """Who runs the tiles."""
+    if not args.scheduler:
+        return Pool(config, directory, args.jobs, progress.say)
+    if args.rtl.resolve() != ROOT / "rtl":
+        raise UserError("--rtl: Dask workers run the design of their own checkouts; leave out --scheduler or --rtl")
+    return DaskPool(config, directory, args.scheduler)
 
 
 def main() -> int:
@@ -141,6 +183,7 @@ def main() -> int:
     parser.add_argument("--confidence", type=float, default=0.95, help="with which probability")
     parser.add_argument("--seed", type=int, default=1, help="which tiles")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="simulators at a time")
+    parser.add_argument("--scheduler", help="tcp://host:port of a Dask cluster, in place of --jobs")
     parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
     parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="where builds and reports go")
@@ -159,7 +202,7 @@ def main() -> int:
     table = load_encoding(config.encoding).array_table if config.array == "enc" else exact_table()
     folder = args.out.resolve() / "replay"
     progress = Progress(args.quiet)
-    pool = Pool(config, directory, args.jobs, progress.say)
+    pool = make_pool(args, config, directory, progress)
     try:
         replay = Replay(
             pool,
@@ -175,14 +218,15 @@ def main() -> int:
             progress=progress,
         )
         what = replay_network(args, config, replay, progress) if args.net else replay_capture(args, replay, progress)
+        workers, lost = pool.size, pool.lost
     finally:
         pool.close()
         progress.close()
     layers = replay.rows()
     wall = time.perf_counter() - built
     record = {"format": FORMAT, "design": config.design, "array": args.array, "encoding": config.encoding, **what}
-    record |= {"layers": layers, "totals": totals(layers) | {"wall_s": round(wall, 2)}, "jobs": args.jobs}
-    record |= {"build_s": round(built - started, 2), "workers_lost": pool.lost, "sampling": None}
+    record |= {"layers": layers, "totals": totals(layers) | {"wall_s": round(wall, 2)}, "jobs": workers}
+    record |= {"build_s": round(built - started, 2), "workers_lost": lost, "sampling": None}
     if sampling:
         record["sampling"] = {"wrong_share": sampling.wrong, "confidence": sampling.confidence, "seed": sampling.seed}
     record |= {"tools": tool_versions() | {"machine": platform.machine()}, "git_commit": git_commit()}
@@ -196,6 +240,7 @@ def report(record: dict) -> int:
     """Print what was found; the exit code."""
     layers, found, scores = record["layers"], record["totals"], record["scores"]
     print_table(layers)
+    print(LEGEND)
     for layer in layers:
         for error in layer["errors"]:
             print(f"WRONG {error}")
@@ -216,8 +261,8 @@ def report(record: dict) -> int:
         )
     else:
         good = good and all(layer["equals_emulator"] for layer in layers)
-    for key, name in (("equal_emulator", "the emulator's"), ("equal_torch", "torch's exact integers")):
-        if key in scores:
+    for key, name in (("equal_emulator", "the emulator's"), ("equal_torch", "those of torch's integers")):
+        if scores.get(key) is not None:
             print(f"class scores {'equal' if scores[key] else 'DIFFER FROM'} {name}")
             good = good and scores[key]
     return 0 if good else 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.emulate import exact_table
 from models.errors import UserError
 from models.mapping import Mapping, Timing, best, naive
 from models.quant.graph import Conv, Engine, Linear, MacNode, QuantNetwork
@@ -32,7 +35,11 @@ SHOWN_ERRORS = 5
 @dataclass(frozen=True)
 class Sampling:
     """Tiles drawn at random in each layer, so many that with probability `confidence` at least one wrong
-    tile is among them, if a share of `wrong` of the layer's tiles or more are wrong."""
+    tile is among them, if a share of `wrong` of the layer's tiles or more are wrong.
+
+    Layers are strata, and within a layer the kinds of tiles (with rows or columns left over or not): of a
+    kind that the draw left out one more tile is run.
+    """
 
     wrong: float
     confidence: float = 0.95
@@ -52,15 +59,22 @@ class Sampling:
             missed *= max(0, tiles - bad - drawn) / (tiles - drawn)
         return tiles
 
-    def draw(self, name: str, tiles: int) -> np.ndarray:
-        """Numbers of the tiles to run, sorted."""
+    def draw(self, name: str, kinds: np.ndarray) -> np.ndarray:
+        """Numbers of the tiles to run, sorted, of as many as `kinds` int [tiles] has entries."""
         seed = int.from_bytes(hashlib.sha256(f"{self.seed} {name}".encode()).digest()[:8], "little")
-        return np.sort(np.random.default_rng(seed).choice(tiles, self.size(tiles), replace=False))
+        rng, tiles = np.random.default_rng(seed), len(kinds)
+        drawn = rng.choice(tiles, self.size(tiles), replace=False)
+        left_out = np.setdiff1d(kinds, kinds[drawn])
+        more = [rng.choice(np.flatnonzero(kinds == kind)) for kind in left_out]
+        return np.sort(np.concatenate([drawn, np.array(more, int)]))
 
 
 @dataclass
 class LayerRecord:
-    """One line of the report; utilisation is MACs over cycles and cells of the array."""
+    """One line of the report; utilisation is MACs over cycles and cells of the array.
+
+    `toggles` and `zero_activations` are shares of what the array saw (see `Done.shares`).
+    """
 
     name: str
     shape: str
@@ -70,13 +84,15 @@ class LayerRecord:
     tiles_run: int = 0
     macs_run: int = 0
     cycles: int = 0
+    array_cycles: int = 0  # of all tiles on one array, without a pause
     naive_cycles: int = 0
     utilisation: float = 0.0
     naive_utilisation: float = 0.0
     compared: int = 0
     mismatches: int = 0
     tiles_resumed: int = 0
-    zero_activations: float = 0.0
+    zero_activations: float | None = None
+    toggles: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     macs_per_second: float = 0.0
     equals_emulator: bool | None = None
@@ -127,13 +143,23 @@ class Replay:
         self.pool, self.design, self.size, self.timing = pool, design, size, timing
         self.table, self.emulator, self.folder = table, emulator, folder
         self.depth, self.sampling, self.packed, self.progress = depth, sampling, packed, progress
+        self.operands = folder / f"operands-{os.getpid()}"  # of the layer that is running
+        for other in folder.glob("operands-*"):  # left by runs that were killed
+            if not Path(f"/proc/{other.name.rpartition('-')[2]}").exists():
+                shutil.rmtree(other, ignore_errors=True)
         self.records: list[LayerRecord] = []
+        self._shares: dict[str, Done] = {}  # of every layer so far
         self._kept: list[Path] = []
 
     @property
     def neutral(self) -> bool:
         """A weight of 0 adds the same whatever the activation: an engine can take it off with the bias."""
         return bool((self.table[:, 128] == self.table[128, 128]).all())
+
+    @property
+    def exact(self) -> bool:
+        """Products are exact."""
+        return bool(np.array_equal(self.table, exact_table()))
 
     def network(self, network: QuantNetwork, layers: list[str]) -> QuantNetwork:
         """`network` with the layers named computed by the RTL."""
@@ -166,63 +192,74 @@ class Replay:
         sampling, which leaves them incomplete, the emulator's."""
         started, mapping = time.perf_counter(), self.mapping(layer)
         record = self._record(layer, mapping)
+        shares = self._shares.setdefault(layer.name, Done())
         engine = engine_words(layer.bias, layer.requant) if through_engine else None
         parts = self._parts(layer, mapping, engine)
         whole = self.sampling is None
-        output = np.zeros_like(expected)
+        output = np.zeros(expected.shape, expected.dtype)
         for part, done, resumed in self._run(parts):
             self._add(record, done, resumed)
+            for name, counts in done.shares.items():
+                shares.add(name, *counts)
             for index, values in done.results.items() if whole else ():
                 view = output[slice(*part.images)]
                 mapping.place(mapping.column_set(index), values, view, part.down)
         if whole:
             if not through_engine:
                 output += layer.bias[:, None, None].astype(output.dtype)
-            record.equals_emulator = bool(np.array_equal(output, expected))
-            if not record.equals_emulator and not record.errors:
+            equal = bool(np.array_equal(output, expected))
+            record.equals_emulator = equal and record.equals_emulator is not False
+            if not equal and not record.errors:
                 record.errors.append("results put together are not the emulator's")
             self._balance(record)
-        record.seconds = round(time.perf_counter() - started, 3)
+        shutil.rmtree(self.operands, ignore_errors=True)
+        record.seconds = round(record.seconds + time.perf_counter() - started, 3)
         record.macs_per_second = round(record.macs_run / record.seconds) if record.seconds else 0
-        record.utilisation = record.macs_run / max(1, record.cycles) / math.prod(self.size)
-        self.records.append(record)
+        cells = math.prod(self.size)
+        record.utilisation = record.macs_run / max(1, record.cycles) / cells
+        record.naive_utilisation = record.macs / record.naive_cycles / cells
+        found = {name: round(some / of, 5) for name, (some, of) in shares.shares.items() if of}
+        record.zero_activations = found.pop("zero", None)
+        record.toggles = found
         return output if whole else expected
 
     def forget(self) -> None:
         """Remove what was kept for going on after an interruption."""
+        shutil.rmtree(self.operands, ignore_errors=True)
         for path in self._kept:
             path.unlink(missing_ok=True)
 
     def _record(self, layer: Layer, mapping: Mapping) -> LayerRecord:
-        images = len(layer.inputs)
+        """The layer's record; images that come later are added to it."""
+        images, tiles = len(layer.inputs), int(mapping.tile_counts.sum())
         plain = naive(layer, *self.size)
         cycles = self.timing.cycles(int(plain.tile_counts.sum()), images * plain.vectors)
-        outputs, inputs = layer.weights.shape[0], layer.inputs.shape[1]
-        kernel = "x".join(map(str, layer.kernel))
-        shape = f"{inputs}>{outputs} {kernel}" + (f" /{layer.stride[0]}" if layer.stride != (1, 1) else "")
-        shape += f" g{layer.groups}" if layer.groups > 1 else ""
-        return LayerRecord(
-            layer.name,
-            f"{shape}, {layer.size[0]}x{layer.size[1]}",
-            mapping.name,
-            layer.macs * images,
-            int(mapping.tile_counts.sum()),
-            naive_cycles=cycles,
-            naive_utilisation=layer.macs * images / cycles / math.prod(self.size),
-            zero_activations=round(float((layer.inputs == layer.pad_value).mean()), 4),
-        )
+        record = next((r for r in self.records if r.name == layer.name), None)
+        if record is None:
+            outputs, inputs = layer.weights.shape[0], layer.inputs.shape[1]
+            kernel = "x".join(map(str, layer.kernel))
+            shape = f"{inputs}>{outputs} {kernel}" + (f" /{layer.stride[0]}" if layer.stride != (1, 1) else "")
+            shape += f" g{layer.groups}" if layer.groups > 1 else ""
+            size = "x".join(map(str, layer.size))
+            record = LayerRecord(layer.name, f"{shape}, {size}", mapping.name, macs=0, tiles=0)
+            self.records.append(record)
+        record.macs += layer.macs * images
+        record.tiles += tiles
+        record.array_cycles += self.timing.cycles(tiles, images * mapping.vectors)
+        record.naive_cycles += cycles
+        return record
 
     def _parts(self, layer: Layer, mapping: Mapping, engine: tuple | None) -> list[Part]:
         """A layer cut for the workers: by sets of columns, then by images, then by rows of windows."""
-        stored = store_layer(layer, self.folder / "operands")
+        stored = store_layer(layer, self.operands)
         images, (down, across), counts = len(layer.inputs), mapping.windows, mapping.tile_counts
         base = {"layer": stored, "array": self.size, "pack": mapping.pack, "window": mapping.window, "engine": engine}
         everything = {"sets": (0, mapping.sets), "images": (0, images), "down": (0, down)}
         whole = self.timing.cycles(int(counts.sum()), images * mapping.vectors)
-        pieces = max(1, min(len(self.pool.workers) * PARTS_PER_WORKER, whole // LEAST_CYCLES))
+        pieces = max(1, min(self.pool.size * PARTS_PER_WORKER, whole // LEAST_CYCLES))
         if self.sampling:
             offsets = np.concatenate([[0], np.cumsum(counts)])
-            drawn = self.sampling.draw(layer.name, int(offsets[-1]))
+            drawn = self.sampling.draw(layer.name, mapping.tile_kinds)
             at = np.searchsorted(offsets, drawn, side="right") - 1
             pairs = [(int(s), int(t - offsets[s])) for s, t in zip(at, drawn, strict=True)]
             cycles = self.timing.cycles(1, images * mapping.vectors)

@@ -136,6 +136,11 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def size(self) -> int:
+        """Simulators that run at a time."""
+        return len(self.workers)
+
     def run(self, parts: list[Part]) -> Iterator[tuple[int, Done]]:
         """(index of the part, result), in the order in which they end."""
         for index, part in enumerate(parts):

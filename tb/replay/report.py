@@ -13,11 +13,20 @@ COLUMNS = (
     "cycles",
     "use %",
     "naive %",
+    "zero %",
+    "a tog %",
+    "p tog %",
+    "y tog %",
     "compared",
     "wrong",
     "s",
     "MMAC/s",
 )
+LEGEND = (
+    "use: MACs a cycle and cell; naive: one pixel a vector, one group a tile; zero: activations; tog: bits of "
+    "activations (a), product bits (p), results (y) that change from one vector to the next"
+)
+TOGGLES = ("activations", "products", "results")
 
 
 def totals(layers: list[dict]) -> dict:
@@ -29,6 +38,7 @@ def totals(layers: list[dict]) -> dict:
         "tiles_run",
         "tiles_resumed",
         "cycles",
+        "array_cycles",
         "naive_cycles",
         "compared",
         "mismatches",
@@ -47,8 +57,10 @@ def print_table(layers: list[dict]) -> None:
         speed = layer["macs_per_second"] / 1e6
         figures = (f"{layer['macs']:,}", tiles, f"{layer['cycles']:,}")
         use = (f"{100 * layer['utilisation']:.2f}", f"{100 * layer['naive_utilisation']:.2f}")
+        shares = (layer["zero_activations"], *(layer["toggles"].get(key) for key in TOGGLES))
+        shares = ("-" if share is None else f"{100 * share:.1f}" for share in shares)
         checked = (f"{layer['compared']:,}", f"{layer['mismatches']:,}", f"{layer['seconds']:.2f}", f"{speed:,.1f}")
-        rows.append((layer["name"], layer["shape"], layer["mapping"], *figures, *use, *checked))
+        rows.append((layer["name"], layer["shape"], layer["mapping"], *figures, *use, *shares, *checked))
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     for row in rows:
         cells = enumerate(zip(row, widths, strict=True))
@@ -65,12 +77,12 @@ def plot(layers: list[dict], title: str, path: Path) -> None:
     names, places = [layer["name"] for layer in layers], range(len(layers))
     figure, axes = pyplot.subplots(2, 1, figsize=(max(6.0, 0.28 * len(layers) + 2), 6), sharex=True)
     sampled = any(layer["tiles_run"] < layer["tiles"] for layer in layers)
-    for axis, key, unit in ((axes[0], "cycles", "cycles"), (axes[1], "utilisation", "utilisation %")):
+    cycles, label = ("array_cycles", "as mapped (a sample was run)") if sampled else ("cycles", "as run")
+    for axis, key, unit in ((axes[0], cycles, "cycles"), (axes[1], "utilisation", "utilisation %")):
         scale = 100 if key == "utilisation" else 1
-        if not (sampled and key == "cycles"):  # cycles of a sample are not those of the layer
-            plain = [scale * layer[f"naive_{key}"] for layer in layers]
-            axis.bar(places, plain, color="0.8", label="one pixel a vector, one group a tile")
-        axis.plot(places, [scale * layer[key] for layer in layers], "o", color="C0", label="as run")
+        plain = [scale * layer["naive_utilisation" if key == "utilisation" else "naive_cycles"] for layer in layers]
+        axis.bar(places, plain, color="0.8", label="one pixel a vector, one group a tile")
+        axis.plot(places, [scale * layer[key] for layer in layers], "o", color="C0", label=label)
         axis.set_ylabel(unit)
         axis.set_yscale("log")
         axis.legend(fontsize="small")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,11 @@ class Part:
 
 @dataclass
 class Done:
-    """What a worker found: counts, and for every set its results [vectors, columns]."""
+    """What a worker found: counts, and for every set its results [vectors, columns].
+
+    `shares` counts [found, of how many]: "zero" activations (the layer's zero point), and bits that changed
+    from one vector of a tile to the next: of "activations", of "results", of "products" (of some vectors).
+    """
 
     tiles: int = 0
     cycles: int = 0
@@ -69,12 +73,23 @@ class Done:
     seconds: float = 0.0
     errors: list[str] | None = None
     results: dict[int, np.ndarray] | None = None
+    shares: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, name: str, found: int, among: int) -> None:
+        """Count into `shares`."""
+        entry = self.shares.setdefault(name, [0, 0])
+        entry[0] += int(found)
+        entry[1] += int(among)
 
 
 def store_array(values: np.ndarray, folder: Path) -> tuple[str, str, tuple[int, ...]]:
-    """Write an array, named after its content, unless it is there."""
+    """Write an array, named after its content, unless it is there, or is a file already."""
+    whole_file = isinstance(values, np.memmap) and values.offset + values.nbytes == Path(values.filename).stat().st_size
+    kept = str(values.filename) if whole_file else ""
     values = np.ascontiguousarray(values)
     digest = hashlib.sha256(values.data).hexdigest()
+    if kept:
+        return kept, digest, values.shape
     path = folder / f"{digest[:24]}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from multiprocessing.connection import Client
 import numpy as np
 import pyuvm
 
+from models.encoding import Encoding
 from models.errors import UserError
 from models.hardware.tile import Shape
 from models.mapping import ColumnSet, MappedTile, Mapping
@@ -21,14 +22,37 @@ from tb.replay.store import Done, Part, open_mapping
 from tb.tests.port import PortTest
 
 SHOWN_ERRORS = 5
+TOGGLE_PAIRS = 16  # of vectors in each tile, whose product bits are compared
+
+
+def product_words(encoding: Encoding | None) -> tuple[np.ndarray, int]:
+    """(uint64 [256, 256, words], bits): the product bits of every operand pair, index [a + 128, w + 128].
+
+    Without an encoding they are the 16 bits of the exact product.
+    """
+    a, w = np.arange(-128, 128)[:, None], np.arange(-128, 128)
+    if encoding is None:
+        return (a * w & 0xFFFF).astype(np.uint64)[..., None], 16
+    packed = np.packbits(encoding.product_bits(a.astype(np.int8), w.astype(np.int8)), axis=-1)
+    packed = np.pad(packed, ((0, 0), (0, 0), (0, -packed.shape[-1] % 8)))
+    return np.ascontiguousarray(packed).view(np.uint64), encoding.m
 
 
 class Run:
-    """One part on the array: makes items, adds up what came."""
+    """One part on the array: makes items, adds up what came. `words`, `bits` are those of `product_words`."""
 
-    def __init__(self, part: Part, mapping: Mapping, padded: np.ndarray, table: np.ndarray, depth: int) -> None:
+    def __init__(
+        self,
+        part: Part,
+        mapping: Mapping,
+        padded: np.ndarray,
+        table: np.ndarray,
+        depth: int,
+        words: np.ndarray,
+        bits: int,
+    ) -> None:
         self.part, self.mapping, self.depth = part, mapping, depth
-        self.padded = padded
+        self.padded, self.words, self.bits = padded, words, bits
         self.at_zero = table[:, 128].astype(np.float32)  # what a row with weight 0 adds, index a + 128
         self.done = Done(errors=[], results={})
         self.images = len(padded)
@@ -38,6 +62,7 @@ class Run:
         """All tiles of the part; results of a tile are added up when the next but one is asked for."""
         for column_set, tile in self._tiles():
             activations = self.mapping.activations(self.padded, tile, self.part.down)
+            self._count(tile, activations)
             item = TileItem(tile.weights, activations, self._label(column_set, tile))
             item.locate = self._locate(column_set)
             yield from self._send(column_set, tile, item)
@@ -56,8 +81,8 @@ class Run:
             parameters[: len(column_set.channels), :3] = words[column_set.channels]
             unused = len(tiles) * self.mapping.rows - sum(tile.used.sum(axis=0) for tile in tiles)
             parameters[:, 0] -= (unused * int(self.at_zero[128])).astype(np.int32)
-            for tile in tiles:
-                self._count(tile)
+            for tile, activations in zip(tiles, vectors, strict=True):
+                self._count(tile, activations)
             for first in range(0, vectors.shape[1], self.depth):
                 part = vectors[:, first : first + self.depth]
                 shape = Shape(len(tiles), 1, part.shape[1], tiles[-1].rows_used, **clamp)
@@ -91,16 +116,30 @@ class Run:
             column_set = self.mapping.column_set(index)
             for k, tile in enumerate(self.mapping.tiles(column_set)):
                 if wanted is None or (index, k) in wanted:
-                    self._count(tile)
                     yield column_set, tile
 
-    def _count(self, tile: MappedTile) -> None:
+    def _count(self, tile: MappedTile, activations: np.ndarray) -> None:
         self.done.tiles += 1
         self.done.macs += self.mapping.macs(tile, self.part.down) * self.images
+        real = activations[:, : tile.rows_used]
+        self.done.add("zero", np.count_nonzero(real == self.mapping.layer.pad_value), real.size)
+        if len(activations) > 1:
+            first = np.unique(np.linspace(0, len(activations) - 2, TOGGLE_PAIRS).astype(int))
+            rows = np.flatnonzero(tile.used.any(axis=1))
+            weights = tile.weights[rows].astype(np.int16) + 128
+            before, after = (
+                self.words[activations[v][:, rows, None].astype(np.int16) + 128, weights] for v in (first, first + 1)
+            )
+            changed = np.bitwise_count(before ^ after).sum(axis=-1)[:, tile.used[rows]].sum()
+            self.done.add("products", changed, len(first) * int(tile.used.sum()) * self.bits)
 
     def _take(self, column_set: ColumnSet, tile: MappedTile | None, item: TileItem) -> None:
         """Add the results of an item to those of its set, less what unused rows added."""
         self.done.cycles += item.cycles
+        steps = item.activations.size // item.activations.shape[-1] - 1, len(item.results) - 1
+        widths = 8 * item.activations.shape[-1], 8 * item.results.itemsize * item.results.shape[-1]
+        for name, changed, step, width in zip(("activations", "results"), item.toggles, steps, widths, strict=True):
+            self.done.add(name, changed, step * width)
         count = len(column_set.channels)
         if tile is None:
             self.done.results.setdefault(column_set.index, []).append(item.results[:, :count].copy())
@@ -139,6 +178,7 @@ class replay_worker(PortTest):
     async def stimulus(self) -> None:
         address, key = os.environ["ENCMAC_REPLAY"], bytes.fromhex(os.environ["ENCMAC_REPLAY_KEY"])
         self.mapping: tuple[object, Mapping, np.ndarray] | None = None
+        self.products = product_words(self.env.config.products)
         with Client(address, authkey=key) as connection:
             connection.send(os.getpid())
             while (part := connection.recv()) is not None:
@@ -156,7 +196,7 @@ class replay_worker(PortTest):
             mapping = open_mapping(part)
             self.mapping = key, mapping, mapping.padded(mapping.layer.inputs[slice(*part.images)])
         _, mapping, padded = self.mapping
-        run = Run(part, mapping, padded, self.env.config.table, self.env.config.depth)
+        run = Run(part, mapping, padded, self.env.config.table, self.env.config.depth, *self.products)
         await self.send(run.items() if part.engine is None else run.jobs())
         done = run.finish()
         done.matches, done.mismatches = board.matches - before[0], board.mismatches - before[1]
