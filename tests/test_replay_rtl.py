@@ -181,7 +181,8 @@ def test_sampling_runs_the_promised_tiles(pool: Pool, tmp_path: Path) -> None:
     replay = replay_on(pool, tmp_path, sampling=sampling)
     replay.layer(layer, expected(layer), False)
     record = replay.records[0]
-    assert record.tiles_run == sampling.size(record.tiles) < record.tiles
+    least = sampling.size(record.tiles)
+    assert least <= record.tiles_run <= least + 3 < record.tiles  # up to three more kinds of tiles
     assert record.compared and not record.mismatches
 
 

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Worker:
         self._connection: Connection | None = None
         self._thread: threading.Thread | None = None
         self._fault = ""
+        self._address, self._key = str(folder / "socket"), secrets.token_bytes(16)
 
     def start(self) -> None:
         """Start the simulator and wait until it listens."""
@@ -46,9 +48,9 @@ class Worker:
         self._fault = ""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        address, key = str(self.folder / "socket"), secrets.token_bytes(16)
-        with Listener(address, "AF_UNIX", authkey=key) as listener:
-            self._thread = threading.Thread(target=self._simulate, args=(address, key), daemon=True)
+        self.pid = 0
+        with Listener(self._address, "AF_UNIX", authkey=self._key) as listener:
+            self._thread = threading.Thread(target=self._simulate, daemon=True)
             self._thread.start()
             self._connection = listener.accept()
         try:
@@ -85,20 +87,25 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 signal_group(os.getpgid(self.pid))
 
+    def wake(self) -> None:
+        """If `start` waits for a simulator, let it wait no longer."""
+        with contextlib.suppress(OSError, EOFError, AuthenticationError):
+            Client(self._address, authkey=self._key).close()
+
     def describe(self, what: str) -> str:
         """What happened, with what the simulator said last."""
         log = self.folder / "sim.log"
         said = ASSERTION.findall(log.read_text(errors="replace"))[:1] if log.exists() else []
         return "; ".join([f"worker {self.folder.name} {what}", *filter(None, [self._fault]), *said])
 
-    def _simulate(self, address: str, key: bytes) -> None:
+    def _simulate(self) -> None:
         tool = LeanVerilator()
         tool.limit_s = SIMULATOR_LIMIT_S
         environment = {
             "ENCMAC_CONFIG": json.dumps(self.config.array_fields),
             "ENCMAC_RECORDS": str(self.folder / "records.jsonl"),
-            "ENCMAC_REPLAY": address,
-            "ENCMAC_REPLAY_KEY": key.hex(),
+            "ENCMAC_REPLAY": self._address,
+            "ENCMAC_REPLAY_KEY": self._key.hex(),
             "COCOTB_ANSI_OUTPUT": "0",
             "OPENBLAS_NUM_THREADS": "1",
         }
@@ -115,9 +122,7 @@ class Worker:
             )
         except (SimulatorFault, RuntimeError, SystemExit, OSError) as error:
             self._fault = f"the simulator {error}"
-        # if it ended before it connected, whoever waits for it must wake up
-        with contextlib.suppress(OSError, EOFError):
-            Client(address, authkey=key).close()
+        self.wake()  # if it ended before it connected
 
 
 class Pool:
@@ -130,7 +135,7 @@ class Pool:
         self._folder = Path(tempfile.mkdtemp(prefix="encmac-replay-"))
         self._parts: queue.Queue[tuple[int, Part, int] | None] = queue.Queue()
         self._answers: queue.Queue[tuple[int, Done | Exception]] = queue.Queue()
-        self.lost = 0
+        self.lost, self._closing = 0, False
         self.workers = [Worker(config, directory, self._folder / str(index)) for index in range(jobs)]
         self._threads = [threading.Thread(target=self._serve, args=(w,), daemon=True) for w in self.workers]
         for thread in self._threads:
@@ -153,18 +158,23 @@ class Pool:
 
     def close(self) -> None:
         """End all workers."""
+        self._closing = True
         for _ in self.workers:
             self._parts.put(None)
         for worker, thread in zip(self.workers, self._threads, strict=True):
             thread.join(timeout=1)
             if thread.is_alive():
                 worker.kill()
+                worker.wake()
+                thread.join(timeout=5)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _serve(self, worker: Worker) -> None:
         """Feed one worker."""
         started = False
         while (entry := self._parts.get()) is not None:
+            if self._closing:
+                continue
             index, part, attempt = entry
             try:
                 if not started:
@@ -173,6 +183,8 @@ class Pool:
                 self._answers.put((index, worker.run(part)))
             except WorkerLost as error:
                 started = False
+                if self._closing:
+                    return
                 self.lost += 1
                 if attempt == ATTEMPTS:
                     fault = f"layer {part.layer.name}: {error}; {ATTEMPTS} workers ended with the same tiles"
