@@ -248,7 +248,8 @@ def report(record: dict) -> int:
     print(
         f"{record['network']} on {record['design']}: {found['tiles_run']} tiles, {found['cycles']:,} cycles "
         f"(all tiles {found['array_cycles']:,}, one pixel and group at a time {found['naive_cycles']:,}), "
-        f"{found['compared']:,} results compared, {found['mismatches']} wrong; {found['wall_s']:.1f} s, {rate:.1f} MMAC/s, {record['jobs']} workers"
+        f"{found['compared']:,} results compared, {found['mismatches']} wrong; "
+        f"{found['wall_s']:.1f} s, {rate:.1f} MMAC/s, {record['jobs']} workers"
         + (f", {found['tiles_resumed']} tiles from an earlier run" if found["tiles_resumed"] else "")
         + (f", {record['workers_lost']} workers lost" if record["workers_lost"] else "")
     )
