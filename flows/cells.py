@@ -37,6 +37,13 @@ def _groups(text: str, pattern: re.Pattern[str], where: str) -> Iterator[tuple[s
         yield found.group(1), found.start(), at
 
 
+def cells_of(liberty: Path) -> Iterator[tuple[str, str]]:
+    """Name and text of every cell of a Liberty file."""
+    text = re.sub(r"/\*.*?\*/", " ", liberty.read_text(), flags=re.DOTALL)
+    for name, start, end in _groups(text, CELL, str(liberty)):
+        yield name, text[start:end]
+
+
 def merge_libraries(files: list[tuple[str, str]], dont_use: tuple[str, ...]) -> str:
     """One Liberty text of several (path, text), without the cells that match a pattern of `dont_use`.
 
@@ -76,10 +83,9 @@ def merge_libraries(files: list[tuple[str, str]], dont_use: tuple[str, ...]) -> 
 
 def cell_models(liberty: Path) -> str:
     """Verilog of every cell of a Liberty file whose function it tells; others (fill, clock gates) are left out."""
-    text = liberty.read_text()
     models = ["// Made from a Liberty file: functions, states, paths.\n`timescale 1ns/1ps\n"]
-    for name, start, end in _groups(text, CELL, str(liberty)):
-        if model := _cell_model(name, text[start:end], str(liberty)):
+    for name, text in cells_of(liberty):
+        if model := _cell_model(name, text, str(liberty)):
             models.append(model)
     return "\n".join(models)
 

@@ -29,6 +29,10 @@ package encmac_pkg;
   localparam int FORM_WRITTEN = 0;  // a * w + psum, left to the synthesiser
   localparam int FORM_TREE = 1;  // partial products and psum in one compressor tree
   localparam int FORM_CARRY_SAVE = 2;  // the same, psum kept as two rows down the column
+  localparam int FORM_RECODED = 3;  // a tree of partial products of a weight that is held in radix-4 digits
+  localparam int FORM_OPT = 4;  // the same, psum kept as two rows down the column
+  localparam int FORM_FFIP = 5;  // fast inner product: one multiplier for two rows, left to the synthesiser
+  localparam int FORM_FFIP_TREE = 6;  // the same, hand-structured
 
   /// Flip-flops behind one clock gate, about.
   localparam int GATE_FANOUT = 32;

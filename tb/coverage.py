@@ -18,6 +18,7 @@ from pyuvm import uvm_component
 from models.encoding import load_encoding
 from tb.agents.axis import Beat
 from tb.scoreboard import Listener, Prediction
+from tb.suites import FORMS
 
 CLASSES = ("-128", "-127..-2", "-1", "0", "1", "2..126", "127")
 CLASS_OF = np.digitize(np.arange(-128, 128), [-127, -1, 0, 1, 2, 127])  # index: operand + 128
@@ -181,7 +182,7 @@ class ArrayCoverage(Coverage):
             points.point("design.groups", ("one group", "several groups"))
             points.point("design.positions", ("fixed", "programmable"))
         else:
-            points.point("design.form", ("written", "tree", "carry-save"))
+            points.point("design.form", FORMS)
         points.point("design.columns", ("a stage each", "several a stage"))
         points.point("design.weights", ("direct", "shadow"))
 
@@ -190,7 +191,7 @@ class ArrayCoverage(Coverage):
         hit("design.columns", "several a stage" if config.columns_per_stage > 1 else "a stage each")
         hit("design.weights", "shadow" if config.shadow else "direct")
         if config.array == "conv":
-            hit("design.form", ("written", "tree", "carry-save")[config.form])
+            hit("design.form", FORMS[config.form])
         else:
             hit("design.accumulation", "merged" if config.merged else "counted")
             hit("design.groups", "several groups" if config.rows > config.rows_per_group else "one group")

@@ -18,6 +18,9 @@ WAVES, COVERAGE = "waves", "coverage"
 EVERY = "every"  # in place of an encoding's name, in the design that holds the whole library
 
 
+FORMS = ("written", "tree", "carry-save", "recoded", "opt")  # of conventional arrays, by encmac_pkg::FORM_*
+
+
 @dataclass(frozen=True)
 class Config:
     """One build and the tests that it gets.
@@ -96,7 +99,7 @@ class Config:
         size += " gated" if self.gated else ""
         engine = (f" tile d{self.depth}" if self.depth else "") + (" port" if self.port else "")
         if self.array == "conv":
-            return f"conv {('written', 'tree', 'carry-save')[self.form]} {size}{engine}"
+            return f"conv {FORMS[self.form]} {size}{engine}"
         style = "merged" if self.merged else "counted"
         return f"enc {Path(self.encoding).stem} {style} {size} g{self.rows_per_group}{engine}"
 
@@ -166,6 +169,8 @@ SUITES["full"] = (
         Config("verilator", "conv", columns_per_stage=4, shadow=True),
         Config("verilator", "conv", form=1, **SMALL),
         Config("verilator", "conv", form=2, columns_per_stage=8, shadow=True, **SMALL),
+        Config("verilator", "conv", form=3, shadow=True, **SMALL),
+        Config("verilator", "conv", form=4, **SMALL),
     )
 )
 
@@ -196,7 +201,10 @@ SUITES["coverage"] = (
     Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, programmable=True, **COUNTED),
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, columns_per_stage=2, **COUNTED),
-    *(Config("verilator", "conv", rows=4, columns=4, form=form, shadow=form == 1, **COUNTED) for form in range(3)),
+    *(
+        Config("verilator", "conv", rows=4, columns=4, form=form, shadow=form == 1, **COUNTED)
+        for form in range(len(FORMS))
+    ),
 )
 GATES = {"vectors": 16, "gate": True}
 SUITES["gate"] = (  # of the size that a netlist is mapped, built and run in a minute

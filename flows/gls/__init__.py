@@ -52,12 +52,22 @@ def column_buses(netlist: Path, design: Design, rows: int) -> dict[str, int]:
     return buses
 
 
+def surplus_of_pairs(design: Design) -> bool:
+    """True for columns of a fast inner product: an element has two rows, sums have a surplus (see conv_column)."""
+    return dict(design.parameters).get("Form", 0) >= 5
+
+
+def skew(design: Design) -> int:
+    """Rows that come together, a cycle after those before them; 0: all rows come at once."""
+    return 0 if design.encoding else 2 if surplus_of_pairs(design) else 1
+
+
 def latency(design: Design, rows: int) -> int:
     """Clock edges from an activation vector at the ports (its first row, if rows are skewed) to its sum."""
     parameters = dict(design.parameters)
     if design.encoding:
         return rows // parameters.get("RowsPerGroup", rows) + 1 + parameters.get("SumRegister", 0)
-    return rows + 1 + (parameters["Form"] == 2)
+    return rows // skew(design) + 1 + (parameters["Form"] in (2, 4))
 
 
 def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform) -> Simulated:
@@ -79,7 +89,8 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
         "shared": design.shared,
         "rows": rows,
         "latency": latency(design, rows),
-        "skew": design.encoding is None,
+        "skew": skew(design),
+        "pairs": surplus_of_pairs(design),
     }
     sources = [platform.cell_models, netlist, wrapper]
     # what `make sim DUT=gate` needs to simulate this very netlist again

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flows.platform import load_platform
 from flows.sta import worst_slack_ns, write_delays
-from flows.synth.netlist import ADDERS, run_yosys, script, slang_options
+from flows.synth.netlist import ADDERS, read_netlist, run_yosys, script, slang_options
 from models.errors import UserError, run_cli
 
 # the simulator runs in a folder beside the netlist's
@@ -48,7 +48,8 @@ def main() -> None:
     read = slang_options(args.files, pairs(args.define), pairs(args.parameter))
     commands = script(read, args.top, platform, clock_ns, args.out, split=False)
     commands += ["design -reset", f"read_liberty {platform.liberty}", f"write_verilog -noattr {args.out / 'cells.v'}"]
-    netlist = run_yosys(commands, platform, args.adders, args.out)
+    run_yosys(commands, platform, args.adders, args.out)
+    netlist = read_netlist(args.out, platform)
     if args.delays:
         slack = worst_slack_ns(netlist.path, args.top, platform, clock_ns)
         if slack < 0:

@@ -1,85 +1,35 @@
-"""Area and timing of one column in all its forms: `python -m flows.synth`.
+"""Area and timing of columns and arrays in all their forms: `python -m flows.synth`.
 
-Conventional columns (as written, Booth, hand-structured tree, carry-save) and encoded columns are
-mapped to one library by the same passes and timed at one clock. Each form is tried first with
-ripple adders, the smallest; if that misses the clock, with lookahead; encoded columns first without
-a register before the final addition, then with it. The headline compares with the smallest
+Conventional columns (as written, Booth, hand-structured tree, carry-save), other exact columns and encoded
+columns are mapped to one library by the same passes in the same ways, and timed at one clock. Each form is
+tried first with ripple adders, the smallest; if that misses the clock, with lookahead; encoded columns first
+without a register before the final addition, then with it. The headline compares with the smallest
 conventional form that meets the clock.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import json
-import multiprocessing
 import os
 import re
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from flows.gls import Simulated, simulate_column
 from flows.platform import Platform, load_platform
-from flows.sta import worst_slack_ns
-from flows.synth.netlist import ADDERS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
+from flows.synth.array import Array, array_record, measure_array
+from flows.synth.measure import Result, best_variant, forms, measure, package_sha256, record
+from flows.synth.netlist import ROOT
 from models.console import add_output_options, interruptible, obey
-from models.encoding import export_package, load_encoding, write_text
+from models.encoding import write_text
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 
+__all__ = ["forms", "measure", "package_sha256", "record"]
 ARRAY_COLUMNS = 64  # that share one extra column
-CONVENTIONAL = (
-    ("conv written", 0, False),  # name, form in RTL, Booth recoding by Yosys
-    ("conv booth", 0, True),
-    ("conv tree", 1, False),
-    ("conv carry-save", 2, False),
-)
-
-
-@dataclass(frozen=True)
-class Result:
-    """A mapped and timed design."""
-
-    design: Design
-    rows: int
-    netlist: Netlist
-    slack_ns: float
-    gate: Simulated
-
-    @property
-    def meets(self) -> bool:
-        """True if every path is in time."""
-        return self.slack_ns >= 0
-
-
-def forms(rows: int, encodings: list[str], columns: int = 1, gated: bool = False) -> dict[str, list[Design]]:
-    """For each line of the table its variants, the smallest first; extra columns of f(a) have lines of their own."""
-    common = (("Rows", rows), ("Cols", columns), ("GateWeights", int(gated)))
-    table = {
-        name: [Design(name, (*common, ("Form", form)), None, booth, adders) for adders in ADDERS]
-        for name, form, booth in CONVENTIONAL
-    }
-
-    def variants(name: str, encoding: str, common: tuple, merged: int, shared: bool) -> list[Design]:
-        return [
-            Design(name, (*common, ("Merged", merged), ("SumRegister", register)), encoding, False, adders, shared)
-            for register in (0, 1)
-            for adders in ADDERS
-        ]
-
-    for encoding in encodings:
-        loaded = load_encoding(encoding)
-        merged = int(loaded.is_power_of_two)
-        name = f"enc {loaded.name} {'merged' if merged else 'counted'}"
-        table[name] = variants(name, encoding, common, merged, False)
-        if loaded.shared_bits():
-            name = f"f(a) of {loaded.name}"
-            table[name] = variants(name, encoding, (("Rows", rows),), 0, True)
-    return table
 
 
 def share_of_f(records: list[dict], record: dict, value: Callable[[dict], float]) -> float:
@@ -88,70 +38,6 @@ def share_of_f(records: list[dict], record: dict, value: Callable[[dict], float]
         return 0.0
     extra = (r for r in records if r["shared"] and r["encoding_source"] == record["encoding_source"])
     return next((value(r) / ARRAY_COLUMNS for r in extra), 0.0)
-
-
-def measure(design: Design, rows: int, platform: Platform, clock_ns: float, folder: Path) -> Result:
-    """Map, time and simulate one design, the mapping in a process of its own (Yosys may end it)."""
-    place = folder / design.label
-    packages = {name: export_package(load_encoding(name), folder) for name in {"exact64", design.encoding} if name}
-    for stale in ("stat.json", "netlist.v"):
-        (place / stale).unlink(missing_ok=True)
-    arguments = (design, sorted(packages.values()), platform, clock_ns, place)
-    process = multiprocessing.get_context("spawn").Process(target=synthesise, args=arguments)
-    process.start()
-    process.join()
-    netlist = read_netlist(place, platform)
-    slack = worst_slack_ns(netlist.path, TOP, platform, clock_ns)
-    gate = simulate_column(netlist.path, design, rows, platform) if slack >= 0 else Simulated("not_run", 0, 0)
-    return Result(design, rows, netlist, slack, gate)
-
-
-def best_variant(variants: list[Design], rows: int, platform: Platform, clock_ns: float, folder: Path) -> Result:
-    """The first variant that meets the clock, or the one that misses it least."""
-    results: list[Result] = []
-    for design in variants:
-        result = measure(design, rows, platform, clock_ns, folder)
-        print(f"{design.label}: {result.netlist.area_um2:,.0f} um2, slack {result.slack_ns:.2f} ns", flush=True)
-        if result.meets:
-            return result
-        results.append(result)
-    return max(results, key=lambda r: r.slack_ns)
-
-
-def package_sha256(encoding: str | None) -> str | None:
-    """What was synthesised, whatever its name: the encoding's SystemVerilog package. None for conventional columns."""
-    return hashlib.sha256(load_encoding(encoding).to_systemverilog().encode()).hexdigest() if encoding else None
-
-
-def record(result: Result, platform: Platform, clock_ns: float) -> dict:
-    """One entry of ppa.json."""
-    netlist, parameters = result.netlist, dict(result.design.parameters)
-    area = netlist.area_um2
-    return {
-        "design": result.design.name,
-        "platform": platform.name,
-        "parameters": parameters | {"adders": result.design.adders, "booth": result.design.booth},
-        "encoding": Path(result.design.encoding).stem if result.design.encoding else None,
-        "encoding_source": result.design.encoding,
-        "shared": result.design.shared,
-        "package_sha256": package_sha256(result.design.encoding),
-        "clock_ns": clock_ns,
-        "wns_ns": round(result.slack_ns, 3),
-        "fmax_mhz": round(1000 / (clock_ns - result.slack_ns), 1),
-        "cells": netlist.cells,
-        "area_um2": {
-            "total": area,
-            "sequential": netlist.sequential_um2,
-            "combinational": round(area - netlist.sequential_um2, 3),
-            "per_mac": round(area / result.rows / parameters.get("Cols", 1), 3),
-        },
-        "power_mw": None,
-        "activity": None,
-        "netlist": os.path.relpath(netlist.path, ROOT),
-        "netlist_sha256": netlist.sha256,
-        "gate_sim": result.gate.status,
-        "gate_sim_matches": result.gate.matches,
-    }
 
 
 def column_area(records: list[dict], record: dict) -> float:
@@ -165,12 +51,16 @@ def compare(records: list[dict]) -> str:
     for r in records:
         r["area_um2"]["column"] = round(column_area(records, r), 3)
     conventional = {
-        r["design"]: r["area_um2"]["column"] for r in records if r["encoding_source"] is None and r["wns_ns"] >= 0
+        r["design"]: r["area_um2"]["column"] for r in records if r["design"].startswith("conv ") and r["wns_ns"] >= 0
     }
     if not conventional:
         clock_ns, platform = records[0]["clock_ns"], records[0]["platform"]
         raise UserError(f"no conventional column meets {clock_ns} ns on {platform}; give a longer CLOCK_NS")
-    exact = {r["design"]: r["area_um2"]["column"] for r in records if r["encoding"] == "exact64" and not r["shared"]}
+    exact = {
+        r["design"]: r["area_um2"]["column"]
+        for r in records
+        if r["design"].startswith("exact ") or (r["encoding"] in ("exact64", "exact36") and not r["shared"])
+    }
     for r in records:
         bases = {} if r["shared"] else conventional | exact
         area = r["area_um2"]["column"]
@@ -187,17 +77,31 @@ def print_table(records: list[dict], best: str, platform: Platform) -> None:
         f"\n{parameters['Rows']} rows, {parameters['Cols']} column(s) for each activation register, {gated} weights, "
         f"{platform.title}, {first['clock_ns']} ns; area of a column against {best}"
     )
-    rows = [("design", "adders", "cells", "area um2", "flip-flops um2", "slack ns", "column um2", "area", "gate-level")]
+    rows = [
+        (
+            "design",
+            "adders",
+            "mapping",
+            "cells",
+            "area um2",
+            "flip-flops um2",
+            "slack ns",
+            "column um2",
+            "area",
+            "gate-level",
+        )
+    ]
     for r in records:
         area, change = r["area_um2"], r["area_reduction_percent"].get(best)
-        figures = (f"{r['cells']:,}", f"{area['total']:,.0f}", f"{area['sequential']:,.0f}", f"{r['wns_ns']:.2f}")
+        figures = (f"{r['cells']:,}", f"{area['total']:,.0f}", f"{area['sequential']:,.0f}", f"{r['wns_ns']:.3f}")
         column = f"/{ARRAY_COLUMNS}" if r["shared"] else f"{area['column']:,.0f}"
         gate = f"{r['gate_sim']} ({r['gate_sim_matches']})"
         change = "" if change is None else f"{-change:+.1f} %"
-        rows.append((r["design"], r["parameters"]["adders"], *figures, column, change, gate))
+        how = (r["parameters"]["adders"], r["parameters"]["effort"])
+        rows.append((r["design"], *how, *figures, column, change, gate))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        cells = [c.rjust(w) if 2 <= i <= 7 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [c.rjust(w) if 3 <= i <= 8 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
         print("  ".join(cells))
 
 
@@ -206,6 +110,22 @@ def tool_versions() -> dict[str, str]:
     done = subprocess.run(["sta", "-version"], capture_output=True, text=True)
     found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
     return {"pyosys": importlib.metadata.version("pyosys"), "opensta": found.group(0) if found else ""}
+
+
+def print_arrays(arrays: dict[str, Array], best: str, platform: Platform, clock_ns: float) -> None:
+    """The arrays as text."""
+    first = next(iter(arrays.values()))
+    size = f"{first.column.rows}x{first.columns}"
+    print(f"\narray {size}, {platform.title}, {clock_ns} ns; area against {best}")
+    rows = [("design", "area um2", "columns", "shell", "slack ns", "area")]
+    base = arrays[best].area_um2
+    for name, array in arrays.items():
+        parts = (array.area_um2, array.columns * array.column.netlist.area_um2, array.shell.area_um2)
+        change = f"{100 * (array.area_um2 / base - 1):+.1f} %"
+        rows.append((name, *(f"{part:,.0f}" for part in parts), f"{array.slack_ns:.3f}", change))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(c.ljust(w) if not i else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
 
 
 def main() -> int:
@@ -217,6 +137,8 @@ def main() -> int:
     )
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--columns", type=int, default=1, help="that share the activation registers")
+    parser.add_argument("--array", type=int, help="measure the array of so many columns as well")
+    parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
     parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
     parser.add_argument("--clock-ns", type=float, help="default: the platform's")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -226,32 +148,56 @@ def main() -> int:
     obey(args, args.out / "reports/ppa.json")
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
-    if args.rows < 1 or args.columns < 1 or clock_ns <= 0:
-        raise UserError(f"rows ({args.rows}), columns ({args.columns}) and clock ({clock_ns} ns) must be positive")
+    if min(args.rows, args.columns, args.array or 1) < 1 or clock_ns <= 0:
+        sizes = f"rows ({args.rows}), columns ({args.columns}), array ({args.array})"
+        raise UserError(f"{sizes} and clock ({clock_ns} ns) must be positive")
+    if args.array and args.columns != 1:
+        raise UserError("an array is made of single columns: --array takes --columns 1")
     if not platform.clock_gate and not args.ungated:
         raise UserError(f"platform {platform.name} names no clock_gate; add it to its config.toml or give --ungated")
+    document, results = side_by_side(platform, clock_ns, args)
+    wrong = [r.design.name for r in results if not r.meets or r.gate.status != "passed"]
+    wrong += [r["design"] for r in document["designs"] if r.get("array", {}).get("wns_ns", 0) < 0]
+    if wrong:
+        print(f"NOT at {clock_ns} ns or not right at gate level: {', '.join(dict.fromkeys(wrong))}")
+    return 1 if wrong else 0
+
+
+def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace) -> tuple[dict, list[Result]]:
+    """All designs at one clock; writes ppa.json and prints the tables."""
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
-    table = forms(args.rows, args.designs.split(","), args.columns, not args.ungated)
+    table = forms(args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact)
+    arrays: dict[str, Array] = {}
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         futures = [
             pool.submit(best_variant, variants, args.rows, platform, clock_ns, folder) for variants in table.values()
         ]
         results = [future.result() for future in futures]
+        if args.array:
+            # a column with a surplus has no array: nothing in mac_array takes it off
+            fit = [r for r in results if r.meets and not r.design.shared and "FFIP" not in r.design.name]
+            waiting = [pool.submit(measure_array, r, args.array, platform, clock_ns, folder) for r in fit]
+            arrays = {r.design.name: future.result() for r, future in zip(fit, waiting, strict=True)}
     records = [record(r, platform, clock_ns) for r in results]
-    best = compare(records)
     document = {
         "format": "encmac-ppa/1",
         "designs": records,
-        "best_conventional": best,
+        "best_conventional": compare(records),
         "tools": tool_versions(),
         "git_commit": git_commit(),
     }
+    if arrays:
+        exact = {name: a for name, a in arrays.items() if name.startswith(("conv ", "exact ", "enc exact"))}
+        for entry in records:
+            if entry["design"] in arrays:
+                entry["array"] = array_record(arrays[entry["design"]], exact)
+        conventional = [name for name in exact if name.startswith("conv ")]
+        document["best_conventional_array"] = min(conventional, key=lambda name: arrays[name].area_um2)
     write_text(args.out / "reports" / "ppa.json", json.dumps(document, indent=1) + "\n")
-    print_table(records, best, platform)
-    wrong = [r.design.name for r in results if not r.meets or r.gate.status != "passed"]
-    if wrong:
-        print(f"NOT at {clock_ns} ns or not right at gate level: {', '.join(wrong)}")
-    return 1 if wrong else 0
+    print_table(records, document["best_conventional"], platform)
+    if arrays:
+        print_arrays(arrays, document["best_conventional_array"], platform, clock_ns)
+    return document, results
 
 
 if __name__ == "__main__":

@@ -8,13 +8,16 @@ whether they were written as modules or come out of an expression.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.cells import cells_of
 from flows.platform import FullAdder, Platform
 from models.errors import UserError
 
@@ -24,16 +27,21 @@ ADDERS = ("ripple", "lookahead")
 RTL = ("encmac_pkg.sv", "encodings", "mult", "accum/full_adder.sv", "accum/compressor_tree.sv")
 RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
 RTL += tuple(
-    f"array/{name}.sv" for name in ("clock_gate", "enc_group", "enc_column", "conv_pe", "conv_column", "array_stage")
+    f"array/{name}.sv"
+    for name in ("clock_gate", "enc_group", "enc_column", "conv_pe", "ffip_pe", "conv_column", "array_stage")
 )
 
-
-# Yosys' own script for a library with constraints, and `-p`: buffer inputs as well, because the
-# weight-load enable of a column drives every row.
-ABC_SCRIPT = (
-    "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;strash;&get,-n;&dch,-f;&nf,{D};&put;"
-    "buffer,-p,-N,16;upsize,{D};dnsize,{D};stime,-p"
-)
+# Ways to map logic, all tried for every design; the smallest netlist that meets the clock counts. After each:
+# buffers for large fan-outs (`-p`: of inputs as well, the weight-load enable drives every row) and cell sizes.
+SIZING = "buffer,-p,-N,16;upsize,{D};dnsize,{D};stime,-p"
+EFFORTS = {
+    # Yosys' own script for a library with constraints
+    "nf": "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;strash;&get,-n;&dch,-f;&nf,{D};&put;" + SIZING,
+    # area alone, exclusive-ors of the RTL left as they are
+    "amap": "+strash;ifraig;scorr;strash;dch,-f;amap,-m,-x;" + SIZING,
+    # area alone, structure made anew from functions of six inputs
+    "if": "+strash;ifraig;scorr;strash;if,-g,-K,6;strash;dch,-f;amap,-m;" + SIZING,
+}
 
 # names of a clock gate's cells and nets that every tool can read: clock_gate_0, ...
 PLAIN_GATES = (
@@ -63,13 +71,16 @@ class Design:
 
 @dataclass(frozen=True)
 class Netlist:
-    """A mapped design: its Verilog, cell counts and areas (um2)."""
+    """A mapped design: its Verilog, cells by kind, areas (um2), and the way it was mapped."""
 
     path: Path
     sha256: str
     cells: int
     area_um2: float
     sequential_um2: float
+    kinds: dict[str, int]
+    areas_um2: dict[str, float]  # by what cells are for: flip-flops, adders, buffers, logic
+    effort: str
 
 
 def adder_maps(cell: FullAdder, adders: str) -> str:
@@ -132,12 +143,10 @@ def clock_gate_map(platform: Platform) -> str:
     return f"module clock_gate ({ports});\n{body}\nendmodule\n" if body else ""
 
 
-def script(
-    read: str, top: str, platform: Platform, clock_ns: float, folder: Path, booth: bool = False, split: bool = True
-) -> list[str]:
-    """The Yosys commands for one design; outputs go to `folder`.
+def elaborate(read: str, top: str, platform: Platform, folder: Path, booth: bool = False) -> list[str]:
+    """The Yosys commands from RTL to adders, flip-flops and generic logic.
 
-    `read` holds the options and files of `read_slang`; with `split` every bit of a port is a port of its own.
+    `read` holds the options and files of `read_slang`.
     """
     maps, liberty = folder / "adders.v", platform.liberty
     return [
@@ -145,6 +154,7 @@ def script(
         f"--blackboxed-module clock_gate --top {top} {read}",
         f"hierarchy -check -top {top}",
         "proc",
+        "select -assert-none t:$dlatch t:$adlatch t:$dlatchsr",
         "flatten -separator _",
         f"synth -top {top} -run coarse:fine{' -booth' if booth else ''}",
         "memory_map",
@@ -162,14 +172,33 @@ def script(
         "opt -fast -full",
         f"dfflibmap -liberty {liberty}",
         "opt -fast",
-        f"abc -liberty {liberty} -D {clock_ns * 1000:.0f} -constr {folder / 'abc.constr'} -script {ABC_SCRIPT}",
+    ]
+
+
+def map_logic(
+    effort: str, platform: Platform, clock_ns: float, folder: Path, out: Path, split: bool = True
+) -> list[str]:
+    """The Yosys commands from there to cells; outputs go to `out`.
+
+    With `split` every bit of a port is a port of its own.
+    """
+    abc = f"-D {clock_ns * 1000:.0f} -constr {folder / 'abc.constr'} -script {EFFORTS[effort]}"
+    return [
+        f"abc -liberty {platform.liberty} {abc}",
         f"splitnets {'-ports ' if split else ''}-format _",
         "opt_clean -purge",
         *PLAIN_GATES,
         "check -assert -mapped",
-        f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
-        f"tee -q -o {folder / 'stat.json'} stat -json -liberty {liberty}",
+        f"write_verilog -noattr -noexpr -nohex -nodec {out / 'netlist.v'}",
+        f"tee -q -o {out / 'stat.json'} stat -json -liberty {platform.liberty}",
     ]
+
+
+def script(
+    read: str, top: str, platform: Platform, clock_ns: float, folder: Path, booth: bool = False, split: bool = True
+) -> list[str]:
+    """The Yosys commands for one design, mapped one way; outputs go to `folder`."""
+    return elaborate(read, top, platform, folder, booth) + map_logic("nf", platform, clock_ns, folder, folder, split)
 
 
 def slang_options(files: list[Path], defines: dict[str, object], parameters: dict[str, int]) -> str:
@@ -179,32 +208,51 @@ def slang_options(files: list[Path], defines: dict[str, object], parameters: dic
     return " ".join([*words, *map(str, files)])
 
 
+def rtl_files(entries: Iterable[str], packages: list[Path]) -> list[Path]:
+    """Files of `rtl` in order; an entry may be a folder, `encodings` stands for the packages."""
+    files: list[Path] = []
+    for entry in entries:
+        path = ROOT / "rtl" / entry
+        files += packages if entry == "encodings" else sorted(path.glob("*.sv")) if path.is_dir() else [path]
+    return files
+
+
 def column_options(design: Design, packages: list[Path]) -> str:
     """What `read_slang` reads for a column."""
-    rtl = ROOT / "rtl"
-    files: list[Path] = []
-    for entry in RTL:
-        path = rtl / entry
-        files += packages if entry == "encodings" else sorted(path.glob("*.sv")) if path.is_dir() else [path]
-    files.append(Path(__file__).with_name("column_top.sv"))
+    files = [*rtl_files(RTL, packages), Path(__file__).with_name("column_top.sv")]
     define = {"ENCODING_PKG": f"{Path(design.encoding).stem}_pkg"} if design.encoding else {"COLUMN_CONV": 1}
     define |= {"COLUMN_SHARED": 1} if design.shared else {}
     return slang_options(files, define, dict(design.parameters))
 
 
-def synthesise(design: Design, packages: list[Path], platform: Platform, clock_ns: float, folder: Path) -> Netlist:
-    """Map one column; raises UserError with Yosys' own first error. Meant for a process of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    commands = script(column_options(design, packages), TOP, platform, clock_ns, folder, design.booth)
-    return run_yosys(commands, platform, design.adders, folder)
+def synthesise(
+    design: Design, packages: list[Path], platform: Platform, clock_ns: float, folder: Path, efforts: tuple[str, ...]
+) -> None:
+    """Map one column in every way, each in a folder of its own; meant for a process of its own."""
+    commands = elaborate(column_options(design, packages), TOP, platform, folder, design.booth)
+    map_every_way(commands, platform, design.adders, clock_ns, folder, efforts)
 
 
-def run_yosys(commands: list[str], platform: Platform, adders: str, folder: Path) -> Netlist:
-    """Run the commands of `script` in this process, which Yosys ends at an error."""
+def map_every_way(
+    commands: list[str], platform: Platform, adders: str, clock_ns: float, folder: Path, efforts: tuple[str, ...]
+) -> None:
+    """Elaborate once and map in every way, outputs in `folder`/<effort>; in this process, which Yosys may end."""
+    for effort in efforts:
+        (folder / effort).mkdir(parents=True, exist_ok=True)
+        for stale in ("stat.json", "netlist.v"):
+            (folder / effort / stale).unlink(missing_ok=True)
+        mapping = map_logic(effort, platform, clock_ns, folder, folder / effort)
+        commands = [*commands, "design -push-copy", *mapping, "design -pop"]
+    run_yosys(commands, platform, adders, folder)
+
+
+def run_yosys(commands: list[str], platform: Platform, adders: str, folder: Path) -> None:
+    """Run commands in this process, which Yosys ends at an error; its log is `folder`/yosys.log."""
     from pyosys import libyosys
 
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "adders.v").write_text(adder_maps(platform.full_adder, adders) + clock_gate_map(platform))
-    constraint = f"set_driving_cell {platform.driver}\nset_load {platform.output_load_pf * 1000:.0f} [all_outputs]\n"
+    constraint = f"set_driving_cell {platform.driver}\nset_load {platform.output_load_pf * 1000:g} [all_outputs]\n"
     (folder / "abc.constr").write_text(constraint)
     log = folder / "yosys.log"
     # Yosys prints from C++ and ends the process on an error: the log is the file descriptor.
@@ -214,28 +262,61 @@ def run_yosys(commands: list[str], platform: Platform, adders: str, folder: Path
     session = libyosys.Design()
     for command in commands:
         libyosys.run_pass(command, session)
-    return read_netlist(folder, platform)
 
 
-def read_netlist(folder: Path, platform: Platform) -> Netlist:
+def yosys_complaint(log: Path) -> str:
+    """What ended a run, in one line: Yosys' first error, a latch by its name."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    if any("Assertion failed: selection is not empty" in line and "dlatch" in line for line in lines):
+        latch = next((line for line in lines if "Latch inferred" in line), "")
+        found = re.search(r"signal `([^']+)'", latch)
+        return f"a latch was inferred{f' for {found.group(1)}' if found else ''}"
+    return next((line for line in lines if "ERROR" in line or "error:" in line), "no result")
+
+
+def read_netlist(folder: Path, platform: Platform, effort: str = "nf") -> Netlist:
     """Figures of a finished mapping; raises UserError if it holds cells that are not the library's."""
     path, log = folder / "netlist.v", folder / "yosys.log"
+    log = log if log.exists() else folder.parent / "yosys.log"
     try:
         stat = json.loads((folder / "stat.json").read_text())["design"]
         text = path.read_bytes()
     except (OSError, KeyError, json.JSONDecodeError) as error:
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        reason = next((line for line in lines if "ERROR" in line), str(error))
-        raise UserError(f"synthesis of {folder.name} failed: {reason}; see {log}") from error
-    foreign = [name for name in stat["num_cells_by_type"] if name.startswith(("$", "\\$"))]
+        raise UserError(f"synthesis of {folder.name} failed: {yosys_complaint(log)}; see {log}") from error
+    kinds = stat["num_cells_by_type"]
+    foreign = [name for name in kinds if name.startswith(("$", "\\$"))]
     if foreign:
         raise UserError(f"synthesis of {folder.name} left cells that {platform.name} has not: {', '.join(foreign)}")
-    # cells whose area the Liberty file does not tell
-    missing = sum(area * stat["num_cells_by_type"].get(cell, 0) for cell, area in platform.areas_um2.items())
+    areas = library_areas(platform.liberty, platform.liberty.stat().st_mtime_ns)
+    if lacking := sorted(set(kinds) - set(areas)):
+        raise UserError(f"{folder.name}: {platform.liberty} lacks {', '.join(lacking)}; is the netlist of it?")
+    split = dict.fromkeys(("flip-flops", "adders", "buffers", "logic"), 0.0)
+    for name, count in kinds.items():
+        area, purpose = areas[name]
+        area = platform.areas_um2.get(name, area)  # where the Liberty file does not tell it
+        adders = {platform.full_adder.cell, *([platform.half_adder.cell] if platform.half_adder else [])}
+        split["adders" if name in adders else purpose] += count * area
+    missing = sum(area * kinds.get(cell, 0) for cell, area in platform.areas_um2.items())
     return Netlist(
         path=path,
         sha256=hashlib.sha256(text).hexdigest(),
         cells=stat["num_cells"],
         area_um2=float(stat["area"]) + missing,
         sequential_um2=float(stat["sequential_area"]),
+        kinds=kinds,
+        areas_um2={key: round(value, 3) for key, value in split.items()},
+        effort=effort,
     )
+
+
+@functools.cache
+def library_areas(liberty: Path, _stamp: int) -> dict[str, tuple[float, str]]:
+    """Area (um2) of every cell of a library, and whether it is a flip-flop, a buffer (or inverter) or logic."""
+    found = {}
+    for name, text in cells_of(liberty):
+        area = re.search(r"\barea\s*:\s*([\d.eE+-]+)", text)
+        inputs = len(re.findall(r'direction\s*:\s*"?input', text))
+        sequential = re.search(r"\b(?:ff|latch|statetable)\s*\(", text)
+        kind = "flip-flops" if sequential else "buffers" if inputs == 1 else "logic"
+        found[name] = (float(area.group(1)) if area else 0.0, kind)
+    return found

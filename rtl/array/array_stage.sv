@@ -71,7 +71,8 @@ module array_stage #(
     assign w_swap_o = '0;
   end
 
-  localparam int Stored = Kind == encmac_pkg::KIND_CONV ? 8 : WBits;
+  localparam bit Recoded = Form == encmac_pkg::FORM_RECODED || Form == encmac_pkg::FORM_OPT;
+  localparam int Stored = Kind != encmac_pkg::KIND_CONV ? WBits : Recoded ? 12 : 8;
   logic [Rows-1:0] w_clk;
   if (GateWeights && Stored > 0) begin : gen_clock
     // As many rows for each gate as fit, evenly. If one has fewer, it is the first: a row takes its weight

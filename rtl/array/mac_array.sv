@@ -10,7 +10,7 @@
 /// s_axis_a: one activation vector a beat, row r at [r*8 +: 8].
 /// m_axis_y: one result vector a beat, column c sign-extended at [c*32 +: 32], `Latency` cycles after
 ///           its activations: groups (conventional: rows) + stages, and one each for SumRegister,
-///           FORM_CARRY_SAVE and the extra column of an encoding with f(a).
+///           FORM_CARRY_SAVE, FORM_OPT and the extra column of an encoding with f(a).
 /// Rows that a tile does not use must carry a = w = 0; each adds the encoding's array_table at (0, 0),
 /// which is 0 for all encodings but arrays of XNOR.
 /// Latency: groups (conventional: rows) + stages cycles, and those extra ones.
@@ -60,7 +60,8 @@ module mac_array #(
   localparam int Groups = Rows / Group;
   localparam int Stages = Cols / ColsPerStage;
   localparam bit Shared = !Conv && FM > 0;
-  localparam bit ExtraCycle = Conv ? Form == encmac_pkg::FORM_CARRY_SAVE : SumRegister;
+  localparam bit TwoRows = Form == encmac_pkg::FORM_CARRY_SAVE || Form == encmac_pkg::FORM_OPT;
+  localparam bit ExtraCycle = Conv ? TwoRows : SumRegister;
   localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
   /// Bits of a column's result, f(a) included.
   localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum) + (Shared ? FMinSum : 0);
@@ -71,6 +72,8 @@ module mac_array #(
                   "mac_array: Cols must be a positive multiple of ColsPerStage")
   `ENCMAC_REQUIRE(gen_check_groups, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
                   "mac_array: Rows must be a positive multiple of RowsPerGroup")
+  `ENCMAC_REQUIRE(gen_check_form, !Conv || Form < encmac_pkg::FORM_FFIP,
+                  "mac_array: FORM_FFIP* are columns only: nothing here takes their surplus off")
   `ENCMAC_REQUIRE(gen_check_width, Width <= 32, "mac_array: a sum takes more than 32 bits")
 
   logic advance, w_shift, w_swap;

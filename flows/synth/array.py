@@ -1,0 +1,161 @@
+"""Area of a whole array, built hierarchically: its column once, and once all that surrounds the columns.
+
+What surrounds them, the shell, is mac_array itself with its columns taken out: stream control, skew,
+encoders of activations, the extra column of an encoding with f(a) and the addition of its sum,
+straightening of results. Its wires to the columns are ports while it is mapped and timed, as at a
+column every one of them ends in a register.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flows.platform import Platform
+from flows.synth.measure import Result, choose, fingerprint
+from flows.synth.netlist import (
+    ROOT,
+    RTL,
+    Design,
+    Netlist,
+    elaborate,
+    map_every_way,
+    rtl_files,
+    slang_options,
+)
+from models.encoding import export_package, load_encoding, write_text
+from models.errors import UserError
+
+TOP = "array_top"
+COLUMN = "array_column"
+SHELL_RTL = ("array/delay_triangle.sv", "array/stream_control.sv", "accum/position_multiplier.sv")
+SHELL_RTL += ("accum/position_weights.sv", "array/mac_array.sv")
+SHELL_EFFORTS = ("amap",)  # nearly all of a shell is registers; the same for all designs
+
+# In place of array_stage: the extra column stays, every other stage becomes a cell whose inside is measured apart.
+STAGE = """
+module {column} #(parameter int A = 8, parameter int Y = 16) (
+    input logic clk_i, input logic w_shift_i, input logic [7:0] w_i, input logic [A-1:0] a_i, output logic [A-1:0] a_o,
+    input logic [Y-1:0] f_i, output logic [Y-1:0] f_o, output logic [Y-1:0] y_o
+);
+endmodule
+{header}
+  if (WBits == 0) begin : gen_extra
+    array_stage_full #(
+        .Kind(Kind), .Rows(Rows), .Cols(Cols), .RowsPerGroup(RowsPerGroup), .Merged(Merged),
+        .SumRegister(SumRegister), .Programmable(Programmable), .Form(Form), .Shadow(Shadow), .Width(Width),
+        `ENCMAC_STAGE_PASS
+    ) u_stage (.*);
+  end else begin : gen_column
+    {column} #(.A(ABits * Rows), .Y(Width)) u_column (.*);
+    assign w_swap_o = '0;
+  end
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array: its column, how many, and its shell."""
+
+    column: Result
+    columns: int
+    shell: Netlist
+    shell_slack_ns: float
+
+    @property
+    def area_um2(self) -> float:
+        """Columns and shell."""
+        return self.columns * self.column.netlist.area_um2 + self.shell.area_um2
+
+    @property
+    def slack_ns(self) -> float:
+        """The worse of column and shell."""
+        return min(self.column.slack_ns, self.shell_slack_ns)
+
+
+def stage_files(folder: Path) -> list[Path]:
+    """array_stage under another name, and what stands in its place (see STAGE)."""
+    text = (ROOT / "rtl/array/array_stage.sv").read_text()
+    if not (header := re.search(r"^module array_stage\b.*?^\);\n", text, re.MULTILINE | re.DOTALL)):
+        raise UserError("rtl/array/array_stage.sv: no header of module array_stage")
+    full, stage = folder / "array_stage_full.sv", folder / "array_stage.sv"
+    write_text(full, re.sub(r"\bmodule array_stage\b", "module array_stage_full", text))
+    includes = '`include "encmac_checks.svh"\n`include "encmac_encoding.svh"\n'
+    write_text(stage, includes + STAGE.format(column=COLUMN, header=header.group(0)))
+    return [full, stage]
+
+
+def shell_commands(design: Design, packages: list[Path], columns: int, platform: Platform, folder: Path) -> list[str]:
+    """Yosys commands from RTL to generic logic of the shell of an array."""
+    entries = [entry for entry in RTL if entry != "array/array_stage.sv"]
+    files = [*rtl_files(entries, packages), *stage_files(folder), *(ROOT / "rtl" / name for name in SHELL_RTL)]
+    files.append(Path(__file__).with_name("array_top.sv"))
+    define = {"ENCODING_PKG": f"{Path(design.encoding).stem}_pkg"} if design.encoding else {"COLUMN_CONV": 1}
+    read = f"--blackboxed-module {COLUMN} " + slang_options(files, define, dict(design.parameters) | {"Cols": columns})
+    commands = elaborate(read, TOP, platform, folder)
+    at = commands.index("flatten -separator _") + 1
+    return [*commands[:at], f"expose -evert t:{COLUMN}*", *commands[at:]]
+
+
+def _map_shell(design: Design, packages: list[Path], columns: int, platform: Platform, clock: float, out: Path) -> None:
+    commands = shell_commands(design, packages, columns, platform, out)
+    map_every_way(commands, platform, design.adders, clock, out, SHELL_EFFORTS)
+    for effort in SHELL_EFFORTS:
+        path = out / effort / "netlist.v"
+        write_text(path, plain_names(path.read_text()))
+
+
+def plain_names(verilog: str) -> str:
+    """A netlist whose escaped names, those of pins of a column, are plain ones: the others are none to OpenSTA."""
+    names = {name: re.sub(r"\W", "_", name) for name in set(re.findall(r"\\(\S+) ", verilog))}
+    if len(set(names.values())) != len(names):
+        raise UserError("names of the shell's ports become the same without brackets and dots")
+    return re.sub(r"\\(\S+) ", lambda found: names[found.group(1)] + " ", verilog)
+
+
+def measure_array(column: Result, columns: int, platform: Platform, clock_ns: float, folder: Path) -> Array:
+    """The array of a measured column; kept and reused as columns are."""
+    design = column.design
+    out = folder / f"{design.label}-shell-{columns}"
+    out.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(fingerprint(design, column.rows, platform, clock_ns, SHELL_EFFORTS).encode())
+    key = digest.hexdigest() + str(columns)
+    kept = out / "result.json"
+    try:
+        found = json.loads(kept.read_text())
+        shell = Netlist(**found["netlist"] | {"path": Path(found["netlist"]["path"])})
+        if found["key"] == key and hashlib.sha256(shell.path.read_bytes()).hexdigest() == shell.sha256:
+            return Array(column, columns, shell, found["slack_ns"])
+    except (OSError, KeyError, TypeError, json.JSONDecodeError):
+        pass
+    packages = {name: export_package(load_encoding(name), out) for name in {"exact64", design.encoding} if name}
+    arguments = (design, sorted(packages.values()), columns, platform, clock_ns, out)
+    process = multiprocessing.get_context("spawn").Process(target=_map_shell, args=arguments)
+    process.start()
+    process.join()
+    shell, slack = choose([out / effort for effort in SHELL_EFFORTS], TOP, platform, clock_ns)
+    document = {"key": key, "netlist": asdict(shell), "slack_ns": slack}
+    write_text(kept, json.dumps(document, default=str))
+    return Array(column, columns, shell, slack)
+
+
+def array_record(array: Array, baselines: dict[str, Array]) -> dict:
+    """What ppa.json says of an array, in the record of its column."""
+    area = array.area_um2
+    return {
+        "columns": array.columns,
+        "area_um2": {
+            "total": round(area, 3),
+            "columns": round(array.columns * array.column.netlist.area_um2, 3),
+            "shell": array.shell.area_um2,
+            "per_mac": round(area / array.columns / array.column.rows, 3),
+        },
+        "wns_ns": round(array.slack_ns, 4),
+        "shell_netlist_sha256": array.shell.sha256,
+        "area_reduction_percent": {name: round(100 * (1 - area / b.area_um2), 2) for name, b in baselines.items()},
+    }
