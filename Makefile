@@ -85,6 +85,15 @@ synth: ## area and timing of arrays                    PLATFORM= DESIGNS= ROWS= 
 	$(DOCTOR) synth
 	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(OUTPUT)
 
+ppa: ## sweeps of area: one table, plots             SWEEP=clock|fmax|rows|array PLATFORM= DESIGNS= ROWS= CLOCK_NS= EXACT=1
+	$(DOCTOR) synth
+	$(if $(SWEEP),,@echo "encmac: error: which sweep? for example: make ppa SWEEP=clock" >&2; exit 1)
+	$(PYTHON_RUN) -m flows.synth.sweep $(SWEEP)$(SYNTH_OPTIONS)
+
+layout: ## place and route with OpenROAD               NETLIST=<column of make synth> PLATFORM= CLOCK_NS=
+	$(if $(NETLIST),,@echo "encmac: error: which netlist? for example: make layout NETLIST=build/synth/.../netlist.v PLATFORM=nangate45" >&2; exit 1)
+	$(PYTHON_RUN) -m flows.openroad '$(NETLIST)'$(call option,platform,$(PLATFORM))$(call option,clock-ns,$(CLOCK_NS))
+
 power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= CLOCK_NS= VECTORS= JSON=1 QUIET=1
 	$(DOCTOR) power
 	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)$(OUTPUT)

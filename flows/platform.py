@@ -69,7 +69,6 @@ class Platform:
     lef: tuple[str, ...] = ()  # technology first; found by `find` when layout needs it
     dont_use: tuple[str, ...] = ()  # patterns of cells that the flow leaves alone
     corner: str = ""
-    openroad: dict = field(default_factory=dict, hash=False, compare=False)
     mend: str = "correct the path in the file"
     folder: Path = PLATFORMS
 

@@ -89,7 +89,7 @@ def fingerprint(design: Design, rows: int, platform: Platform, clock_ns: float, 
     flow = [Path(__file__).parent.parent / name for name in ("sta/__init__.py", "gls/__init__.py", "platform.py")]
     digest = hashlib.sha256(repr((design, rows, clock_ns, efforts, package_sha256(design.encoding))).encode())
     stamp = platform.liberty.stat()
-    known = dataclasses.replace(platform, openroad={}, folder=Path())
+    known = dataclasses.replace(platform, folder=Path())
     digest.update(repr((known, stamp.st_size, stamp.st_mtime_ns)).encode())
     for path in sorted([*code, *rtl, *flow]):
         digest.update(path.read_bytes())

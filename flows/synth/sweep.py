@@ -1,0 +1,134 @@
+"""Sweeps of area and timing: `python -m flows.synth.sweep clock`, or `make ppa SWEEP=clock|fmax|rows|array`.
+
+clock   every design at several clocks, iso-clock: compared only with designs that meet the same clock
+fmax    the shortest clock of every design, by bisection, each trial mapped anew
+rows    columns of several heights at the platform's clock
+array   arrays of several sizes, built hierarchically
+One table, `build/reports/ppa_<sweep>.json`, and plots beside it. Points that were measured before are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from flows.platform import Platform, load_platform
+from flows.synth.array import array_record, measure_array
+from flows.synth.measure import Result, best_variant, fastest, forms, record
+from flows.synth.netlist import ROOT
+from flows.synth.plots import plot_array, plot_breakdown, plot_clock, plot_pareto, plot_rows
+from models.console import interruptible
+from models.encoding import write_text
+from models.errors import UserError, run_cli
+from models.provenance import git_commit
+
+CLOCKS = (0.5, 0.6, 0.75, 1.0, 1.5, 2.0)  # of the platform's clock
+ROWS = (16, 32, 64)
+SIZES = (16, 32, 64, 128)
+
+
+def sweep_columns(
+    platform: Platform, rows: int, clock_ns: float, designs: list[str], exact: bool, jobs: int, out: Path
+) -> list[Result]:
+    """The best variant of every design at one clock, those that miss it included."""
+    folder = out / "synth" / f"{platform.name}-{clock_ns:g}ns-{rows}"
+    table = forms(rows, designs, gated=bool(platform.clock_gate), exact=exact)
+    table = {name: variants for name, variants in table.items() if not variants[0].shared}
+    with interruptible(ThreadPoolExecutor(max(1, jobs))) as pool:
+        waiting = [pool.submit(best_variant, v, rows, platform, clock_ns, folder) for v in table.values()]
+        return [future.result() for future in waiting]
+
+
+def run(kind: str, platform: Platform, args: argparse.Namespace) -> list[dict]:
+    """The points of a sweep."""
+    designs, out = args.designs.split(","), args.out.resolve()
+    clock_ns, rows = args.clock_ns or platform.clock_ns, args.rows
+    points: list[dict] = []
+    if kind == "clock":
+        for share in CLOCKS:
+            clock = float(f"{share * clock_ns:.4g}")
+            found = sweep_columns(platform, rows, clock, designs, args.exact, args.jobs, out)
+            points += [record(r, platform, clock) for r in found]
+    elif kind == "fmax":
+        table = forms(rows, designs, gated=bool(platform.clock_gate), exact=args.exact)
+        folder = out / "synth"
+        for name, variants in table.items():
+            if variants[0].shared:
+                continue
+            # lookahead adders, and a register before an encoded column's final addition: the fast variant
+            result, shortest = fastest(variants[-1], rows, platform, clock_ns, folder)
+            print(f"{name}: {shortest:.3f} ns", flush=True)
+            points.append(record(result, platform, shortest) | {"shortest_clock_ns": round(shortest, 4)})
+    elif kind == "rows":
+        for height in ROWS:
+            found = sweep_columns(platform, height, clock_ns, designs, args.exact, args.jobs, out)
+            points += [record(r, platform, clock_ns) for r in found]
+    else:
+        for size in SIZES:
+            folder = out / "synth" / f"{platform.name}-{clock_ns:g}ns-{size}"
+            for r in sweep_columns(platform, size, clock_ns, designs, args.exact, args.jobs, out):
+                if r.meets and "FFIP" not in r.design.name:
+                    array = measure_array(r, size, platform, clock_ns, folder)
+                    points.append(record(r, platform, clock_ns) | {"size": size, "array": array_record(array, {})})
+    return points
+
+
+def print_points(kind: str, points: list[dict]) -> None:
+    """One table; areas are compared with the smallest conventional design of the same clock and size that meets it."""
+    print(f"\n{'design':28}{'rows':>6}{'clock ns':>10}{'slack ns':>10}{'um2 per MAC':>13}{'area':>10}")
+    for p in points:
+        rows, clock = p["parameters"]["Rows"], p["clock_ns"]
+        per_mac = p.get("array", p)["area_um2"]["per_mac"]
+        like = [
+            q.get("array", q)["area_um2"]["per_mac"]
+            for q in points
+            if q["design"].startswith("conv ")
+            and (q["parameters"]["Rows"], q["clock_ns"]) == (rows, clock)
+            and q["wns_ns"] >= 0
+        ]
+        met = p["wns_ns"] >= 0
+        change = "" if met else "missed"
+        if met and like and kind != "fmax":
+            change = f"{100 * (per_mac / min(like) - 1):+.1f} %"
+        print(f"{p['design']:28}{rows:6}{clock:10.3f}{p['wns_ns']:10.3f}{per_mac:13.1f}{change:>10}")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="flows.synth.sweep", description=__doc__.splitlines()[0])
+    parser.add_argument("sweep", choices=("clock", "fmax", "rows", "array"))
+    parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
+    parser.add_argument("--designs", default="exact36,m20p,m16p,m12p", help="encodings, with commas")
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
+    parser.add_argument("--clock-ns", type=float, help="default: the platform's")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=ROOT / "build")
+    args = parser.parse_args()
+    platform = load_platform(args.platform)
+    if args.rows < 1 or (args.clock_ns is not None and args.clock_ns <= 0):
+        raise UserError(f"rows ({args.rows}) and clock ({args.clock_ns} ns) must be positive")
+    points = run(args.sweep, platform, args)
+    reports = args.out / "reports"
+    document = {"format": "encmac-sweep/1", "sweep": args.sweep, "points": points, "git_commit": git_commit()}
+    write_text(reports / f"ppa_{args.sweep}.json", json.dumps(document, indent=1) + "\n")
+    print_points(args.sweep, points)
+    title = f"{platform.title}, {args.rows} rows"
+    if args.sweep == "clock":
+        plot_clock(points, title, reports / "ppa_clock")
+    elif args.sweep == "rows":
+        plot_rows(points, platform.title, reports / "ppa_rows")
+    elif args.sweep == "array":
+        plot_array(points, platform.title, reports / "ppa_array")
+    last = [p for p in points if p["parameters"]["Rows"] == max(q["parameters"]["Rows"] for q in points)]
+    plot_breakdown([p for p in last if p["clock_ns"] == last[-1]["clock_ns"]], title, reports / "ppa_breakdown")
+    accuracy = reports / "accuracy.json"
+    if accuracy.is_file():
+        plot_pareto(last, json.loads(accuracy.read_text()), platform.title, reports / "ppa_pareto")
+
+
+if __name__ == "__main__":
+    run_cli(main)
