@@ -43,7 +43,7 @@ ACCURACY_OPTIONS += $(call option,rounds,$(ROUNDS))$(call option,float,$(FLOAT))
 IMPORT_OPTIONS = $(if $(MODEL), '$(MODEL)')$(call option,name,$(NAME))$(call option,dataset,$(DATASET))
 IMPORT_OPTIONS += $(call option,rounding,$(ROUNDING))$(call option,mean,$(MEAN))$(call option,std,$(STD))$(call option,out,$(OUT))
 
-.PHONY: help setup doctor sim mutants replay formal pdk synth power accuracy bench report search train finetune import encodings lint test docs-test clean
+.PHONY: help setup doctor sim mutants replay formal pdk synth ppa layout rules power accuracy bench report search train finetune import encodings lint test docs-test clean
 
 ##@ Start
 
@@ -81,18 +81,22 @@ pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asa
 	$(if $(PDK),,@echo "encmac: error: which library? for example: make pdk PDK=nangate45" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.pdk$(if $(PDK), '$(PDK)')
 
-synth: ## area and timing of arrays                    PLATFORM= DESIGNS= ROWS= CLOCK_NS= JSON=1 QUIET=1
+synth: ## area and timing of columns and arrays        PLATFORM= DESIGNS= CLOCK_NS= ROWS= SIZE=<columns of an array> EXACT=1 JSON=1 QUIET=1
 	$(DOCTOR) synth
-	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(OUTPUT)
+	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(call option,array,$(SIZE))$(if $(EXACT), --exact)$(OUTPUT)
 
 ppa: ## sweeps of area: one table, plots             SWEEP=clock|fmax|rows|array PLATFORM= DESIGNS= ROWS= CLOCK_NS= EXACT=1
 	$(DOCTOR) synth
 	$(if $(SWEEP),,@echo "encmac: error: which sweep? for example: make ppa SWEEP=clock" >&2; exit 1)
-	$(PYTHON_RUN) -m flows.synth.sweep $(SWEEP)$(SYNTH_OPTIONS)
+	$(PYTHON_RUN) -m flows.synth.sweep $(SWEEP)$(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(if $(EXACT), --exact)
 
-layout: ## place and route with OpenROAD               NETLIST=<column of make synth> PLATFORM= CLOCK_NS=
-	$(if $(NETLIST),,@echo "encmac: error: which netlist? for example: make layout NETLIST=build/synth/.../netlist.v PLATFORM=nangate45" >&2; exit 1)
+layout: ## place and route a netlist with OpenROAD      NETLIST= PLATFORM= CLOCK_NS=
+	$(if $(NETLIST),,@echo "encmac: error: which netlist? one of: build/synth/*/*/*/netlist.v" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.openroad '$(NETLIST)'$(call option,platform,$(PLATFORM))$(call option,clock-ns,$(CLOCK_NS))
+
+rules: ## area and timing of small columns keep their bounds  PLATFORM=
+	$(DOCTOR) synth
+	$(PYTHON_RUN) -m flows.rules$(call option,platform,$(PLATFORM))
 
 power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= CLOCK_NS= VECTORS= JSON=1 QUIET=1
 	$(DOCTOR) power

@@ -17,7 +17,8 @@ from models.errors import UserError
 STEPS = """
 read_lef read_liberty read_verilog link_design read_sdc set_wire_rc initialize_floorplan make_tracks insert_tiecells
 tapcell pdngen global_placement place_pins estimate_parasitics repair_design detailed_placement clock_tree_synthesis
-repair_clock_nets set_propagated_clock repair_timing pin_access global_route filler_placement detailed_route report_power
+repair_clock_nets set_propagated_clock repair_timing pin_access global_route filler_placement detailed_route
+report_power
 """
 FIGURES = """noise
 encmac begin figures

@@ -30,7 +30,8 @@ module conv_pe #(
     output logic [OutWidth-1:0] psum0_o,
     output logic [OutWidth-1:0] psum1_o     // two rows only
 );
-  logic [WBits-1:0] w_q, shift_q;
+  logic signed [WBits-1:0] w_q;
+  logic [WBits-1:0] shift_q;
   assign w_o = shift_q;
 
   if (GateWeights) begin : gen_gated
@@ -77,7 +78,7 @@ module conv_pe #(
   if (Form == encmac_pkg::FORM_WRITTEN) begin : gen_written
     logic signed [OutWidth-1:0] psum_q;
     always_ff @(posedge clk_i) begin
-      if (advance_i) psum_q <= $signed(a_i) * $signed(w_q) + OutWidth'($signed(psum0_i));
+      if (advance_i) psum_q <= $signed(a_i) * w_q + OutWidth'($signed(psum0_i));
     end
     assign psum0_o = psum_q;
     assign psum1_o = '0;
