@@ -64,13 +64,13 @@ def test_column_is_mapped_timed_and_simulated(tmp_path: Path) -> None:
 
     # one cell exchanged: the gate-level run must see it
     text = result.netlist.path.read_text()
-    assert "  XOR2X1 " in text
-    result.netlist.path.write_text(text.replace("  XOR2X1 ", "  XNOR2X1 ", 1))
+    assert "  NAND2X1 " in text
+    result.netlist.path.write_text(text.replace("  NAND2X1 ", "  NOR2X1 ", 1))
     broken = simulate_column(result.netlist.path, design, 4, platform)
     assert broken.status == "failed"
 
     # a cell the library lacks: timing must refuse
-    result.netlist.path.write_text(text.replace("  XOR2X1 ", "  XOR9X9 ", 1))
+    result.netlist.path.write_text(text.replace("  NAND2X1 ", "  NAND9X9 ", 1))
     with pytest.raises(UserError, match="timing of"):
         worst_slack_ns(result.netlist.path, TOP, platform, 10.0)
 

@@ -35,8 +35,8 @@ def test_column_is_simulated_from_the_netlist_that_was_measured(tmp_path: Path) 
 
     # a netlist that has changed since is another one
     good = result.netlist.path.read_text()
-    assert "  XOR2X1 " in good
-    result.netlist.path.write_text(good.replace("  XOR2X1 ", "  XNOR2X1 ", 1))
+    assert "  NAND2X1 " in good
+    result.netlist.path.write_text(good.replace("  NAND2X1 ", "  NOR2X1 ", 1))
     code, text = runner(*options)
     assert code == 1
     assert "is not the netlist that ppa.json measured; run: make synth" in text

@@ -83,7 +83,7 @@ def test_renamed_copy_needs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PDK_ROOT", str(tmp_path / "pdk"))
     library = tmp_path / "pdk" / "mine" / "my_cells.lib.gz"
     library.parent.mkdir(parents=True)
-    text = OSU018.read_text().replace("FAX1", "MYADDER").replace("XOR2X1", "MYXOR")
+    text = OSU018.read_text().replace("FAX1", "MYADDER").replace("NAND2X1", "MYNAND")
     library.write_bytes(gzip.compress(text.encode()))
     folder = Path(shutil.copytree(PLATFORMS / "osu018", tmp_path / "mine"))
     config = (folder / "config.toml").read_text().replace("FAX1", "MYADDER").replace('name = "osu018"', 'name = "mine"')
@@ -94,7 +94,7 @@ def test_renamed_copy_needs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     result = measure(forms(2, ["m20p"])["enc m20p merged"][0], 2, platform, 10.0, tmp_path / "out")
     assert result.gate.status == "passed" and result.gate.matches > 0
     netlist = result.netlist.path.read_text()
-    assert "MYADDER " in netlist and "MYXOR " in netlist
+    assert "MYADDER " in netlist and "MYNAND " in netlist
 
 
 @needs_osu018

@@ -312,7 +312,7 @@ def test_wrong_netlists_have_no_power(column: dict) -> None:
     path = (ROOT / column["netlist"]).resolve()
     text = path.read_text()
     try:
-        path.write_text(text.replace("  XOR2X1 ", "  XNOR2X1 ", 1))
+        path.write_text(text.replace("  NAND2X1 ", "  NOR2X1 ", 1))
         with pytest.raises(UserError, match="its hash changed"):
             measure(column, platform, capture, 32, False)
         # even with the right hash: its results are wrong
