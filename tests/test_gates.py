@@ -21,7 +21,7 @@ HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file(
 def test_column_is_simulated_from_the_netlist_that_was_measured(tmp_path: Path) -> None:
     platform, rows = load_platform("osu018"), 2
     result = measure(forms(rows, ["m12p"])["enc m12p merged"][0], rows, platform, 10.0, tmp_path)
-    entry = record(result, {}, platform, 10.0)
+    entry = record(result, platform, 10.0)
     reports = tmp_path / "reports"
     reports.mkdir()
     (reports / "ppa.json").write_text(json.dumps({"designs": [entry]}))
