@@ -167,6 +167,29 @@ def test_training_sees_the_integers_of_the_network(network, name):
         assert np.array_equal(mine.weights, theirs.weights) and np.abs(mine.bias - theirs.bias).max() <= 1
 
 
+@pytest.mark.parametrize("name", ["mobilenetv2_x0_5_cifar100", "resnet18_cifar10"])
+def test_every_cifar_network_is_quantised_and_trained(name):
+    """Depthwise convolutions, ReLU6, 1x1 shortcuts: training sees the same integers and has gradients."""
+    torch.manual_seed(2)
+    spec = network_spec(name)
+    model = spec.build().train()
+    images = RNG.integers(0, 256, (4, 3, 16, 16)).astype(np.uint8)
+    scaled = torch.from_numpy(images).float() / 64 - 2
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # mean of all batches
+        model(scaled)
+    small = convert(model.eval(), spec, name, images, quiet=True)
+    codes = torch.from_numpy(small.quantise_input(images)).float()
+    trainable = TrainableNetwork(small, TrainingTable(exact_table()))
+    found = trainable(codes)
+    integers = small.run(images, TableEngine(exact_table())) * small.nodes[-1].output_scale
+    assert np.abs(found.detach().numpy() - integers).max() < 0.1 * np.abs(integers).max()
+    found.square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in trainable.parameters() if p.requires_grad)
+
+
 def test_networks_that_cannot_be_trained(network):
     from dataclasses import replace
 
