@@ -82,7 +82,7 @@ def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baselin
 def finetuned_network(network: QuantNetwork, encoding: Products, path: Path | None) -> QuantNetwork | None:
     """`network` as fine-tuned for `encoding`: from `path`, or from the zoo if it has one (else None).
 
-    A file made from another network or for other products is a UserError.
+    A file made from another network or for other products is a UserError if it was asked for; the zoo's is passed over.
     """
     chosen = path or ZOO / "finetuned" / f"{network.name}-{encoding.name}.npz"
     if path is None and not chosen.exists():
@@ -95,6 +95,8 @@ def finetuned_network(network: QuantNetwork, encoding: Products, path: Path | No
         (f"encoding {encoding.name}", encoding.sha256, made.get("encoding_sha256")),
         (f"network {network.name}", network.sha256, made.get("base_sha256")),
     ):
+        if mine != theirs and path is None:
+            return None  # trained or searched anew since
         if mine != theirs:
             raise UserError(f"{chosen} is made from {made.get('base')} for {made.get('encoding')}, not for this {what}")
     return found
