@@ -59,6 +59,15 @@ def code_coverage() -> dict:
     return {"format": "encmac-code-coverage/1", "totals": totals, "missing": [], "excluded": reasons}
 
 
+def mutants() -> dict:
+    """One killed, one equivalent."""
+    killed = {"file": "array/enc_column.sv", "line": 7, "kind": "operator", "before": "a + b", "after": "a - b"}
+    killed |= {"status": "killed", "design": "enc 4x4", "test": "array_made_up", "message": "", "seconds": 1.0}
+    other = killed | {"status": "equivalent", "before": "a < 4", "after": "a <= 4", "message": "a is never 4"}
+    totals = {"mutants": 2, "percent": 100.0, "target": 95.0, "killed": 1, "survived": 0, "equivalent": 1, "refused": 0}
+    return {"format": "encmac-mutants/1", "seed": 1, "totals": totals, "mutants": [killed, other], "tools": {}}
+
+
 def formal() -> dict:
     """A proof and a timeout."""
     proof = {"name": "full_adder/1", "module": "full_adder", "parameters": {}, "claim": "x + y + z = sum + 2 carry"}
@@ -154,6 +163,8 @@ def ppa(power: bool = True) -> dict:
                 designs[-1]["energy_per_mac_pj"] = total / 5
                 activity = {"source": "workload", "annotated_percent": 100.0, "glitch_percent": 12.0}
                 designs[-1]["activity"] = activity
+    extra = {"design": "f(a) of m20p", "encoding": "m20p", "shared": True}  # its share is in the columns
+    designs.append(designs[0] | extra)
     return {"format": "encmac-ppa/1", "designs": designs, "tools": {"pyosys": "0.70", "opensta": "2.0.17"}}
 
 
@@ -165,7 +176,7 @@ def bench() -> dict:
     return {"format": "encmac-bench/1", "benchmarks": [row, slow], "rounds": 7, "tools": {}, "git_commit": COMMIT}
 
 
-ALL = (sim, coverage, code_coverage, formal, replay, accuracy, ppa, bench)
+ALL = (sim, coverage, code_coverage, mutants, formal, replay, accuracy, ppa, bench)
 
 
 def archive() -> Archive:

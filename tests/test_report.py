@@ -55,6 +55,22 @@ def test_only_sound_designs_are_baselines(folder):
     assert m20p["area_change"] == round(100 * (400_000 / 1_060_000 - 1), 2)
 
 
+def test_columns_bear_their_share_of_an_extra_column(folder):
+    record = example.ppa()
+    design = next(d for d in record["designs"] if d["encoding"] == "m20p" and d["platform"] == "osu018")
+    design["parameters"] |= {"Cols": 4, "GateWeights": 1}
+    design["area_um2"]["column"] = design["area_um2"]["total"] / 4 + 500
+    design["power_mw"]["column"] = design["power_mw"]["total"] / 4 + 0.5
+    (folder / "ppa.json").write_text(json.dumps(record))
+    facts = gather(load_records(folder))
+    assert not any(cost["design"].startswith("f(a)") for cost in facts.costs)
+    (row,) = (c for c in facts.costs if c["platform"] == "osu018, 64 rows, 4 columns, gated weights, 10 ns")
+    assert (row["area_um2"], row["area_change"]) == (100_500, None)  # nothing of the same kind to compare with
+    parts = {p["part"]: p["value"] for p in facts.parts if p["platform"] == row["platform"] and p["quantity"] == "area"}
+    assert parts["share of the column for f(a)"] == 500
+    assert sum(parts.values()) == pytest.approx(row["area_um2"])
+
+
 def test_headline_needs_every_network(folder):
     record = example.accuracy()
     record["rows"] = [r for r in record["rows"] if (r["network"], r["encoding"]) != ("mobilenet_made_up", "m16p")]
@@ -103,7 +119,14 @@ def test_a_damaged_record_is_one_line(kind, harm, folder):
     path = folder / f"{kind}.json"
     whole = json.loads(path.read_text())
     harmed = {"cut": path.read_text()[:-9], "version": json.dumps(whole | {"format": f"encmac-{kind}/99"})}
-    lists = {"accuracy": "rows", "ppa": "designs", "formal": "proofs", "replay": "layers", "bench": "benchmarks"}
+    lists = {
+        "accuracy": "rows",
+        "ppa": "designs",
+        "formal": "proofs",
+        "mutants": "mutants",
+        "replay": "layers",
+        "bench": "benchmarks",
+    }
     part = lists.get(kind)
     hollow = {"format": whole["format"], part: [{}]} if part else {"format": whole["format"], "tests": [{}]}
     path.write_text(harmed.get(harm) or json.dumps(hollow))

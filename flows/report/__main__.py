@@ -77,6 +77,7 @@ def render(records: Records, facts: Facts, drawn: list[Figure]) -> str:
             sim=records["sim"],
             coverage=records["coverage"],
             code=records["code_coverage"],
+            mutants=records["mutants"],
             replay=records["replay"],
             kinds=KINDS,
             found=records.found,

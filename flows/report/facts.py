@@ -57,9 +57,10 @@ def gather(records: Records, headline: str | None = None) -> Facts:
     """All facts; UserError names a damaged record."""
     facts = Facts()
     with records.reading("ppa"):
-        facts.costs = [cost_row(d) for d in records["ppa"].get("designs", [])]
+        columns = [d for d in records["ppa"].get("designs", []) if not d.get("shared")]  # others are shares of these
+        facts.costs = [cost_row(d) for d in columns]
         compare(facts.costs)
-        facts.parts = [row for d in records["ppa"].get("designs", []) for row in part_rows(d)]
+        facts.parts = [row for d in columns for row in part_rows(d)]
     with records.reading("accuracy"):
         facts.accuracy = [accuracy_row(row) for row in records["accuracy"].get("rows", [])]
         facts.accuracy.sort(key=lambda row: (row["network"], -(row["bits"] or 0), row["encoding"]))
@@ -79,23 +80,28 @@ def gather(records: Records, headline: str | None = None) -> Facts:
 
 def platform_label(design: dict) -> str:
     """A platform with the conditions under which its figures may be compared."""
-    return f"{design['platform']}, {design['parameters']['Rows']} rows, {design['clock_ns']:g} ns"
+    parameters = design["parameters"]
+    words = [design["platform"], f"{parameters['Rows']} rows"]
+    if (columns := parameters.get("Cols", 1)) > 1:
+        words.append(f"{columns} columns")
+    if parameters.get("GateWeights"):
+        words.append("gated weights")
+    return ", ".join([*words, f"{design['clock_ns']:g} ns"])
 
 
 def cost_row(design: dict) -> dict:
-    """A design of ppa.json, flat."""
-    power, activity = design.get("power_mw") or {}, design.get("activity") or {}
+    """A design of ppa.json, flat; area and power of one column with its share of an extra column for f(a)."""
+    power, activity, area = design.get("power_mw") or {}, design.get("activity") or {}, design["area_um2"]
     return {
         "platform": platform_label(design),
         "design": design["design"],
         "encoding": design["encoding"] or "",
         "cells": design["cells"],
-        "area_um2": design["area_um2"]["total"],
-        "sequential_um2": design["area_um2"]["sequential"],
-        "um2_per_mac": design["area_um2"]["per_mac"],
+        "area_um2": area.get("column", area["total"]),
+        "sequential_um2": area["sequential"] / design["parameters"].get("Cols", 1),
         "slack_ns": design["wns_ns"],
         "fmax_mhz": design["fmax_mhz"],
-        "power_mw": power.get("total"),
+        "power_mw": power.get("column", power.get("total")),
         "pj_per_mac": design.get("energy_per_mac_pj"),
         "glitch_percent": activity.get("glitch_percent"),
         "annotated_percent": activity.get("annotated_percent"),
@@ -121,13 +127,19 @@ def compare(costs: list[dict]) -> None:
 
 
 def part_rows(design: dict) -> list[dict]:
-    """Area and power of a design by part: of `make power` if it ran, else flip-flops and gates."""
+    """Area and power of a column by part: of `make power` if it ran, else flip-flops and gates."""
     where = {"platform": platform_label(design), "design": design["design"]}
-    area = design["area_um2"]
-    areas = area.get("by_part") or {"flip-flops": area["sequential"], "gates": area["combinational"]}
-    powers = (design.get("power_mw") or {}).get("by_part") or {}
-    found = [where | {"part": part, "quantity": "area", "value": value} for part, value in areas.items()]
-    return found + [where | {"part": part, "quantity": "power", "value": value} for part, value in powers.items()]
+    columns = design["parameters"].get("Cols", 1)
+    found = []
+    for quantity, figures in (("area", design["area_um2"]), ("power", design.get("power_mw") or {})):
+        parts = dict(figures.get("by_part") or {})
+        if quantity == "area" and not parts:
+            parts = {"flip-flops": figures["sequential"], "gates": figures["combinational"]}
+        parts = {part: value / columns for part, value in parts.items()}
+        if parts and (share := figures.get("column", 0) - figures["total"] / columns) > 1e-6 * figures["total"]:
+            parts["share of the column for f(a)"] = share
+        found += [where | {"quantity": quantity, "part": part, "value": value} for part, value in parts.items()]
+    return found
 
 
 def accuracy_row(row: dict) -> dict:
@@ -295,6 +307,7 @@ def cards(records: Records, facts: Facts) -> list[Card]:
     return [
         tests_card(records),
         coverage_card(records),
+        mutants_card(records),
         proofs_card(records),
         replay_card(records),
         accuracy_card(facts),
@@ -327,6 +340,17 @@ def coverage_card(records: Records) -> Card:
     detail = f"{total['hit']} of {total['bins']} bins"
     detail += "".join(f", {k} {v['percent']:g} %" for k, v in records["code_coverage"].get("totals", {}).items())
     return Card("coverage", f"{coverage['closure']:g} %", detail, "plain", "coverage")
+
+
+def mutants_card(records: Records) -> Card:
+    """Mutants."""
+    if not (mutants := records["mutants"]):
+        return absent("mutants", "make mutants")
+    total = mutants["totals"]
+    good = total["killed"] > 0 and total["percent"] >= total["target"]
+    detail = f"killed; {total['equivalent']} more are equivalent, {total['survived']} survived"
+    value = f"{total['killed']} of {total['killed'] + total['survived']}"
+    return Card("mutants", value, detail, "good" if good else "bad", "mutants")
 
 
 def proofs_card(records: Records) -> Card:

@@ -26,6 +26,7 @@ KINDS = (
     Kind("sim", "encmac-sim/1", "make sim", "simulation"),
     Kind("coverage", "encmac-coverage/1", "make sim", "functional coverage"),
     Kind("code_coverage", "encmac-code-coverage/1", "make sim COVERAGE=1", "code coverage"),
+    Kind("mutants", "encmac-mutants/1", "make mutants", "faults that the suite must find"),
     Kind("formal", "encmac-formal/1", "make formal", "proofs"),
     Kind("replay", "encmac-replay/1", "make replay", "networks through the RTL"),
     Kind("accuracy", "encmac-accuracy/1", "make accuracy NET=resnet20_cifar10 ENCODING=m20p", "accuracy"),
