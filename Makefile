@@ -86,16 +86,17 @@ synth: ## area and timing of columns and arrays        PLATFORM= DESIGNS= CLOCK_
 	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(call option,array,$(SIZE))$(if $(EXACT), --exact)$(OUTPUT)
 
 ppa: ## sweeps of area: one table, plots             SWEEP=clock|fmax|rows|array PLATFORM= DESIGNS= ROWS= CLOCK_NS= EXACT=1
-	$(DOCTOR) synth
+	$(DOCTOR) ppa
 	$(if $(SWEEP),,@echo "encmac: error: which sweep? for example: make ppa SWEEP=clock" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.synth.sweep $(SWEEP)$(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(if $(EXACT), --exact)
 
 layout: ## place and route a netlist with OpenROAD      NETLIST= PLATFORM= CLOCK_NS=
+	$(DOCTOR) layout
 	$(if $(NETLIST),,@echo "encmac: error: which netlist? one of: build/synth/*/*/*/netlist.v" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.openroad '$(NETLIST)'$(call option,platform,$(PLATFORM))$(call option,clock-ns,$(CLOCK_NS))
 
 rules: ## area and timing of small columns keep their bounds  PLATFORM=
-	$(DOCTOR) synth
+	$(DOCTOR) rules
 	$(PYTHON_RUN) -m flows.rules$(call option,platform,$(PLATFORM))
 
 power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= CLOCK_NS= VECTORS= JSON=1 QUIET=1
