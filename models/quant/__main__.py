@@ -40,8 +40,8 @@ def float_top1(
 
 def training_command(record: dict) -> str:
     """The command that trained a network, from its training record."""
-    options = ("epochs", "batch", "lr", "weight_decay", "smoothing", "seed")
-    words = [f"--{o.replace('_', '-')} {record[o]}" for o in options if o in record]
+    options = ("epochs", "sizes", "batch", "lr", "weight_decay", "smoothing", "average", "seed")
+    words = [f"--{o.replace('_', '-')} {record[o]}" for o in options if record.get(o, "") != ""]
     return " ".join(
         ["python -m models.train --net", str(record.get("net")), *words, *["--bf16"] * bool(record.get("bf16"))]
     )
