@@ -18,7 +18,8 @@ ALL_TARGETS = list(doctor.NEEDS)
 
 def run(*arguments: str, path: Path | None = None, root: Path = ROOT) -> subprocess.CompletedProcess:
     """Run the doctor of the checkout `root` with `path` as the only folder on PATH."""
-    environment = os.environ | ({"PATH": str(path)} if path else {})
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}  # not by make
+    environment |= {"PATH": str(path)} if path else {}
     command = [sys.executable, str(root / "tools" / "doctor.py"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 

@@ -127,7 +127,9 @@ class TestFailureErgonomics:
         # the replay line, typed as it was printed
         assert failed["replay"] in text
         shutil.rmtree(tmp_path / "build" / "reports")
-        again = subprocess.run(failed["replay"], shell=True, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        typed = {"shell": True, "cwd": ROOT, "capture_output": True, "text": True, "timeout": 300}
+        typed["env"] = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+        again = subprocess.run(failed["replay"], **typed)
         assert again.returncode != 0
         second = json.loads((tmp_path / "build" / "reports" / "sim.json").read_text())["tests"]
         assert [(t["name"], t["seed"], t["message"]) for t in second] == [(failed["name"], 7, failed["message"])]
