@@ -22,7 +22,8 @@ MUTANT_OPTIONS = $(call option,number,$(NUMBER))$(call option,file,$(FILE))$(cal
 MUTANT_OPTIONS += $(call option,jobs,$(JOBS))$(call option,out,$(OUT))
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
 SYNTH_OPTIONS += $(call option,rows,$(ROWS))
-POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,vectors,$(VECTORS))
+POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,vectors,$(VECTORS))$(call option,tiles,$(TILES))
+POWER_OPTIONS += $(call option,columns,$(COLS))$(if $(EXACT), --exact)$(if $(UNGATED), --ungated)$(if $(CHECK), --check)
 SEARCH_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,hist,$(HIST))$(if $(M), -M '$(M)')
 SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
 SEARCH_OPTIONS += $(call option,preset,$(PRESET))$(call option,name,$(NAME))$(call option,seed,$(SEED))
@@ -99,7 +100,7 @@ rules: ## area and timing of small columns keep their bounds  PLATFORM=
 	$(DOCTOR) rules
 	$(PYTHON_RUN) -m flows.rules$(call option,platform,$(PLATFORM))
 
-power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= CLOCK_NS= VECTORS= JSON=1 QUIET=1
+power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= COLS= CLOCK_NS= TILES=<archive> EXACT=1 UNGATED=1 CHECK=1 JSON=1 QUIET=1
 	$(DOCTOR) power
 	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)$(OUTPUT)
 

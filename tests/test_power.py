@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from flows.platform import Platform, load_platform
-from flows.power.__main__ import Load, compare, design_of, measure
+from flows.power.__main__ import TRANSITIONS_PERCENT, Conditions, Load, compare, design_of, measure
 from flows.power.activity import Activity, measure_activity, stimulus, workload
-from flows.power.circuit import PARTS, Circuit, classify, read_circuit
+from flows.power.circuit import PARTS, Circuit, read_circuit
 from flows.power.engine import power_of
 from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
-from flows.power.opensta import opensta_power, opensta_reads_activity, write_saif
-from flows.power.plot import plot_parts
+from flows.power.opensta import opensta_reads_activity, write_saif
+from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
 from flows.sta import write_delays
 from flows.synth.__main__ import forms, record
@@ -265,56 +265,79 @@ def column(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return record(result, platform, 10.0)
 
 
-@needs_library
-def test_column_has_power_and_glitches(column: dict) -> None:
-    platform, capture = load_platform("osu018"), load_capture()
-    found = measure(column, platform, capture, 32, False)
-    assert found.activity.matches == 6 * COLUMNS * (32 + ROWS)
-    assert found.activity.clock_ns == pytest.approx(10.0)
-    assert found.timed.annotated_percent == 100
-    assert 0 < found.glitch_percent < 60
-    assert 0 < found.total_mw < 50
-    # weights stand still while the column computes, and their clock too but for its gates
-    assert found.timed.total(part="weight registers").max() < 1e-3
-    assert 0 < found.timed.total(part="weight clock").max() < 0.05 * found.timed.total(part="clock").min()
-    parts = np.concatenate(classify(found.circuit))
-    # a gated register needs no multiplexer to hold, and this encoding stores bits of the weight as they are
-    assert {PARTS[i] for i in parts} == set(PARTS) - {"clock", "weight loading"}
-    # delays of the netlist were annotated, not those of unloaded cells
-    delays = (found.circuit.path.parent / "power" / "delays.sdf").read_text()
-    assert len(set(re.findall(r"\(IOPATH CLK Q [^\n]*", delays))) > 2
+def conditions(vectors: int = 32, **more: bool) -> Conditions:
+    """Tiles of the shipped network on the embedded library."""
+    return Conditions(load_platform("osu018"), load_capture(), vectors, **more)
 
-    saif = found.circuit.path.parent / "a.saif"
-    write_saif(found.circuit, found.activity, saif)
-    pins = saif.read_text().count("(TC ")
-    assert pins == found.circuit.pin_count
+
+@needs_library
+def test_column_has_power_and_glitches(column: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measure(column, conditions(check=True))
+    activity, power = found["activity"], found["power_mw"]
+    assert activity["results_checked"] == 6 * COLUMNS * (32 + ROWS)
+    assert activity["clock_ns"] == pytest.approx(10.0)
+    assert activity["annotated_percent"] == 100
+    assert 0 < activity["glitch_percent"] < 60
+    assert 0 < power["total"] < 50
+    assert power["total"] == pytest.approx(sum(power["by_part"].values()), abs=1e-4)
+    assert activity["zero_delay_transitions_against_icarus_percent"] == 0
+    assert abs(activity["timed_transitions_against_icarus_percent"]) < TRANSITIONS_PERCENT
+    # weights stand still while the column computes, and their clock too but for its gates
+    assert power["by_part"]["weight registers"] < 1e-3
+    assert 0 < power["by_part"]["weight clock"] < 0.05 * power["by_part"]["clock"]
+    # a gated register needs no multiplexer to hold, and this encoding stores bits of the weight as they are
+    assert set(found["area_by_part"]) == set(PARTS) - {"clock", "weight loading"}
+    assert sum(found["area_by_part"].values()) == pytest.approx(column["area_um2"]["total"])
+    # delays of the netlist were annotated, not those of unloaded cells
+    delays = (ROOT / column["netlist"]).resolve().parent / "power" / "delays.sdf"
+    assert len(set(re.findall(r"\(IOPATH CLK Q [^\n]*", delays.read_text()))) > 2
+
+    # kept: the same again without a simulation; with other vectors anew
+    monkeypatch.setattr("flows.power.__main__.weigh", lambda *_: {"power_mw": "anew"})
+    assert measure(column, conditions(check=True)) == found
+    assert measure(column, conditions(33)) == {"power_mw": "anew"}
+
+
+@needs_library
+def test_saif_has_every_pin(column: dict, tmp_path: Path) -> None:
+    platform, design = load_platform("osu018"), design_of(column)
+    circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
+    given = stimulus(workload(load_capture(), ROWS, 32, COLUMNS), design, ROWS)
+    write_saif(circuit, measure_activity(circuit, design, platform, 10.0, given, False), tmp_path / "a.saif")
+    assert (tmp_path / "a.saif").read_text().count("(TC ") == circuit.pin_count
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["exact OPT", "exact FFIP"])
+def test_other_exact_columns_have_power(name: str, tmp_path: Path) -> None:
+    platform = load_platform("osu018")
+    design = forms(ROWS, [], 1, True, exact=True)[name][0]
+    result = synthesise(design, ROWS, platform, 10.0, tmp_path, ("nf",))
+    assert measure(record(result, platform, 10.0), conditions())["power_mw"]["total"] > 0
 
 
 @needs_library
 @pytest.mark.skipif(not opensta_reads_activity(), reason="the OpenSTA on PATH cannot read activity (SAIF)")
 def test_opensta_agrees(column: dict) -> None:
-    platform = load_platform("osu018")
-    found = measure(column, platform, load_capture(), 32, False)
-    theirs = opensta_power(found.circuit, found.activity, platform, 10.0)
-    clock_net = sum(found.timed.total("switching", part).mean() for part in ("clock", "weight clock"))
-    assert found.timed.total().mean() - clock_net == pytest.approx(theirs["total"], rel=0.05)
+    found = measure(column, conditions(compare=True))["agreement_mw"]
+    assert found["ours_without_clock_net"] == pytest.approx(found["opensta"]["total"], rel=0.05)
 
 
 @needs_library
 def test_wrong_netlists_have_no_power(column: dict) -> None:
     platform, capture = load_platform("osu018"), load_capture()
     with pytest.raises(UserError, match="'not_run', not passed"):
-        measure(column | {"gate_sim": "not_run"}, platform, capture, 32, False)
+        measure(column | {"gate_sim": "not_run"}, conditions())
     with pytest.raises(UserError, match="does not exist"):
-        measure(column | {"netlist": "build/none.v"}, platform, capture, 32, False)
+        measure(column | {"netlist": "build/none.v"}, conditions())
     with pytest.raises(UserError, match="vectors, .* are needed"):
-        measure(column, platform, capture, 10**6, False)
+        measure(column, conditions(10**6))
     path = (ROOT / column["netlist"]).resolve()
     text = path.read_text()
     try:
         path.write_text(text.replace("  NAND2X1 ", "  NOR2X1 ", 1))
         with pytest.raises(UserError, match="its hash changed"):
-            measure(column, platform, capture, 32, False)
+            measure(column, conditions())
         # even with the right hash: its results are wrong
         design, given = design_of(column), stimulus(workload(capture, ROWS, 32, COLUMNS), design_of(column), ROWS)
         with pytest.raises(UserError, match=r"of 432 results are wrong; its toggles do not count"):
@@ -488,8 +511,11 @@ def test_a_column_bears_its_share_of_the_extra_one() -> None:
     assert records[2]["energy_per_mac_pj"] == 6 * 10 / 10
 
 
-def test_plot_is_written(tmp_path: Path) -> None:
+def test_plots_are_written(tmp_path: Path) -> None:
     parts = dict.fromkeys(PARTS, 1.0)
-    records = [{"design": "a", "area_um2": {"by_part": parts}, "power_mw": {"by_part": parts}}]
+    power = {"by_part": parts, "total": float(len(PARTS)), "column": len(PARTS) + 1.0}
+    records = [{"design": "a", "parameters": {}, "area_um2": {"by_part": parts}, "power_mw": power}]
     plot_parts(records, "title", tmp_path / "power")
-    assert {path.name for path in tmp_path.iterdir()} == {"power.svg", "power.png"}
+    plot_tree(records, "title", tmp_path / "tree")
+    assert {path.name for path in tmp_path.iterdir()} == {"power.svg", "power.png", "tree.svg", "tree.png"}
+    assert all(word in (tmp_path / "tree.svg").read_text() for word in ("adder tree", "f(a)", "registers"))

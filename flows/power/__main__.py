@@ -3,13 +3,14 @@
 Every netlist of build/reports/ppa.json runs tiles of real layers at gate level twice, without delays and
 with those of its cells, and is checked against the golden model both times. What is reported includes
 the glitches of the second run; how much they are is shown beside it. Designs that are not there yet are
-synthesised first.
+synthesised first. What was measured is kept beside the netlist: an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -22,11 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from flows.platform import Platform, load_platform
-from flows.power.activity import Activity, measure_activity, stimulus, workload
+from flows.power.activity import measure_activity, stimulus, workload
 from flows.power.circuit import PARTS, Circuit, classify, read_circuit
-from flows.power.engine import KINDS, Power, power_of
+from flows.power.engine import KINDS, power_of
+from flows.power.icarus import icarus_counts
 from flows.power.opensta import opensta_power, opensta_reads_activity
-from flows.power.plot import plot_parts
+from flows.power.plot import plot_parts, plot_tree
 from flows.synth.__main__ import package_sha256, share_of_f
 from flows.synth.netlist import ROOT, Design
 from models.console import add_output_options, interruptible, obey
@@ -35,6 +37,7 @@ from models.errors import UserError, run_cli
 from models.replay import Capture, load_capture
 
 AGREEMENT_PERCENT = 5.0
+TRANSITIONS_PERCENT = 1.0
 WIRED_PF = 0.005  # of wire a pin, to see what layout may change
 
 
@@ -57,98 +60,124 @@ def load_of(capture: Capture, rows: int) -> Load:
     return Load(np.array(cycles), np.array([layer.macs for layer in layers]))
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A netlist's power without and with glitches and with wires, mW, and what OpenSTA makes of the second."""
-
-    load: Load
-    circuit: Circuit
-    activity: Activity
-    quiet: Power
-    timed: Power
-    wired: Power
-    opensta: dict[str, float] | None
-    seconds: float
-
-    @property
-    def total_mw(self) -> float:
-        """With glitches."""
-        return self.load.mean(self.timed.total())
-
-    @property
-    def glitch_percent(self) -> float:
-        """Share of the power that is glitches."""
-        return 100 * (1 - self.load.mean(self.quiet.total()) / self.total_mw)
-
-
 def design_of(record: dict) -> Design:
     """The design of an entry of ppa.json."""
     parameters = dict(record["parameters"])
-    adders, booth = parameters.pop("adders"), parameters.pop("booth")
+    adders, booth, _ = (parameters.pop(key) for key in ("adders", "booth", "effort"))
     return Design(
         record["design"], tuple(parameters.items()), record["encoding_source"], booth, adders, record["shared"]
     )
 
 
-def measure(record: dict, platform: Platform, capture: Capture, vectors: int, compare: bool) -> Measured:
-    """Simulate a netlist both ways and weigh its transitions; raises UserError if it must not be believed."""
-    started = time.monotonic()
-    design, clock_ns, rows = design_of(record), record["clock_ns"], record["parameters"]["Rows"]
+@dataclass(frozen=True)
+class Conditions:
+    """What all netlists are measured with; `compare` OpenSTA, `check` Icarus."""
+
+    platform: Platform
+    capture: Capture
+    vectors: int
+    compare: bool = False
+    check: bool = False
+
+
+def measure(record: dict, given: Conditions) -> dict:
+    """Fields that power adds to an entry of ppa.json, kept beside the netlist and not measured twice.
+
+    Simulates the netlist both ways and weighs its transitions; raises UserError if it must not be believed.
+    """
+    design, clock_ns = design_of(record), record["clock_ns"]
     path = (ROOT / record["netlist"]).resolve()
     if record["gate_sim"] != "passed":
         raise UserError(f"{design.label}: its gate-level simulation is '{record['gate_sim']}', not passed; no power")
     if not path.is_file():
         raise UserError(f"{path} does not exist; run make synth again")
-    circuit = read_circuit(path, platform)
+    circuit = read_circuit(path, given.platform)
     if circuit.sha256 != record["netlist_sha256"]:
         raise UserError(f"{path} is not the netlist that was tested (its hash changed); run make synth again")
-    given = stimulus(workload(capture, rows, vectors, record["parameters"].get("Cols", 1)), design, rows)
-    powers, activity = [], None
-    for timed in (False, True):
-        activity = measure_activity(circuit, design, platform, clock_ns, given, timed)
-        powers.append(power_of(circuit, activity, platform, clock_ns))
+    kept, key = path.parent / "power" / "result.json", fingerprint(record, given)
+    try:
+        found = json.loads(kept.read_text())
+        if found["key"] == key:
+            return found["fields"]
+    except (OSError, KeyError, TypeError, json.JSONDecodeError):
+        pass
+    fields = weigh(circuit, design, clock_ns, record["parameters"]["Rows"], given)
+    write_text(kept, json.dumps({"key": key, "fields": fields}) + "\n")
+    return fields
+
+
+def fingerprint(record: dict, given: Conditions) -> str:
+    """Hash of all that the power of a netlist depends on."""
+    layers = [(n, hashlib.sha256(x.inputs.tobytes() + x.weights.tobytes())) for n, x in given.capture.layers.items()]
+    what = [record["netlist_sha256"], record["parameters"], record["package_sha256"], record["clock_ns"]]
+    what += [given.capture.network, given.vectors, given.compare, given.check, [(n, x.hexdigest()) for n, x in layers]]
+    stamp = given.platform.liberty.stat()
+    what += [repr(dataclasses.replace(given.platform, folder=Path())), stamp.st_size, stamp.st_mtime_ns]
+    digest = hashlib.sha256(json.dumps(what).encode())
+    for source in sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".cpp")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: Conditions) -> dict:
+    """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes."""
+    platform, load = given.platform, load_of(given.capture, rows)
+    columns = dict(design.parameters).get("Cols", 1)
+    stimuli = stimulus(workload(given.capture, rows, given.vectors, columns), design, rows)
+    quiet, timed = (measure_activity(circuit, design, platform, clock_ns, stimuli, late) for late in (False, True))
     wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
-    powers.append(power_of(circuit, activity, wires, clock_ns))
-    other = opensta_power(circuit, activity, platform, clock_ns) if compare else None
-    return Measured(load_of(capture, rows), circuit, activity, *powers, other, time.monotonic() - started)
-
-
-def fill(record: dict, found: Measured, capture: Capture) -> None:
-    """Put power and activity into an entry of ppa.json."""
-    timed, activity, mean = found.timed, found.activity, found.load.mean
-    by_part = {part: round(mean(timed.total(part=part)), 5) for part in PARTS}
+    power = power_of(circuit, timed, platform, clock_ns)
+    totals = {
+        "total": load.mean(power.total()),
+        "zero_delay_total": load.mean(power_of(circuit, quiet, platform, clock_ns).total()),
+        "wired_total": load.mean(power_of(circuit, timed, wires, clock_ns).total()),
+    }
     area = dict.fromkeys(PARTS, 0.0)
-    for group, parts in zip(found.circuit.groups, classify(found.circuit), strict=True):
+    for group, parts in zip(circuit.groups, classify(circuit), strict=True):
         for number in parts:
             area[PARTS[number]] += group.cell.area_um2
-    record["area_um2"]["by_part"] = {part: round(value, 3) for part, value in area.items() if value}
-    record["power_mw"] = {
-        **{kind: round(mean(timed.total(kind)), 6) for kind in KINDS},
-        "total": round(found.total_mw, 5),
-        "zero_delay_total": round(mean(found.quiet.total()), 5),
-        "wired_total": round(mean(found.wired.total()), 5),
-        "by_part": by_part,
-        "by_tile": dict(zip(activity.windows, timed.total().round(5).tolist(), strict=True)),
-    }
-    record["activity"] = {
-        "source": "workload",
-        "workload": {
-            "network": capture.network,
-            "tiles": list(activity.windows),
-            "cycles_per_image": found.load.cycles.tolist(),
+    fields = {
+        "area_by_part": {part: round(value, 3) for part, value in area.items() if value},
+        "power_mw": {
+            **{kind: round(load.mean(power.total(kind)), 6) for kind in KINDS},
+            **{name: round(value, 6) for name, value in totals.items()},
+            "by_part": {part: round(load.mean(power.total(part=part)), 6) for part in PARTS},
+            "by_tile": dict(zip(timed.windows, power.total().round(5).tolist(), strict=True)),
         },
-        "clock_ns": round(activity.clock_ns, 6),
-        "cycles": int(activity.cycles.sum()),
-        "results_checked": activity.matches,
-        "annotated_percent": round(timed.annotated_percent, 2),
-        "glitches": True,
-        "glitch_percent": round(found.glitch_percent, 2),
+        "activity": {
+            "source": "workload",
+            "workload": {
+                "network": given.capture.network,
+                "tiles": list(timed.windows),
+                "cycles_per_image": load.cycles.tolist(),
+            },
+            "clock_ns": round(timed.clock_ns, 6),
+            "cycles": int(timed.cycles.sum()),
+            "results_checked": timed.matches,
+            "annotated_percent": round(power.annotated_percent, 2),
+            "glitches": True,
+            "glitch_percent": round(100 * (1 - totals["zero_delay_total"] / totals["total"]), 2),
+        },
     }
-    if found.opensta:
-        clock_net = timed.total("switching", "clock") + timed.total("switching", "weight clock")
-        ours = float((timed.total() - clock_net).mean())  # every cycle alike
-        theirs = {key: round(value, 6) for key, value in found.opensta.items()}
-        record["agreement_mw"] = {"ours_without_clock_net": round(ours, 6), "opensta": theirs}
+    if given.compare:
+        clock_net = power.total("switching", "clock") + power.total("switching", "weight clock")
+        ours = float((power.total() - clock_net).mean())  # every cycle alike
+        theirs = {k: round(v, 6) for k, v in opensta_power(circuit, timed, platform, clock_ns).items()}
+        fields["agreement_mw"] = {"ours_without_clock_net": round(ours, 6), "opensta": theirs}
+    if given.check:
+        for name, activity in (("zero_delay", quiet), ("timed", timed)):
+            sdf = circuit.path.parent / "power" / "delays.sdf" if activity.glitches else None
+            other = icarus_counts(circuit, design, platform, clock_ns, stimuli, sdf)
+            change = 100 * (activity.toggles.sum() / (other.rises + other.falls).sum() - 1)
+            fields["activity"][f"{name}_transitions_against_icarus_percent"] = round(float(change), 4)
+    return fields
+
+
+def fill(record: dict, fields: dict) -> None:
+    """Put what was measured into an entry of ppa.json."""
+    fields = dict(fields)
+    record["area_um2"]["by_part"] = fields.pop("area_by_part")
+    record.update(fields)
 
 
 def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
@@ -167,12 +196,13 @@ def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
             and package_sha256(r["encoding_source"]) == r["package_sha256"]
             for r in records
         )
-        if fits and wanted <= {r["encoding_source"] for r in records}:
+        exact = not args.exact or any(r["design"].startswith("exact ") for r in records)
+        if fits and exact and wanted <= {r["encoding_source"] for r in records}:
             return document
     except (OSError, KeyError, IndexError, TypeError, json.JSONDecodeError):
         pass
     command = [sys.executable, "-m", "flows.synth", "--platform", args.platform, "--out", args.out]
-    command += ["--ungated"] if args.ungated else []
+    command += [f"--{flag}" for flag in ("ungated", "exact") if getattr(args, flag)]
     for option in ("designs", "rows", "columns", "clock_ns", "jobs"):
         if value := getattr(args, option):
             command += [f"--{option.replace('_', '-')}", str(value)]
@@ -196,8 +226,11 @@ def compare(records: list[dict], load: Load) -> str:
         for key in ("total", "zero_delay_total", "wired_total"):
             r["power_mw"][key.replace("total", "column")] = round(column_power(records, r, key), 5)
     columns = {r["design"]: r["power_mw"]["column"] for r in records if not r["shared"]}
-    conventional = {r["design"]: r["power_mw"]["column"] for r in records if r["encoding_source"] is None}
-    bases = conventional | {r["design"]: columns[r["design"]] for r in records if r["encoding"] == "exact64"}
+    conventional = {name: mw for name, mw in columns.items() if name.startswith("conv ")}
+    exact = {
+        r["design"] for r in records if r["design"].startswith("exact ") or r["encoding"] in ("exact64", "exact36")
+    }
+    bases = conventional | {name: mw for name, mw in columns.items() if name in exact}
     for r in records:
         power = r["power_mw"]["column"]
         r["energy_per_mac_pj"] = round(power * r["clock_ns"] * float(load.cycles.sum() / load.macs.sum()), 5)
@@ -242,6 +275,8 @@ def main() -> int:
     parser.add_argument("--clock-ns", type=float, help="default: that of make synth")
     parser.add_argument("--vectors", type=int, default=128, help="activation vectors of each tile that count")
     parser.add_argument("--tiles", type=Path, help="tile archive (default: ResNet-20 of the zoo)")
+    parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
+    parser.add_argument("--check", action="store_true", help="count the transitions with Icarus as well (long)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     add_output_options(parser)
@@ -254,26 +289,28 @@ def main() -> int:
     capture = load_capture(args.tiles) if args.tiles else load_capture()
     document = synthesised(args, platform)
     records = document["designs"]
-    other = opensta_reads_activity()
+    given = Conditions(platform, capture, args.vectors, opensta_reads_activity(), args.check)
 
-    def run(record: dict) -> Measured:
-        found = measure(record, platform, capture, args.vectors, other)
-        print(f"{record['design']}: {found.total_mw:.2f} mW, {found.seconds:.0f} s", flush=True)
-        return found
+    def run(record: dict) -> dict:
+        started = time.monotonic()
+        fields = measure(record, given)
+        print(
+            f"{record['design']}: {fields['power_mw']['total']:.4g} mW, {time.monotonic() - started:.0f} s", flush=True
+        )
+        return fields
 
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         results = list(pool.map(run, records))
-    for record, found in zip(records, results, strict=True):
-        fill(record, found, capture)
-    best = compare(records, results[0].load)
+    for record, fields in zip(records, results, strict=True):
+        fill(record, fields)
+    best = compare(records, load_of(capture, records[0]["parameters"]["Rows"]))
     document["best_conventional_power"] = best
     write_text(args.out / "reports" / "ppa.json", json.dumps(document, indent=1) + "\n")
     title = f"{records[0]['parameters']['Rows']}-row column, {platform.title}, {records[0]['clock_ns']:g} ns"
     plot_parts(records, title, args.out / "reports" / "power")
+    plot_tree(records, title, args.out / "reports" / "power_tree")
     print_table(records, best, platform)
-    if other:
-        return check_agreement(records)
-    return 0
+    return max(check_agreement(records) if given.compare else 0, check_transitions(records) if given.check else 0)
 
 
 def check_agreement(records: list[dict]) -> int:
@@ -286,6 +323,17 @@ def check_agreement(records: list[dict]) -> int:
         worst = max(worst, abs(change), key=abs)
         print(f"{record['design']}: without the clock net {ours:.3f} mW, OpenSTA {theirs:.3f} mW ({change:+.1f} %)")
     return 1 if np.isnan(worst) or worst > AGREEMENT_PERCENT else 0
+
+
+def check_transitions(records: list[dict]) -> int:
+    """Print how many more transitions ours are than Icarus'; 1 if they differ too much."""
+    worst = 0.0
+    for record in records:
+        names = [f"{name}_transitions_against_icarus_percent" for name in ("zero_delay", "timed")]
+        zero, timed = (record["activity"][name] for name in names)
+        worst = max(worst, abs(zero), abs(timed))
+        print(f"{record['design']}: transitions against Icarus {zero:+.2f} % without delays, {timed:+.2f} % with them")
+    return 1 if np.isnan(worst) or worst > TRANSITIONS_PERCENT else 0
 
 
 if __name__ == "__main__":

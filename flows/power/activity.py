@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.gls import latency
+from flows.gls import latency, skew, surplus_of_pairs
 from flows.platform import Platform
 from flows.power.circuit import CLOCK, Circuit
 from flows.power.simulate import PS, read_sdf, simulate
@@ -81,6 +81,11 @@ def workload(capture: Capture, rows: int, vectors: int, columns: int = 1) -> lis
     return found
 
 
+def sum_of_pairs(operands: np.ndarray) -> np.ndarray:
+    """Sum over pairs of rows of their product, int64 [...]: operands int8 [R] or [R, ...]."""
+    return (operands[0::2].astype(int) * operands[1::2]).sum(axis=0)
+
+
 def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     """Tiles one after the other: load, stream, drain."""
     encoding = load_encoding(design.encoding) if design.encoding else None
@@ -91,7 +96,8 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     a_bits = (len(encoding.operands[0]) if encoding and not design.shared else 8) * rows
     columns = chosen[0].weights.shape[1]
     group = dict(design.parameters).get("RowsPerGroup", rows)
-    delay = np.arange(rows) // group if encoding else np.arange(rows)
+    delay = np.arange(rows) // (group if encoding else skew(design))
+    surplus = sum_of_pairs if surplus_of_pairs(design) else lambda operands: 0
     late = latency(design, rows)
     parts: list[np.ndarray] = []  # bool [cycles, (activations, weights, shift)]
     results, windows, start = [], [], 0
@@ -117,7 +123,7 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
         parts += [load, stream]
         sums = TileModel(table, tile.weights)
         results += [
-            (start + n + late, (sums.column_sums(a).astype(int) + f).tolist())
+            (start + n + late, (sums.column_sums(a).astype(int) + f + surplus(a) + surplus(tile.weights)).tolist())
             for n, (a, f) in enumerate(zip(tile.activations, f_sums, strict=True))
         ]
         windows.append((start + rows + 1, start + count + 1))

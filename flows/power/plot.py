@@ -1,4 +1,4 @@
-"""Stacked bars of area and power by part."""
+"""Area and power by part: stacked bars, and a tree of power."""
 
 from __future__ import annotations
 
@@ -36,6 +36,63 @@ def plot_parts(records: list[dict], title: str, path: Path) -> None:
     figure.suptitle(title)
     figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False, fontsize=9)
     figure.tight_layout(rect=(0, 0.6 / figure.get_figheight(), 1, 1))
+    _save(figure, path)
+
+
+TREE = {  # branches of a column, each with its parts
+    "clock": ("clock", "weight clock"),
+    "registers": ("activation registers", "weight registers", "sum registers"),
+    "products": ("product bits", "weight loading"),
+    "addition": ("adder tree", "final adders"),
+}
+
+
+def plot_tree(records: list[dict], title: str, path: Path) -> None:
+    """Power of each column of ppa.json as a tree, from the whole at the left to its parts; <path>.svg and .png.
+
+    Heights are mW, one scale for all. The share of an extra column for f(a) is a branch of its own.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = [r for r in records if not r.get("shared")]
+    colours = dict(zip(PARTS, COLOURS, strict=True))
+    figure, axes = plt.subplots(1, len(columns), figsize=(2.5 * len(columns), 6.5), sharey=True, squeeze=False)
+    top = max(r["power_mw"]["column"] for r in columns)
+    for axis, record in zip(axes[0], columns, strict=True):
+        power, count = record["power_mw"], record["parameters"].get("Cols", 1)
+        parts = {part: mw / count for part, mw in power["by_part"].items()}
+        extra = power["column"] - power["total"] / count
+        branches = {name: {part: parts.get(part, 0.0) for part in members} for name, members in TREE.items()}
+        branches |= {"f(a)": {"f(a)": extra}} if extra > 1e-9 else {}
+
+        def box(level: int, low: float, mw: float, label: str, colour: str, axis: object = axis) -> None:
+            axis.add_patch(plt.Rectangle((level, low), 1, mw, facecolor=colour, edgecolor="white"))
+            if mw > 0.022 * top:
+                axis.text(level + 0.5, low + mw / 2, f"{label}\n{mw:.3g}", ha="center", va="center", fontsize=6)
+
+        box(0, 0, power["column"], "column", "#eeeeee")
+        low = 0.0
+        for name, members in branches.items():
+            box(1, low, sum(members.values()), name, "#dddddd")
+            for part, mw in members.items():
+                box(2, low, mw, part, colours.get(part, "#bcbd22"))
+                low += mw
+        axis.set_title(record["design"], fontsize=8)
+        axis.set(xlim=(0, 3), ylim=(0, 1.02 * top), xticks=[])
+        axis.spines[["top", "right", "bottom"]].set_visible(False)
+    axes[0][0].set_ylabel("mW, glitches included")
+    figure.suptitle(title)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _save(figure: object, path: Path) -> None:
+    """Both formats, never half of one."""
+    import matplotlib.pyplot as plt
+
     path.parent.mkdir(parents=True, exist_ok=True)
     for suffix in (".svg", ".png"):
         temporary = path.with_name(f".{path.name}.tmp{suffix}")
