@@ -186,7 +186,8 @@ def read_measured(paths: list[Path], platform: str) -> list[tuple[Encoding, int,
     found = []
     for path in paths:
         try:
-            designs = [d for d in json.loads(path.read_text())["designs"] if d["encoding"] and d["wns_ns"] >= 0]
+            designs = json.loads(path.read_text())["designs"]
+            designs = [d for d in designs if d["encoding"] and not d.get("shared") and d["wns_ns"] >= 0]
             for d in designs:
                 encoding = load_encoding(d["encoding"])
                 package = hashlib.sha256(encoding.to_systemverilog().encode()).hexdigest()
