@@ -84,12 +84,12 @@ pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asa
 
 synth: ## area and timing of columns and arrays        PLATFORM= DESIGNS= CLOCK_NS= ROWS= SIZE=<columns of an array> EXACT=1 JSON=1 QUIET=1
 	$(DOCTOR) synth
-	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(call option,array,$(SIZE))$(if $(EXACT), --exact)$(OUTPUT)
+	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(call option,array,$(SIZE))$(if $(EXACT), --exact)$(OUTPUT)
 
 ppa: ## sweeps of area: one table, plots             SWEEP=clock|fmax|rows|array PLATFORM= DESIGNS= ROWS= CLOCK_NS= EXACT=1
 	$(DOCTOR) ppa
 	$(if $(SWEEP),,@echo "encmac: error: which sweep? for example: make ppa SWEEP=clock" >&2; exit 1)
-	$(PYTHON_RUN) -m flows.synth.sweep $(SWEEP)$(SYNTH_OPTIONS)$(call option,rows,$(ROWS))$(if $(EXACT), --exact)
+	$(PYTHON_RUN) -m flows.synth.sweep $(SWEEP)$(SYNTH_OPTIONS)$(if $(EXACT), --exact)
 
 layout: ## place and route a netlist with OpenROAD      NETLIST= PLATFORM= CLOCK_NS=
 	$(DOCTOR) layout
@@ -100,7 +100,7 @@ rules: ## area and timing of small columns keep their bounds  PLATFORM=
 	$(DOCTOR) rules
 	$(PYTHON_RUN) -m flows.rules$(call option,platform,$(PLATFORM))
 
-power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= COLS= CLOCK_NS= TILES=<archive> EXACT=1 UNGATED=1 CHECK=1 JSON=1 QUIET=1
+power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= COLS= CLOCK_NS= VECTORS= TILES=<archive> EXACT=1 UNGATED=1 CHECK=1 JSON=1 QUIET=1
 	$(DOCTOR) power
 	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)$(OUTPUT)
 
