@@ -59,8 +59,14 @@ std::minstd_rand noise(1);
 
 bool stalls(uint32_t probability) { return probability && (noise() & 0xFFFF) < probability; }
 
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define WITH_POPCNT __attribute__((target_clones("popcnt", "default")))  // whichever the processor has
+#else
+#define WITH_POPCNT
+#endif
+
 /// Bits in which `size` bytes differ.
-uint64_t changed(const uint8_t* before, const uint8_t* after, size_t size) {
+WITH_POPCNT uint64_t changed(const uint8_t* before, const uint8_t* after, size_t size) {
   uint64_t count = 0, a, b;
   size_t at = 0;
   for (; at + 8 <= size; at += 8) {
