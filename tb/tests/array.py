@@ -255,6 +255,9 @@ class array_programmed_weights(ArrayTest):
                 await env.write_position(index, weight)
                 if not env.dut.position_error_o.value:
                     raise AssertionError(f"weight {weight} of product bit {index} was taken without an error")
+            await env.write_position(0, int(weights[0]))
+            if not env.dut.position_error_o.value:
+                raise AssertionError("a good write hides the error of the bad one before it")
             env.reference.table = bits @ weights + config.table - encoding.column_table  # f(a) stays
             await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
             await env.drain()
