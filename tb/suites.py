@@ -21,6 +21,11 @@ EVERY = "every"  # in place of an encoding's name, in the design that holds the 
 FORMS = ("written", "tree", "carry-save", "recoded", "opt")  # of conventional arrays, by encmac_pkg::FORM_*
 
 
+def absolute(encoding: str) -> str:
+    """An encoding as a simulator finds it, whose working directory is another: a name, or the full path of a file."""
+    return str(Path(encoding).resolve()) if encoding.endswith(".json") else encoding
+
+
 @dataclass(frozen=True)
 class Config:
     """One build and the tests that it gets.
@@ -287,6 +292,7 @@ def chosen(
         configs = [dataclasses.replace(c, gate=True) for c in mapped]
     if encoding:
         powers = load_encoding(encoding).is_power_of_two
+        encoding = absolute(encoding)
         if all(c.encoding != encoding for c in configs):
             configs = [dataclasses.replace(c, encoding=encoding) for c in configs if c.encoding == APPROXIMATE]
         configs = [dataclasses.replace(c, merged=c.merged and powers) for c in configs if c.encoding == encoding]

@@ -218,7 +218,7 @@ def test_encoders_before_the_registers(file: str, old: str, tmp_path: Path) -> N
     path = tmp_path / "coded.json"
     encoding.save(path)
     if not file:
-        code, report, text = run_suite(ROOT / "rtl", tmp_path / "build", "--encoding", str(path))
+        code, report, text = run_suite(ROOT / "rtl", tmp_path / "build", "--encoding", os.path.relpath(path, ROOT))
         assert code == 0 and report["totals"]["matches"] > 500, text
         return
     rtl = broken_rtl(tmp_path, file, {f".in_i({old}": f".in_i(~{old}"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.encoding import load_encoding
 from models.errors import UserError
 from models.mapping import Timing
-from tb.suites import APPROXIMATE, Config
+from tb.suites import APPROXIMATE, Config, absolute
 
 ARRAYS = {"conv": "exact products, conventional columns", "enc": "an encoding", "merged": "exact64, merged"}
 ROWS_PER_GROUP = 16
@@ -26,7 +26,7 @@ def replay_config(array: str, encoding: str | None, rows: int, columns: int, dep
         raise UserError(f"an array of {rows} x {columns} holds nothing; rows and columns must be at least 1")
     if encoding and array != "enc":
         raise UserError(f"ENCODING={encoding} belongs to ARRAY=enc, not to ARRAY={array}")
-    name = "exact64" if array == "merged" else encoding or APPROXIMATE
+    name = "exact64" if array == "merged" else absolute(encoding or APPROXIMATE)
     return Config(
         "verilator",
         "conv" if array == "conv" else "enc",
