@@ -1,7 +1,7 @@
 """Cells of Liberty files: several files as one, and Verilog models of the cells.
 
 The models are what a simulator needs of a cell: the functions of its outputs, its flip-flop or
-latch, and a path from each input that an output depends on, for delays from SDF.
+latch, the stored enable of a clock gate, and a path from each input that an output depends on, for delays from SDF.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from models.errors import UserError
 CELL = re.compile(r'\bcell\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{')
 GROUP = re.compile(r"\b(\w+)\s*\(([^(){};]*)\)\s*\{")
 TEMPLATE = re.compile(r'\b(?:lu_table_template|power_lut_template)\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{')
+CLOCK_GATES = ("latch_posedge", "latch_posedge_precontrol")  # the enables are stored while the clock is low
+GATING = ("clock", "enable", "test", "out")
 UNITS = re.compile(r"\b(?:\w+_unit\s*:[^;\n]*|capacitive_load_unit\s*\([^)]*\)|nom_voltage\s*:[^;\n]*)")
 
 
@@ -82,7 +84,7 @@ def merge_libraries(files: list[tuple[str, str]], dont_use: tuple[str, ...]) -> 
 
 
 def cell_models(liberty: Path) -> str:
-    """Verilog of every cell of a Liberty file whose function it tells; others (fill, clock gates) are left out."""
+    """Verilog of every cell of a Liberty file whose function it tells; others (fill, state tables) are left out."""
     models = ["// Made from a Liberty file: functions, states, paths.\n`timescale 1ns/1ps\n"]
     for name, text in cells_of(liberty):
         if model := _cell_model(name, text, str(liberty)):
@@ -125,7 +127,7 @@ def _last_operand(tokens: list[str]) -> int:
 
 def _cell_model(name: str, text: str, where: str) -> str | None:
     inner = text[text.index("{") + 1 :]
-    pins, state, kinds = {}, None, set()
+    pins, state, kinds, gating = {}, None, set(), {}
     for found, start, end in _groups(inner, GROUP, where):
         kinds.add(found)
         arguments = [word.strip().strip('"') for word in GROUP.match(inner, start).group(2).split(",")]
@@ -134,10 +136,16 @@ def _cell_model(name: str, text: str, where: str) -> str | None:
             own = re.sub(r"\b(?:timing|internal_power)\s*\(.*", "", body, count=1, flags=re.DOTALL)
             direction = _attribute(body, "direction")
             pins[arguments[0]] = (direction, _attribute(own, "function") or _attribute(body, "function"))
+            gating |= {k: arguments[0] for k in GATING if _attribute(body, f"clock_gate_{k}_pin") == "true"}
         elif found in ("ff", "latch"):
             state = (found, arguments, body)
-    outputs = {pin: function for pin, (direction, function) in pins.items() if direction == "output"}
     inputs = [pin for pin, (direction, _) in pins.items() if direction == "input"]
+    if _attribute(inner, "clock_gating_integrated_cell") in CLOCK_GATES:
+        clock, enables = gating["clock"], [gating[k] for k in ("enable", "test") if k in gating]
+        pins[gating["out"]] = ("output", f"{clock} & stored")
+        state = ("latch", ["stored", "missed"], f'enable : "!{clock}"; data_in : "{" | ".join(enables)}";')
+        kinds = {"clock gate"}
+    outputs = {pin: function for pin, (direction, function) in pins.items() if direction == "output"}
     unknown = any(direction not in ("input", "output", "internal") for direction, _ in pins.values())
     # a state that a table tells, banks, buses, tri-states: nothing that the flow uses
     if not outputs or not all(outputs.values()) or unknown or kinds & {"statetable", "ff_bank", "latch_bank", "bus"}:
@@ -147,7 +155,7 @@ def _cell_model(name: str, text: str, where: str) -> str | None:
     through = set()
     if state:
         lines += _state_lines(*state)
-        through = set(state[1])
+        through = set(state[1]) if "clock gate" not in kinds else set()  # a gate's output moves with its clock alone
     lines += [f"  assign {pin} = {verilog_expression(function)};" for pin, function in outputs.items()]
     lines.append("  specify")
     for pin, function in outputs.items():

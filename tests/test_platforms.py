@@ -6,6 +6,7 @@ import functools
 import gzip
 import hashlib
 import http.server
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from flows.cells import cell_models, merge_libraries, verilog_expression
 from flows.pdk import fetch_pdk
 from flows.platform import PLATFORMS, load_platform, read_config
 from flows.power.liberty import truth_table
-from flows.sta import plain_delays
+from flows.sta import plain_delays, run_sta
 from flows.synth.__main__ import forms, measure
 from flows.synth.netlist import ROOT
 from models.errors import UserError
@@ -133,6 +134,68 @@ def test_libraries_become_one(tmp_path: Path) -> None:
         merge_libraries([("a", TINY[: TINY.index("cell (ICG)") - 5])], ())
     with pytest.raises(UserError, match="no cells"):
         merge_libraries([("a", TINY)], ("*",))
+
+
+GATE = """library (gates) {
+  cell (ICG) { area : 9; clock_gating_integrated_cell : "latch_posedge_precontrol";
+    statetable ("CK E SE", "IQ") { table : "L L L : - : L , L H - : - : H , L - H : - : H , H - - : - : N"; }
+    pin (IQ) { direction : internal; internal_node : "IQ"; }
+    pin (CK) { direction : input; clock_gate_clock_pin : true; }
+    pin (E) { direction : input; clock_gate_enable_pin : true; }
+    pin (SE) { direction : input; clock_gate_test_pin : true; }
+    pin (GCK) { direction : output; clock_gate_out_pin : true; state_function : "CK & IQ"; }
+  }
+}
+"""
+GATE_BENCH = """`timescale 1ns/1ps
+module bench;
+  reg ck = 0, e = 0;
+  wire gck;
+  integer edges = 0;
+  ICG dut (.CK(ck), .E(e), .SE(1'b0), .GCK(gck));
+  always @(posedge gck) edges = edges + 1;
+  initial begin
+    #5 ck = 1; #1 e = 1; #4 ck = 0;  // an enable that rises while the clock is high starts with the next edge
+    #5 ck = 1; #1 e = 0; #4 ck = 0;  // and one that falls there cuts nothing off
+    #5 ck = 1; #5 ck = 0;
+    #1 $display("%0d edges", edges);
+  end
+endmodule
+"""
+
+
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed (make setup)")
+def test_clock_gate_stores_its_enable(tmp_path: Path) -> None:
+    library = tmp_path / "gates.lib"
+    library.write_text(GATE)
+    (tmp_path / "gates.v").write_text(cell_models(library) + GATE_BENCH)
+    subprocess.run(["iverilog", "-g2012", "-s", "bench", "-o", "bench", "gates.v"], cwd=tmp_path, check=True)
+    done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "edges"]
+    library.write_text(GATE.replace("latch_posedge_precontrol", "latch_negedge"))
+    assert "module ICG" not in cell_models(library), "a gate of another kind has no model"
+
+
+@pytest.mark.parametrize(
+    ("line", "stops"),
+    [
+        ("Warning 1212: cells.lib line 7, timing group from output port.", False),
+        ("Warning 1212: cells.lib line 7, another remark.", True),
+        ("Error: cells.lib line 7, syntax error.", True),
+    ],
+)
+def test_only_an_arc_from_an_output_is_no_complaint(
+    line: str, stops: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sta = tmp_path / "sta"
+    sta.write_text(f"#!/bin/sh\necho '{line}'\n")
+    sta.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    if not stops:
+        assert line in run_sta("", tmp_path, "timing")
+        return
+    with pytest.raises(UserError, match="timing of .* failed: .* line 7"):
+        run_sta("", tmp_path, "timing")
 
 
 @pytest.mark.parametrize("function", ["(A B)' + !C", "A*B+C'", "!(A & B) ^ C", "A' (B + C)", "(!A * !B) + (A * C)"])

@@ -103,14 +103,15 @@ def icarus_counts(
     if failure:
         raise failure[0]
     names, counts = found[0]
-    if unknown := [net for net, row in zip(names, counts[:, :, 3], strict=True) if row.any()]:
+    place = {net: i for i, net in reversed(list(enumerate(names)))}
+    # what belongs to a cell: a port that a design leaves alone, as f(a)'s of a conventional one, is left open
+    if unknown := [net for net in circuit.nets if counts[place[net], :, 3].any()]:
         raise UserError(f"{design.label}: net {unknown[0]} and {len(unknown) - 1} more are unknown while counting")
     lines = (folder / f"{name}.results").read_text().split()
     if len(lines) != len(bits):
         raise UserError(f"{design.label}: the simulation ended after {len(lines)} of {len(bits)} cycles")
     samples = np.array([[bit == "1" for bit in reversed(line)] for line in lines])
     check_results(samples, given, design)
-    place = {net: i for i, net in reversed(list(enumerate(names)))}
     rows = counts[[place[net] for net in circuit.nets]]
     rises, falls, high = (rows[:, :, k] for k in range(3))
     return Counts(rises, falls, high, samples, int((rises + falls).sum()))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.cells import CELL, closing
+from flows.cells import CELL, CLOCK_GATES, closing
 from models.errors import UserError
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}():;,]|[^\s{}():;,"]+')
@@ -250,7 +250,7 @@ def _state(group: Group) -> State | None:
         key: next((pin.args[0] for pin in group.select("pin") if pin.text(f"clock_gate_{key}_pin") == "true"), "")
         for key in ("clock", "enable", "test")
     }
-    if group.text("clock_gating_integrated_cell").startswith("latch_posedge"):
+    if group.text("clock_gating_integrated_cell") in CLOCK_GATES:
         return State("clock gate", gating["clock"], "|".join(filter(None, (gating["enable"], gating["test"]))))
     for kind, clock, data in (("ff", "clocked_on", "next_state"), ("latch", "enable", "data_in")):
         for found in group.select(kind, f"{kind}_bank"):

@@ -11,6 +11,10 @@ from models.errors import UserError
 
 IO_SHARE = 0.1  # of the clock, spent outside at inputs and outputs alike
 
+# An arc of a Liberty file that starts at another output (asap7's full adder: from its carry to its sum) is
+# remarked upon and timed like any other.
+HARMLESS = re.compile(r"^Warning( 1212)?: .* timing group from output port\.$")
+
 
 def constraints(netlist: Path, top: str, platform: Platform, clock_ns: float) -> str:
     """Commands that read a netlist and constrain it: inputs come from and outputs go to registers."""
@@ -32,7 +36,7 @@ set_load {platform.output_load_pf} [all_outputs]
 def run_sta(commands: str, folder: Path, name: str) -> str:
     """What OpenSTA prints on these commands (kept in `folder` as <name>.tcl and .log).
 
-    Raises UserError if it complains about anything: an incomplete read gives wrong figures.
+    Raises UserError if it complains about anything but HARMLESS: an incomplete read gives wrong figures.
     """
     script, log = folder / f"{name}.tcl", folder / f"{name}.log"
     script.write_text(commands + "exit\n")
@@ -42,8 +46,9 @@ def run_sta(commands: str, folder: Path, name: str) -> str:
         raise UserError("OpenSTA (sta) is not installed; run: make setup") from error
     output = done.stdout + done.stderr
     log.write_text(output)
-    if complaint := re.search(r"^.*(Error|Warning).*$", output, re.MULTILINE):
-        raise UserError(f"timing of {folder.name} failed: {complaint.group(0)}; see {log}")
+    complaints = re.findall(r"^.*(?:Error|Warning).*$", output, re.MULTILINE)
+    if real := [line for line in complaints if not HARMLESS.search(line)]:
+        raise UserError(f"timing of {folder.name} failed: {real[0]}; see {log}")
     return output
 
 
