@@ -140,11 +140,14 @@ def _cell_model(name: str, text: str, where: str) -> str | None:
         elif found in ("ff", "latch"):
             state = (found, arguments, body)
     inputs = [pin for pin, (direction, _) in pins.items() if direction == "input"]
-    if _attribute(inner, "clock_gating_integrated_cell") in CLOCK_GATES:
-        clock, enables = gating["clock"], [gating[k] for k in ("enable", "test") if k in gating]
-        pins[gating["out"]] = ("output", f"{clock} & stored")
-        state = ("latch", ["stored", "missed"], f'enable : "!{clock}"; data_in : "{" | ".join(enables)}";')
-        kinds = {"clock gate"}
+    clock_gate = _attribute(inner, "clock_gating_integrated_cell") in CLOCK_GATES
+    if clock_gate:
+        if lacking := [key for key in ("clock", "enable", "out") if key not in gating]:
+            raise UserError(f"{where}: clock gate {name} has no clock_gate_{lacking[0]}_pin")
+        enables = " | ".join(gating[key] for key in ("enable", "test") if key in gating)
+        pins[gating["out"]] = ("output", f"{gating['clock']} & stored")
+        state = ("latch", ["stored", "missed"], f'enable : "!{gating["clock"]}"; data_in : "{enables}";')
+        kinds.discard("statetable")
     outputs = {pin: function for pin, (direction, function) in pins.items() if direction == "output"}
     unknown = any(direction not in ("input", "output", "internal") for direction, _ in pins.values())
     # a state that a table tells, banks, buses, tri-states: nothing that the flow uses
@@ -155,7 +158,7 @@ def _cell_model(name: str, text: str, where: str) -> str | None:
     through = set()
     if state:
         lines += _state_lines(*state)
-        through = set(state[1]) if "clock gate" not in kinds else set()  # a gate's output moves with its clock alone
+        through = set() if clock_gate else set(state[1])  # a gate's output moves with its clock alone
     lines += [f"  assign {pin} = {verilog_expression(function)};" for pin, function in outputs.items()]
     lines.append("  specify")
     for pin, function in outputs.items():

@@ -174,12 +174,16 @@ def test_clock_gate_stores_its_enable(tmp_path: Path) -> None:
     assert done.stdout.split() == ["1", "edges"]
     library.write_text(GATE.replace("latch_posedge_precontrol", "latch_negedge"))
     assert "module ICG" not in cell_models(library), "a gate of another kind has no model"
+    library.write_text(GATE.replace("clock_gate_enable_pin : true;", ""))
+    with pytest.raises(UserError, match="clock gate ICG has no clock_gate_enable_pin"):
+        cell_models(library)
 
 
 @pytest.mark.parametrize(
     ("line", "stops"),
     [
         ("Warning 1212: cells.lib line 7, timing group from output port.", False),
+        ("Warning: cells.lib line 7, timing group from output port.", False),
         ("Warning 1212: cells.lib line 7, another remark.", True),
         ("Error: cells.lib line 7, syntax error.", True),
     ],

@@ -152,7 +152,7 @@ def hand(tmp_path: Path) -> tuple[Platform, Path]:
     path = tmp_path / "netlist.v"
     path.write_text(NETLIST)
     platform = dataclasses.replace(
-        load_platform("osu018") if HAVE_LIBRARY else pytest.skip("needs a platform"),
+        load_platform("osu018") if HAVE_LIBRARY else pytest.skip("needs a Liberty file (make setup)"),
         liberty=tmp_path / "hand.lib",
         driver="BUF",
         output_load_pf=0.05,
@@ -378,6 +378,18 @@ def test_icarus_counts_the_same(column: dict) -> None:
         assert same.mean() > 0.95 if timed else same.all()
 
 
+@needs_library
+def test_only_nets_of_cells_must_be_known_while_counting(tmp_path: Path) -> None:
+    platform, design = load_platform("osu018"), forms(ROWS, [], 1, True)["conv tree"][0]
+    circuit = read_circuit(synthesise(design, ROWS, platform, 10.0, tmp_path, ("nf",)).netlist.path, platform)
+    assert "f_i" not in " ".join(circuit.nets), "a conventional column leaves this port open"
+    given = stimulus(workload(load_capture(), ROWS, 32, 1), design, ROWS)
+    assert icarus_counts(circuit, design, platform, 10.0, given, None).rises.any()
+    early = dataclasses.replace(given, windows=((0, 2), *given.windows[1:]))  # before weights are loaded
+    with pytest.raises(UserError, match=r"net \S+ and \d+ more are unknown while counting"):
+        icarus_counts(circuit, design, platform, 10.0, early, None)
+
+
 STORING = """
 library (storing) { time_unit : "1ns"; capacitive_load_unit (1, pf); leakage_power_unit : "1nW"; nom_voltage : 1.0;
   cell (XOR) { pin (A) { direction : input; } pin (B) { direction : input; }
@@ -430,7 +442,7 @@ def storing(folder: Path, netlist: str) -> Circuit:
     """A circuit of the cells of STORING."""
     (folder / "storing.lib").write_text(STORING)
     (folder / "netlist.v").write_text(netlist)
-    platform = load_platform("osu018") if HAVE_LIBRARY else pytest.skip("needs a platform")
+    platform = load_platform("osu018") if HAVE_LIBRARY else pytest.skip("needs a Liberty file (make setup)")
     return read_circuit(
         folder / "netlist.v", dataclasses.replace(platform, liberty=folder / "storing.lib", driver="BUF")
     )
