@@ -25,7 +25,7 @@ import numpy as np
 from flows.platform import Platform, load_platform
 from flows.power.activity import measure_activity, stimulus, workload
 from flows.power.circuit import PARTS, Circuit, classify, read_circuit
-from flows.power.engine import KINDS, power_of
+from flows.power.engine import KINDS, Power, power_of
 from flows.power.icarus import icarus_counts
 from flows.power.opensta import opensta_power, opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
@@ -160,10 +160,12 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
         },
     }
     if given.compare:
-        clock_net = power.total("switching", "clock") + power.total("switching", "weight clock")
-        ours = float((power.total() - clock_net).mean())  # every cycle alike
         theirs = {k: round(v, 6) for k, v in opensta_power(circuit, timed, platform, clock_ns).items()}
-        fields["agreement_mw"] = {"ours_without_clock_net": round(ours, 6), "opensta": theirs}
+        fields["agreement_mw"] = {
+            "ours_without_clock_net": round(without_clock_net(power), 6),
+            "states_alike": round(without_clock_net(power_of(circuit, timed, platform, clock_ns, False)), 6),
+            "opensta": theirs,
+        }
     if given.check:
         for name, activity in (("zero_delay", quiet), ("timed", timed)):
             sdf = circuit.path.parent / "power" / "delays.sdf" if activity.glitches else None
@@ -171,6 +173,12 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
             change = 100 * (activity.toggles.sum() / (other.rises + other.falls).sum() - 1)
             fields["activity"][f"{name}_transitions_against_icarus_percent"] = round(float(change), 4)
     return fields
+
+
+def without_clock_net(power: Power) -> float:
+    """mW over all cycles, without the load of the clock port: what OpenSTA counts."""
+    clock_net = power.total("switching", "clock") + power.total("switching", "weight clock")
+    return float((power.total() - clock_net).mean())
 
 
 def fill(record: dict, fields: dict) -> None:
@@ -314,14 +322,22 @@ def main() -> int:
 
 
 def check_agreement(records: list[dict]) -> int:
-    """Print our total beside OpenSTA's, the clock port's net left out of ours; 1 if they differ too much."""
+    """Print our total beside OpenSTA's, the clock port's net left out of ours; 1 if they differ too much.
+
+    OpenSTA averages the energies of an output over the states of `when`. By that rule ours must agree; what
+    counting states by their time changes is printed beside it.
+    """
     worst = 0.0
     for record in records:
-        ours, theirs = (record["agreement_mw"][key] for key in ("ours_without_clock_net", "opensta"))
-        theirs = theirs["total"]
-        change = 100 * (ours / theirs - 1)
-        worst = max(worst, abs(change), key=abs)
-        print(f"{record['design']}: without the clock net {ours:.3f} mW, OpenSTA {theirs:.3f} mW ({change:+.1f} %)")
+        found = record["agreement_mw"]
+        theirs = found["opensta"]["total"]
+        ours, alike = (found[key] for key in ("ours_without_clock_net", "states_alike"))
+        change, same_rule = (100 * (mw / theirs - 1) for mw in (ours, alike))
+        worst = max(worst, abs(same_rule), key=abs)
+        print(
+            f"{record['design']}: without the clock net {ours:.3f} mW, OpenSTA {theirs:.3f} mW ({change:+.1f} %; "
+            f"with states counted alike, as it does, {same_rule:+.1f} %)"
+        )
     return 1 if np.isnan(worst) or worst > AGREEMENT_PERCENT else 0
 
 

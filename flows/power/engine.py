@@ -21,7 +21,7 @@ import numpy as np
 
 from flows.platform import Platform
 from flows.power.circuit import CLOCK, PARTS, CellGroup, Circuit, classify
-from flows.power.liberty import Pin, Table, truth_table
+from flows.power.liberty import Energy, Pin, Table, truth_table
 from models.errors import UserError
 
 if TYPE_CHECKING:
@@ -104,8 +104,12 @@ class Power:
         return np.sum([self.by_part[p][k] for p in parts for k in ([kind] if kind else KINDS)], axis=0)
 
 
-def power_of(circuit: Circuit, activity: Activity, platform: Platform, clock_ns: float) -> Power:
-    """Power at `clock_ns`; raises UserError if the activity does not belong to this netlist and clock."""
+def power_of(circuit: Circuit, activity: Activity, platform: Platform, clock_ns: float, by_state: bool = True) -> Power:
+    """Power at `clock_ns`; raises UserError if the activity does not belong to this netlist and clock.
+
+    Energies of an output that hold in some states of other inputs (`when`) count by the time spent there;
+    without `by_state` all states count alike, as in OpenSTA (`Power::findInputDuty`), to compare with it.
+    """
     if activity.netlist_sha256 != circuit.sha256:
         raise UserError(f"{circuit.path}: the netlist has changed since its activity was counted; run make synth again")
     if abs(activity.clock_ns - clock_ns) > 1e-3 * clock_ns:
@@ -128,7 +132,7 @@ def power_of(circuit: Circuit, activity: Activity, platform: Platform, clock_ns:
     rates["fall"][known] = activity.falls[rows[known]] / time_ns
     high[known] = activity.high[rows[known]]
     loads = net_loads(circuit, platform)
-    engine = _Engine(circuit, platform, rates, high, loads, net_slews(circuit, platform, loads))
+    engine = _Engine(circuit, platform, rates, high, loads, net_slews(circuit, platform, loads), by_state)
     by_part = {part: {kind: np.zeros(windows) for kind in KINDS} for part in PARTS}
     for group, parts in zip(circuit.groups, classify(circuit), strict=True):
         for clock, kind, cells in engine.group_power(group):  # cells: [instances, windows]
@@ -149,8 +153,9 @@ class _Engine:
         high: np.ndarray,
         loads: np.ndarray,
         slews: dict[str, np.ndarray],
+        by_state: bool,
     ) -> None:
-        self.rates, self.high = rates, high
+        self.rates, self.high, self.by_state = rates, high, by_state
         self.loads = np.append(loads, 0.0)
         self.slews = {edge: np.append(values, 0.0) for edge, values in slews.items()}
         self.energy = circuit.library.voltage**2 / 2
@@ -159,7 +164,7 @@ class _Engine:
 
     def _switching(self, nets: np.ndarray, load: np.ndarray) -> np.ndarray:
         """mW [nets, windows] of loads, pF."""
-        return self.energy * load[:, None] * (self.rates["rise"][nets] + self.rates["fall"][nets])
+        return self.energy * load[:, None] * self._toggles(nets)
 
     def group_power(self, group: CellGroup) -> list[tuple[bool, str, np.ndarray]]:
         """(True for the clock's part, kind, mW [instances, windows]) of all instances of a cell."""
@@ -192,25 +197,36 @@ class _Engine:
         return mw
 
     def _output_energy(self, group: CellGroup, pin: Pin, nets: np.ndarray) -> np.ndarray:
-        """Each table with the share of the transitions that its input causes."""
+        """Each table of a rail with the share of the transitions that its input causes."""
         senses = {arc.related: arc.sense for arc in pin.arcs}
-        weights, energies = [], []
-        for energy in pin.energies:
-            source = group.pins.get(energy.related, nets)
-            share = self._probability(group, energy.when) * (self.rates["rise"][source] + self.rates["fall"][source])
-            if energy.related in group.pins:
-                share = share * self._sensitivity(group, pin, energy.related)
-            sense = senses.get(energy.related)
-            if energy.related and group.cell.pins[energy.related].clock:
-                sense = None
-            weights.append(share)
-            energies.append(self._edges(energy.edges, nets, source, sense))
-        if not energies:
-            return np.zeros((len(nets), self.high.shape[1]))
-        total = np.sum(weights, axis=0)
-        even = np.full_like(total, 1 / len(weights))
-        shares = [np.divide(w, total, out=even.copy(), where=total > 0) for w in weights]
-        return np.sum([s * e for s, e in zip(shares, energies, strict=True)], axis=0)
+        mw = np.zeros((len(nets), self.high.shape[1]))
+        for supply in {energy.supply: None for energy in pin.energies}:
+            weights, energies = [], []
+            for energy in pin.energies:
+                if energy.supply != supply:
+                    continue
+                source = group.pins.get(energy.related, nets)
+                weights.append(self._share(group, pin, energy) * self._toggles(source))
+                clocked = energy.related and group.cell.pins[energy.related].clock
+                sense = None if clocked else senses.get(energy.related)
+                energies.append(self._edges(energy.edges, nets, source, sense))
+            total = np.sum(weights, axis=0)
+            even = np.full_like(total, 1 / len(weights))
+            for weight, energy_mw in zip(weights, energies, strict=True):
+                mw += np.divide(weight, total, out=even.copy(), where=total > 0) * energy_mw
+        return mw
+
+    def _toggles(self, nets: np.ndarray) -> np.ndarray:
+        """Transitions a ns [nets, windows]."""
+        return self.rates["rise"][nets] + self.rates["fall"][nets]
+
+    def _share(self, group: CellGroup, pin: Pin, energy: Energy) -> np.ndarray:
+        """Share of the transitions of an energy's input that it speaks of [instances, windows]."""
+        share = np.ones((len(group.names), self.high.shape[1]))
+        causes = energy.related in group.pins
+        if self.by_state or not causes:
+            share = self._probability(group, energy.when)
+        return share * self._sensitivity(group, pin, energy.related) if causes else share
 
     def _inputs(self, group: CellGroup) -> list[str]:
         return [name for name, pin in group.cell.pins.items() if not pin.output]

@@ -18,6 +18,7 @@ from models.errors import UserError
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}():;,]|[^\s{}():;,"]+')
 NOISE = re.compile(r"/\*.*?\*/|//[^\n]*|\\\s*\n", re.DOTALL)
+UNENDED = re.compile(r"(:[ \t]*[\w.+-]+[ \t]*)$", re.MULTILINE)  # `area : 0.04374` without its semicolon, as in ASAP7
 SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
 
@@ -81,11 +82,15 @@ class Arc:
 
 @dataclass(frozen=True)
 class Energy:
-    """Internal energy of a pin's transitions (pJ, by edge), under a condition; `related` is an input."""
+    """Internal energy of a pin's transitions (pJ, by edge), under a condition; `related` is an input.
+
+    `supply` is the rail that gives it; a library may tell the energies of both.
+    """
 
     related: str
     when: str
     edges: dict[str, Table]
+    supply: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ class Library:
 def read_library(path: Path, wanted: Iterable[str]) -> Library:
     """The wanted cells of a Liberty file; raises UserError that names cells that it lacks."""
     try:
-        text = NOISE.sub(" ", path.read_text())
+        text = UNENDED.sub(r"\1;", NOISE.sub(" ", path.read_text()))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as Liberty ({error})") from error
     places = list(CELL.finditer(text))
@@ -232,14 +237,16 @@ def _unit(text: str, base: str) -> float:
 
 
 def _cell(group: Group, units: _Units) -> Cell:
-    leakage = [(g.text("when"), g.number("value") * units.leakage) for g in group.select("leakage_power")]
-    if not any(when == "" for when, _ in leakage):
-        leakage.append(("", group.number("cell_leakage_power") * units.leakage))
+    leakage: dict[str, float] = {}
+    for g in group.select("leakage_power"):  # one for each rail, if the library tells them apart
+        leakage[g.text("when")] = leakage.get(g.text("when"), 0.0) + g.number("value") * units.leakage
+    if "" not in leakage:
+        leakage[""] = group.number("cell_leakage_power") * units.leakage
     return Cell(
         name=group.args[0],
         area_um2=group.number("area"),
         pins={pin.args[0]: _pin(pin, units) for pin in group.select("pin") if pin.text("direction") != "internal"},
-        leakage=tuple(leakage),
+        leakage=tuple(leakage.items()),
         state=_state(group),
     )
 
@@ -269,7 +276,7 @@ def _pin(group: Group, units: _Units) -> Pin:
         if (tables := _tables(timing, "{}_transition", units, units.time))
     ]
     energies = [
-        Energy(power.text("related_pin"), power.text("when"), tables)
+        Energy(power.text("related_pin"), power.text("when"), tables, power.text("related_pg_pin"))
         for power in group.select("internal_power")
         if (tables := _tables(power, "{}_power", units, units.load) or _tables(power, "power", units, units.load))
     ]
