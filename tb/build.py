@@ -85,12 +85,16 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
     if config.array == "library":
         write_text(build_dir / "library_top.sv", library_top(config.encodings))
         return [*files, ROOT / "tb" / "hdl" / "library_cell.sv", build_dir / "library_top.sv"]
+    if config.alone:
+        return [*files, ROOT / "flows" / "synth" / "column_top.sv"]
     tops = ["array_top"] + ["tile_top"] * bool(config.depth) + ["tile_port"] * config.port
     return [*files, *(ROOT / "tb" / "hdl" / f"{top}.sv" for top in tops)]
 
 
 def defines(config: Config) -> dict[str, object]:
     """Macros that choose the array in the simulation top."""
+    if config.alone:
+        return {"COLUMN_CONV": 1}
     if config.array != "enc":
         return {"ARRAY_CONV": 1} if config.array == "conv" else {}
     return {"ENCODING_PKG": f"{Path(config.encoding).stem}_pkg"}

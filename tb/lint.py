@@ -18,7 +18,7 @@ from pathlib import Path
 from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli
 from tb.build import CONTROL, ROOT, defines, prepare_environment, sources
-from tb.suites import FORMS, Config
+from tb.suites import COLUMN_FORMS, FORMS, Config
 
 # slang's groups of warnings, less two that the code cannot heed, each with its reason
 SLANG_WARNINGS = ("extra", "conversion", "pedantic")
@@ -44,7 +44,7 @@ class Unit:
 def configurations() -> list[Config]:
     """Small arrays that reach every generate branch."""
     small = {"rows": 4, "columns": 4, "rows_per_group": 2}
-    configs = [Config("verilator", "conv", form=form, **small) for form in range(len(FORMS))]
+    configs = [Config("verilator", "conv", form=form, **small) for form in range(len(FORMS) + len(COLUMN_FORMS))]
     configs += [Config("verilator", "conv", rows=rows, columns=rows, depth=2 * rows - 1) for rows in (4, 1)]
     staged = small | {"columns_per_stage": 2, "shadow": True}
     configs += [Config("verilator", "conv", **staged), Config("verilator", "enc", "m20p", merged=True, **staged)]
@@ -60,11 +60,6 @@ def configurations() -> list[Config]:
 def units(rtl: Path, scratch: Path) -> list[Unit]:
     """Arrays, and the modules that state properties."""
     found = [Unit(c.design, c.top, tuple(sources(c, scratch, rtl)), defines(c), c.parameters) for c in configurations()]
-    conventional = tuple(sources(Config("verilator", "conv"), scratch, rtl))
-    for form in (5, 6):  # of columns only
-        found.append(
-            Unit(f"conv_column Form={form}", "conv_column", conventional, {"ARRAY_CONV": 1}, {"Rows": 4, "Form": form})
-        )
     package, name = rtl / "encmac_pkg.sv", "formal/delay_triangle_props.sv"
     found.append(
         Unit(name, "delay_triangle_props", (package, rtl / "array/delay_triangle.sv", rtl / name), {}, {}, False)

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from flows.gls import column_config
+from flows.synth.netlist import Design
 from models.errors import UserError
 from tb.build import (
     GATE_CLOCK_NS,
@@ -73,6 +75,9 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
     }
     if config.netlist:
         environment["ENCMAC_COLUMN"] = (directory / "column.json").read_text()
+    elif config.alone:
+        column = column_config(Design(config.design, tuple(config.parameters.items())), config.rows)
+        environment["ENCMAC_COLUMN"] = json.dumps(column)
     waves = config.instrument == WAVES
     if config.sim == "verilator":
         tool = LeanVerilator()

@@ -19,6 +19,7 @@ EVERY = "every"  # in place of an encoding's name, in the design that holds the 
 
 
 FORMS = ("written", "tree", "carry-save", "recoded", "opt")  # of conventional arrays, by encmac_pkg::FORM_*
+COLUMN_FORMS = ("ffip", "ffip tree")  # the forms after them: of columns alone, no array takes their surplus off
 
 
 def absolute(encoding: str) -> str:
@@ -61,11 +62,16 @@ class Config:
         """What is tested: names the simulation top and the module of tests."""
         if self.array == "library":
             return "library"
-        if self.netlist:
+        if self.netlist or self.alone:
             return "column"
         if self.port:
             return "port"
         return "tile" if self.depth else "array"
+
+    @property
+    def alone(self) -> bool:
+        """True for the RTL of a column that no array holds."""
+        return self.array == "conv" and self.form >= len(FORMS)
 
     @property
     def array_fields(self) -> dict[str, object]:
@@ -104,7 +110,7 @@ class Config:
         size += " gated" if self.gated else ""
         engine = (f" tile d{self.depth}" if self.depth else "") + (" port" if self.port else "")
         if self.array == "conv":
-            return f"conv {FORMS[self.form]} {size}{engine}"
+            return f"conv {(*FORMS, *COLUMN_FORMS)[self.form]} {size}{engine}"
         style = "merged" if self.merged else "counted"
         return f"enc {Path(self.encoding).stem} {style} {size} g{self.rows_per_group}{engine}"
 
@@ -113,6 +119,8 @@ class Config:
         """Parameters of the simulation top."""
         if self.array == "library":
             return {}
+        if self.alone:
+            return {"Rows": self.rows, "Cols": self.columns, "Form": self.form, "GateWeights": int(self.gated)}
         values = {"Rows": self.rows, "Cols": self.columns} | ({"Depth": self.depth} if self.depth else {})
         values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
         values |= {"GateWeights": 1} if self.gated else {}
@@ -201,6 +209,11 @@ SUITES["port"] = (  # whole tiles from memory, as replays of networks use them
     Config("verilator", "enc", APPROXIMATE, 4, 8, 4, shadow=True, port=True),
 )
 SUITES["full"] += SUITES["port"]
+SUITES["pairs"] = (  # fast inner products, two columns each
+    Config("icarus", "conv", rows=6, columns=2, form=5),
+    Config("icarus", "conv", rows=6, columns=2, form=6, gated=True),
+)
+SUITES["full"] += SUITES["pairs"]
 COUNTED = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
 SUITES["coverage"] = (
     Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),

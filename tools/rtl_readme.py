@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "rtl"
 FOLDERS = ("mult", "accum", "array", "tile")
 TESTS = {"mac_array": "tb.tests.array", "tile_engine": "tb.tests.tile"}
+ALONE = {"ffip_pe": "tb.tests.column"}  # of a column that no array has
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def table(known: dict[str, Module]) -> list[str]:
     rows = ["| module | what it does | lines | parameters | latency | verified by |", "|---|---|---:|---|---|---|"]
     for module in known.values():
         by = [f"{proofs[module.name]} proofs"] if proofs[module.name] else []
-        by += [f"`{test}`" for test, members in simulated.items() if module.name in members]
+        tests = [test for test, members in simulated.items() if module.name in members]
+        by += [f"`{test}`" for test in ([ALONE[module.name]] if module.name in ALONE else tests)]
         if not by:
             raise UserError(f"{module.name} is verified by nothing: prove it (flows/formal) or simulate it (tb/tests)")
         link = f"[`{module.name}`]({module.path.relative_to(RTL)})"

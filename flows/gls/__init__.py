@@ -70,6 +70,18 @@ def latency(design: Design, rows: int) -> int:
     return rows // skew(design) + 1 + (parameters["Form"] in (2, 4))
 
 
+def column_config(design: Design, rows: int) -> dict[str, object]:
+    """What `tb.tests.column` has to know of a column."""
+    return {
+        "encoding": design.encoding,
+        "shared": design.shared,
+        "rows": rows,
+        "latency": latency(design, rows),
+        "skew": skew(design),
+        "pairs": surplus_of_pairs(design),
+    }
+
+
 def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform) -> Simulated:
     """Run `tb.tests.column` on a netlist, zero delay, real operands of a network layer and corners."""
     from cocotb_tools.runner import Icarus
@@ -84,14 +96,7 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
     wrapper.write_text(text)
     records = folder / "records.jsonl"
     records.unlink(missing_ok=True)
-    config = {
-        "encoding": design.encoding,
-        "shared": design.shared,
-        "rows": rows,
-        "latency": latency(design, rows),
-        "skew": skew(design),
-        "pairs": surplus_of_pairs(design),
-    }
+    config = column_config(design, rows)
     sources = [platform.cell_models, netlist, wrapper]
     # what `make sim DUT=gate` needs to simulate this very netlist again
     text = json.dumps({"column": config, "sources": [str(path.resolve()) for path in sources]}, indent=1)

@@ -61,6 +61,8 @@ COUNTED = Config("icarus", "enc", "m12p", 4, 2, 2, merged=False, shadow=True, te
 PROGRAMMABLE = Config("icarus", "enc", "m12p", 2, 2, 2, merged=False, programmable=True, tests="extremes|programmed")
 GATES = Config("icarus", "enc", EVERY_GATE, 2, 4, 2, merged=False, columns_per_stage=2, tests="corners|all_products")
 PAIRS = Config("icarus", "enc", "m12p", 1, 8, 1, tests="corners|all_products")
+PAIRS_OF_ROWS = Config("icarus", "conv", rows=6, columns=2, form=5)
+PAIRS_TREE = Config("icarus", "conv", rows=4, columns=2, form=6, gated=True)
 ENGINE = Config(
     "icarus",
     "conv",
@@ -79,11 +81,12 @@ DESIGNS = {
     "accum/position_weights.sv": (PROGRAMMABLE,),
     "accum": (MERGED, COUNTED, CARRY_SAVE),
     "array/clock_gate.sv": (GATED, GATED_RECODED, GATED_MERGED),
-    "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED),
+    "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, PAIRS_OF_ROWS),
     "array/conv_pe.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED),
     "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE, GATED_MERGED),
     "array/enc_group.sv": (MERGED, COUNTED, GATES, GATED_MERGED),
     "array": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE, GATED, GATED_RECODED, OPT, WITHOUT_F),
+    "array/ffip_pe.sv": (PAIRS_OF_ROWS, PAIRS_TREE),
     "encodings/exact64_pkg.sv": (TREE,),
     "encodings/m12p_pkg.sv": (MERGED, PAIRS),
     "mult/booth_products.sv": (RECODED, OPT),
@@ -93,14 +96,9 @@ DESIGNS = {
 }
 
 
-# No array holds this element: it is simulated as a mapped column (`make sim SUITE=columns`), not as RTL.
-LEFT_OUT = ("array/ffip_pe.sv",)
-
-
 def files(rtl: Path) -> list[str]:
     """The files that are mutated: every module whose RTL is simulated, and two encodings."""
     found = [path.relative_to(rtl) for path in sorted(rtl.glob("*/*.sv"))]
-    found = [path for path in found if str(path) not in LEFT_OUT]
     return [str(path) for path in found if str(path) in DESIGNS or str(path.parent) in DESIGNS]
 
 
