@@ -351,7 +351,7 @@ def test_other_exact_columns_have_power(name: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(not opensta_reads_activity(), reason="the OpenSTA on PATH cannot read activity (SAIF)")
 def test_opensta_agrees(column: dict) -> None:
     found = measure(column, conditions(compare=True))["agreement_mw"]
-    assert found["states_alike"] == pytest.approx(found["opensta"]["total"], rel=0.05)
+    assert found["averaged"] == pytest.approx(found["opensta"]["total"], rel=0.05)
 
 
 @needs_library

@@ -163,7 +163,7 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
         theirs = {k: round(v, 6) for k, v in opensta_power(circuit, timed, platform, clock_ns).items()}
         fields["agreement_mw"] = {
             "ours_without_clock_net": round(without_clock_net(power), 6),
-            "states_alike": round(without_clock_net(power_of(circuit, timed, platform, clock_ns, False)), 6),
+            "averaged": round(without_clock_net(power_of(circuit, timed.merged(), platform, clock_ns, False)), 6),
             "opensta": theirs,
         }
     if given.check:
@@ -324,19 +324,19 @@ def main() -> int:
 def check_agreement(records: list[dict]) -> int:
     """Print our total beside OpenSTA's, the clock port's net left out of ours; 1 if they differ too much.
 
-    OpenSTA averages the energies of an output over the states of `when`. By that rule ours must agree; what
-    counting states by their time changes is printed beside it.
+    OpenSTA gets one average of all tiles and counts the states in which an output's energy holds alike. From
+    the same average, by the same rule, ours must agree; what counting tile by tile changes is printed beside it.
     """
     worst = 0.0
     for record in records:
         found = record["agreement_mw"]
         theirs = found["opensta"]["total"]
-        ours, alike = (found[key] for key in ("ours_without_clock_net", "states_alike"))
-        change, same_rule = (100 * (mw / theirs - 1) for mw in (ours, alike))
-        worst = max(worst, abs(same_rule), key=abs)
+        ours, averaged = (found[key] for key in ("ours_without_clock_net", "averaged"))
+        change, same_rule = (100 * (mw / theirs - 1) for mw in (ours, averaged))
+        worst = max(worst, abs(same_rule))
         print(
-            f"{record['design']}: without the clock net {ours:.3f} mW, OpenSTA {theirs:.3f} mW ({change:+.1f} %; "
-            f"with states counted alike, as it does, {same_rule:+.1f} %)"
+            f"{record['design']}: without the clock net {ours:.3f} mW ({change:+.1f} %), from one average of all tiles "
+            f"{averaged:.3f} mW, OpenSTA {theirs:.3f} mW ({same_rule:+.1f} %)"
         )
     return 1 if np.isnan(worst) or worst > AGREEMENT_PERCENT else 0
 

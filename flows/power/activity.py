@@ -62,6 +62,17 @@ class Activity:
         """Rises and falls."""
         return self.rises + self.falls
 
+    def merged(self) -> Activity:
+        """All windows as one: what a single SAIF file can tell."""
+        return dataclasses.replace(
+            self,
+            windows=("+".join(self.windows),),
+            cycles=self.cycles.sum(keepdims=True),
+            rises=self.rises.sum(axis=1, keepdims=True),
+            falls=self.falls.sum(axis=1, keepdims=True),
+            high=(self.high * self.cycles).sum(axis=1, keepdims=True) / self.cycles.sum(),
+        )
+
 
 def workload(capture: Capture, rows: int, vectors: int, columns: int = 1) -> list[Tile]:
     """A tile of every layer, with `vectors` activation vectors after `rows` that fill a skewed column.

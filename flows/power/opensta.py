@@ -20,9 +20,9 @@ from models.errors import UserError
 
 def write_saif(circuit: Circuit, activity: Activity, path: Path) -> None:
     """Activity of every pin of every cell over all windows, for this and other power tools."""
-    duration = round(float(activity.cycles.sum()) * activity.clock_ns * PS)
-    toggles = activity.toggles.sum(axis=1)
-    high = (activity.high * activity.cycles).sum(axis=1) * activity.clock_ns * PS
+    whole = activity.merged()
+    duration = round(float(whole.cycles[0]) * activity.clock_ns * PS)
+    toggles, high = whole.toggles[:, 0], whole.high[:, 0] * duration
     lines = [
         '(SAIFILE (SAIFVERSION "2.0") (DIRECTION "backward")',
         f"(DIVIDER /) (TIMESCALE 1 ps) (DURATION {duration})",

@@ -89,7 +89,10 @@ def _model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarr
     for group in circuit.groups:
         inputs = [name for name, pin in group.cell.pins.items() if not pin.output]
         if len(inputs) > MAX_INPUTS:
-            raise UserError(f"cell {group.cell.name} has {len(inputs)} inputs, more than are simulated")
+            name = group.cell.name
+            raise UserError(
+                f"cell {name} has {len(inputs)} inputs, {MAX_INPUTS} can be: add it to the platform's dont_use"
+            )
         wires = np.array([np.where(group.pins[p] < 0, zero + group.constants[p], group.pins[p]) for p in inputs])
         for output in (name for name, pin in group.cell.pins.items() if pin.output):
             kind, data, clock = _functions(group, output, inputs)
