@@ -44,7 +44,7 @@ ACCURACY_OPTIONS += $(call option,rounds,$(ROUNDS))$(call option,float,$(FLOAT))
 IMPORT_OPTIONS = $(if $(MODEL), '$(MODEL)')$(call option,name,$(NAME))$(call option,dataset,$(DATASET))
 IMPORT_OPTIONS += $(call option,rounding,$(ROUNDING))$(call option,mean,$(MEAN))$(call option,std,$(STD))$(call option,out,$(OUT))
 
-.PHONY: help setup doctor sim mutants replay formal pdk synth ppa layout rules power accuracy bench report search train finetune import encodings lint test docs-test clean
+.PHONY: help setup doctor sim mutants replay formal pdk synth ppa layout rules power accuracy bench report search train finetune import encodings lint test docs-test figures clean
 
 ##@ Start
 
@@ -158,6 +158,10 @@ test: ## lint, pytest, a short simulation
 docs-test: ## every command of the docs, in a scratch clone  PAGE=
 	$(DOCTOR) docs-test
 	$(PYTHON_RUN) -m tools.docs $(PAGE)
+
+figures: ## README and docs beside what the last runs measured
+	$(DOCTOR) figures
+	$(PYTHON_RUN) -m tools.figures
 
 clean: ## remove what builds wrote; trained networks, data and .venv stay
 	rm -rf .pytest_cache .ruff_cache

@@ -82,6 +82,7 @@ NEEDS = {
     "pdk": "tqdm",
     "import": "numpy torch tflite onnx",
     "docs-test": "markdown-it-py numpy torch",
+    "figures": "markdown-it-py",
     "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
 }
 NEEDS["test"] = " ".join(["pytest playwright ai-edge-litert onnxruntime", *NEEDS.values()])

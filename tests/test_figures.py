@@ -1,0 +1,91 @@
+"""The comparison of README and docs with records, on a page and records that the tests write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.errors import UserError
+from tools import figures
+
+PAGE = """
+<!-- begin output: make power DESIGNS=m12p -->
+| column | cells | area um2 | mW, ResNet-20 | against the best | mW, MobileNetV2 | mapped by |
+|---|---|---|---|---|---|---|
+| conv tree | 1,000 | 2,000 | 10.0 | +0.0 % | 20.0 | Yosys |
+| enc m12p merged | 250 | 500 | 2.5 | -75.0 % | 4.0 | Yosys |
+<!-- end output: make power -->
+<!-- begin output: make accuracy -->
+| encoding | top-1 % |
+|---|---|
+| `m12p` | 90.83 fine-tuned |
+| `m20p` | 91.34 |
+<!-- end output -->
+"""
+
+
+def design(name: str, cells: int, area: float, power: float) -> dict:
+    """An entry of ppa.json, as far as it is looked at."""
+    return {
+        "design": name,
+        "platform": "osu018",
+        "parameters": {"Rows": 64},
+        "cells": cells,
+        "area_um2": {"column": area},
+        "power_mw": {"column": power},
+        "activity": {"workload": {"network": figures.RESNET}},
+    }
+
+
+def row(encoding: str, encoded: float, tuned: float | None) -> dict:
+    """A row of accuracy.json."""
+    top1 = {"encoded": encoded, "encoded_finetuned": tuned}
+    return {"network": figures.RESNET, "encoding": encoding, "images": 10_000, "top1": top1}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A page and records that agree."""
+    (tmp_path / "page.md").write_text(PAGE)
+    monkeypatch.setattr(figures, "pages", lambda: [tmp_path / "page.md"])
+    monkeypatch.setattr("sys.argv", ["figures", "--reports", str(tmp_path)])
+    designs = [design("conv tree", 1000, 2000.3, 10.04), design("enc m12p merged", 250, 500.0, 2.5)]
+    (tmp_path / "ppa.json").write_text(json.dumps({"designs": designs}))
+    rows = [row("m12p", 0.9038, 0.9083), row("m20p", 0.9134, None)]
+    (tmp_path / "accuracy.json").write_text(json.dumps({"rows": rows}))
+    return tmp_path
+
+
+def test_figures_that_agree(place: Path, capsys: pytest.CaptureFixture) -> None:
+    assert figures.main() == 0
+    assert capsys.readouterr().out == "10 right, 0 wrong, 2 not measured\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("| 250 |", "| 251 |", "enc m12p merged, cells: 251; measured 250"),
+        ("| 500 |", "| 480 |", "enc m12p merged, area um2: 480; measured 500"),
+        ("-75.0 %", "-77.0 %", "against the best: -77.0 %; measured -75.0996"),
+        ("90.83", "90.93", "m12p, top-1 %: 90.93 fine-tuned; measured 90.83"),
+        ("91.34", "91.44", "m20p, top-1 %: 91.44; measured 91.34"),
+    ],
+)
+def test_a_figure_that_was_changed_is_found(
+    place: Path, capsys: pytest.CaptureFixture, old: str, new: str, told: str
+) -> None:
+    (place / "page.md").write_text(PAGE.replace(old, new))
+    assert figures.main() == 1
+    assert told in capsys.readouterr().out
+
+
+def test_nothing_measured_and_damaged_records(place: Path, capsys: pytest.CaptureFixture) -> None:
+    (place / "accuracy.json").unlink()
+    (place / "ppa.json").unlink()
+    assert figures.main() == 0
+    assert capsys.readouterr().out == "0 right, 0 wrong, 12 not measured\n"
+    (place / "ppa.json").write_text('{"designs": [{}]}')
+    with pytest.raises(UserError, match=r"ppa\.json: KeyError: 'platform'; run its command again"):
+        figures.main()

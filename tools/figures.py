@@ -1,0 +1,168 @@
+"""Compares the figures of README and docs with what the last runs measured: `make figures`.
+
+A table between `<!-- begin output: make ... -->` and `<!-- end output -->` names the command that prints it. Its
+figures are looked up in the records under build/reports by row and column; what no record holds is
+counted as not measured. Tolerances are in COLUMNS; seconds are never compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import UserError, run_cli
+from tools.docs import ROOT, pages
+
+BLOCK = re.compile(r"<!-- begin output: (make .*?) -->\n(.*?)<!-- end output", re.DOTALL)
+NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+MOBILENET = "mobilenetv2_imagenet"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A figure of a table: where it stands, the command, names of row and column, what is written."""
+
+    page: str
+    command: str
+    row: str
+    column: str
+    text: str
+
+    @property
+    def value(self) -> float | None:
+        """The first number of the cell."""
+        found = NUMBER.match(self.text)
+        return float(found.group().replace(",", "")) if found else None
+
+
+def claims(page: Path) -> list[Claim]:
+    """Figures of the tables of a page that name their command."""
+    found = []
+    for command, body in BLOCK.findall(page.read_text()):
+        header: list[str] = []
+        for line in [*body.splitlines(), ""]:
+            if not line.startswith("|"):
+                header = []
+                continue
+            cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+            if not header:
+                header = cells
+            elif not set(line) <= set("|-: "):
+                found += [
+                    Claim(page.name, command, cells[0], column, text)
+                    for column, text in zip(header[1:], cells[1:], strict=True)
+                ]
+    return found
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Records of columns (by the name of a design) and of accuracy rows (by encoding), of one platform."""
+
+    designs: dict[str, dict]
+    workload: str
+    accuracy: dict[str, dict]
+
+    def design(self, row: str) -> dict:
+        """The record of a row: a design, or the encoding of one; KeyError if there is none."""
+        return self.designs[row if " " in row else f"enc {row} merged"]
+
+    def against_best(self, row: str, kind: str, key: str) -> float:
+        """Percent of a column's area or power against the least of the conventional ones."""
+        mine = self.design(row)[kind][key]
+        best = min(r[kind][key] for name, r in self.designs.items() if name.startswith("conv "))
+        return 100 * (mine / best - 1)
+
+    def power(self, row: str, key: str, workload: str, change: bool = False) -> float:
+        """A figure of power, or its change against the best; KeyError if the last run had other tiles."""
+        if self.workload != workload:
+            raise KeyError(workload)
+        return self.against_best(row, "power_mw", key) if change else self.design(row)["power_mw"][key]
+
+
+RESNET = "resnet20_cifar10"
+Look = Callable[[Measured, str], float]
+# column of a table: how it is looked up; tolerance beside rounding, relative to figures above 1
+COLUMNS: dict[str, tuple[Look, float]] = {
+    "cells": (lambda m, row: m.design(row)["cells"], 0.0),
+    "area um2": (lambda m, row: m.design(row)["area_um2"]["column"], 0.001),
+    "flip-flops um2": (lambda m, row: m.design(row)["area_um2"]["sequential"], 0.001),
+    "slack ns": (lambda m, row: m.design(row)["wns_ns"], 0.0),
+    "area": (lambda m, row: m.against_best(row, "area_um2", "column"), 0.0),
+    "area against the best conventional": (lambda m, row: m.against_best(row, "area_um2", "column"), 0.0),
+    "mW, ResNet-20": (lambda m, row: m.power(row, "column", RESNET), 0.01),
+    "without glitches": (lambda m, row: m.power(row, "zero_delay_column", RESNET), 0.01),
+    "pJ per MAC": (lambda m, row: m.power(row, "column", RESNET) and m.design(row)["energy_per_mac_pj"], 0.01),
+    "against the best": (lambda m, row: m.power(row, "column", RESNET, True), 0.01),
+    "power, ResNet-20": (lambda m, row: m.power(row, "column", RESNET, True), 0.01),
+    "mW, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET), 0.01),
+    "power, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
+    "against the best, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
+    "top-1 %": (lambda m, row: 100 * m.accuracy[row]["top1"]["encoded"], 0.0),
+    "fine-tuned %": (lambda m, row: 100 * m.accuracy[row]["top1"]["encoded_finetuned"], 0.0),
+}
+
+
+def measured(reports: Path, platform: str) -> Measured:
+    """What the last runs left for a platform; empty where nothing was run. UserError names a damaged record."""
+    designs, workload = {}, ""
+    accuracy: dict[str, dict] = {}
+    try:
+        if (path := reports / "ppa.json").is_file():
+            for record in json.loads(path.read_text())["designs"]:
+                if record["platform"] == platform and record["parameters"]["Rows"] == 64:
+                    designs[record["design"]] = record
+                    workload = record.get("activity", {}).get("workload", {}).get("network", workload)
+        if (path := reports / "accuracy.json").is_file():
+            for row in json.loads(path.read_text())["rows"]:
+                gain = row.get("correction", {}).get("scope", "gain") == "gain"
+                if row["network"] == RESNET and row["images"] == 10_000 and gain:
+                    accuracy[row["encoding"]] = row
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: {type(error).__name__}: {error}; run its command again") from error
+    return Measured(designs, workload, accuracy)
+
+
+def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:
+    """("right", "wrong" or "not measured"), and the value that the records hold."""
+    written, (look, tolerance) = claim.value, COLUMNS["fine-tuned %" if "fine-tuned" in claim.text else claim.column]
+    try:
+        value = look(found, claim.row)
+    except (KeyError, ValueError, TypeError):
+        return "not measured", None
+    digits = claim.text.partition(".")[2]
+    rounding = 0.51 * 10.0 ** -len(re.match(r"\d*", digits).group()) if digits else 0.51
+    wrong = written is None or abs(value - written) > rounding + tolerance * max(abs(value), 1.0)
+    return ("wrong" if wrong else "right"), value
+
+
+def main() -> int:
+    """Command line; exit code 1 if a figure is wrong."""
+    parser = argparse.ArgumentParser(prog="tools.figures", description=__doc__.splitlines()[0])
+    parser.add_argument("--reports", type=Path, default=ROOT / "build" / "reports")
+    args = parser.parse_args()
+    count: Counter[str] = Counter()
+    known: dict[str, Measured] = {}
+    for page in pages():
+        for claim in claims(page):
+            if claim.column not in COLUMNS or claim.value is None:
+                continue
+            named = re.search(r"PLATFORM=(\w+)", claim.command)
+            platform = named.group(1) if named else "osu018"
+            if platform not in known:
+                known[platform] = measured(args.reports, platform)
+            verdict, value = judge(claim, known[platform])
+            count[verdict] += 1
+            if verdict == "wrong":
+                print(f"{claim.page}: {claim.command}: {claim.row}, {claim.column}: {claim.text}; measured {value:.6g}")
+    print(", ".join(f"{count[verdict]} {verdict}" for verdict in ("right", "wrong", "not measured")))
+    return 1 if count["wrong"] else 0
+
+
+if __name__ == "__main__":
+    run_cli(main)
