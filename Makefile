@@ -96,7 +96,7 @@ layout: ## place and route a netlist with OpenROAD      NETLIST= PLATFORM= CLOCK
 	$(if $(NETLIST),,@echo "encmac: error: which netlist? one of: build/synth/*/*/*/netlist.v" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.openroad '$(NETLIST)'$(call option,platform,$(PLATFORM))$(call option,clock-ns,$(CLOCK_NS))
 
-rules: ## area and timing of small columns keep their bounds  PLATFORM=
+rules: ## area, timing and power of small columns keep their bounds  PLATFORM=
 	$(DOCTOR) rules
 	$(PYTHON_RUN) -m flows.rules$(call option,platform,$(PLATFORM))
 

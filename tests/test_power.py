@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from flows.platform import Platform, load_platform
-from flows.power.__main__ import TRANSITIONS_PERCENT, Conditions, Load, compare, design_of, measure
+from flows.power.__main__ import TRANSITIONS_PERCENT, compare
 from flows.power.activity import Activity, measure_activity, stimulus, workload
 from flows.power.circuit import PARTS, Circuit, read_circuit
 from flows.power.engine import power_of
 from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
+from flows.power.measure import Conditions, Load, design_of, measure
 from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
@@ -324,7 +325,7 @@ def test_column_has_power_and_glitches(column: dict, monkeypatch: pytest.MonkeyP
     assert len(set(re.findall(r"\(IOPATH CLK Q [^\n]*", delays.read_text()))) > 2
 
     # kept: the same again without a simulation; with other vectors anew
-    monkeypatch.setattr("flows.power.__main__.weigh", lambda *_: {"power_mw": "anew"})
+    monkeypatch.setattr("flows.power.measure.weigh", lambda *_: {"power_mw": "anew"})
     assert measure(column, conditions(check=True)) == found
     assert measure(column, conditions(33)) == {"power_mw": "anew"}
 

@@ -1,4 +1,4 @@
-"""Area of small columns on the embedded platform keeps its rules; what must not be believed is refused by name."""
+"""Area and power of small columns on the embedded platform keeps its rules; what must not be believed is refused by name."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ def test_rules_are_kept_and_a_regression_names_its_module(tmp_path: Path) -> Non
 
     worse = copy.deepcopy(entries)
     worse[1]["area_um2"]["by_purpose"]["adders"] *= 1.1
+    worse[1]["power_mw"]["total"] *= 1.2
     worse[0]["wns_ns"] -= 1
     worse[0]["gate_sim"] = "failed"
     lines = violations(worse, rules)
-    assert len(lines) == 3
+    assert len(lines) == 4
     name = entries[1]["design"]
     assert any(line.startswith(f"{name}: adders ") and "+10.0 % of the rule's" in line for line in lines)
+    assert any(line.startswith(f"{name}: power ") and "+20.0 % of the rule's" in line for line in lines)
     assert any(line.startswith(f"{entries[0]['design']}: slack ") for line in lines)
     assert "not measured" in violations(entries[:1], rules)[0]
 

@@ -70,7 +70,7 @@ NEEDS = {
     "formal": "pyosys numpy tqdm",
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
     "ppa": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm matplotlib",
-    "rules": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
+    "rules": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm",
     "layout": "numpy",
     "power": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm matplotlib",
     "encodings": "numpy",

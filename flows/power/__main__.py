@@ -9,183 +9,29 @@ synthesised first. What was measured is kept beside the netlist: an interrupted 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from flows.platform import Platform, load_platform
-from flows.power.activity import measure_activity, stimulus, workload
-from flows.power.circuit import PARTS, Circuit, classify, read_circuit
-from flows.power.engine import KINDS, Power, power_of
-from flows.power.icarus import icarus_counts
-from flows.power.opensta import opensta_power, opensta_reads_activity
+from flows.power.measure import Conditions, Load, fill, load_of, measure
+from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
 from flows.synth.__main__ import package_sha256, share_of_f
-from flows.synth.netlist import ROOT, Design
+from flows.synth.netlist import ROOT
 from models.console import add_output_options, interruptible, obey
 from models.encoding import write_text
 from models.errors import UserError, run_cli
-from models.replay import Capture, load_capture
+from models.replay import load_capture
 
 AGREEMENT_PERCENT = 5.0
 TRANSITIONS_PERCENT = 1.0
-WIRED_PF = 0.005  # of wire a pin, to see what layout may change
-
-
-@dataclass(frozen=True)
-class Load:
-    """What the layers of the tiles ask of a column for one image: clock cycles and MACs, int64 [tiles]."""
-
-    cycles: np.ndarray
-    macs: np.ndarray
-
-    def mean(self, power: np.ndarray) -> float:
-        """Of the powers of the tiles, each as long as its layer takes."""
-        return float((power * self.cycles).sum() / self.cycles.sum())
-
-
-def load_of(capture: Capture, rows: int) -> Load:
-    """Load of a column of `rows`: one cycle for each output pixel, block of rows and output channel."""
-    layers = capture.layers.values()
-    cycles = [int(np.prod(layer.size)) * len(layer.bias) * -(-layer.depth // rows) for layer in layers]
-    return Load(np.array(cycles), np.array([layer.macs for layer in layers]))
-
-
-def design_of(record: dict) -> Design:
-    """The design of an entry of ppa.json."""
-    parameters = dict(record["parameters"])
-    adders, booth, _ = (parameters.pop(key) for key in ("adders", "booth", "effort"))
-    return Design(
-        record["design"], tuple(parameters.items()), record["encoding_source"], booth, adders, record["shared"]
-    )
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What all netlists are measured with; `compare` OpenSTA, `check` Icarus."""
-
-    platform: Platform
-    capture: Capture
-    vectors: int
-    compare: bool = False
-    check: bool = False
-
-
-def measure(record: dict, given: Conditions) -> dict:
-    """Fields that power adds to an entry of ppa.json, kept beside the netlist and not measured twice.
-
-    Simulates the netlist both ways and weighs its transitions; raises UserError if it must not be believed.
-    """
-    design, clock_ns = design_of(record), record["clock_ns"]
-    path = (ROOT / record["netlist"]).resolve()
-    if record["gate_sim"] != "passed":
-        raise UserError(f"{design.label}: its gate-level simulation is '{record['gate_sim']}', not passed; no power")
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; run make synth again")
-    circuit = read_circuit(path, given.platform)
-    if circuit.sha256 != record["netlist_sha256"]:
-        raise UserError(f"{path} is not the netlist that was tested (its hash changed); run make synth again")
-    kept, key = path.parent / "power" / "result.json", fingerprint(record, given)
-    try:
-        found = json.loads(kept.read_text())
-        if found["key"] == key:
-            return found["fields"]
-    except (OSError, KeyError, TypeError, json.JSONDecodeError):
-        pass
-    fields = weigh(circuit, design, clock_ns, record["parameters"]["Rows"], given)
-    write_text(kept, json.dumps({"key": key, "fields": fields}) + "\n")
-    return fields
-
-
-def fingerprint(record: dict, given: Conditions) -> str:
-    """Hash of all that the power of a netlist depends on."""
-    layers = [(n, hashlib.sha256(x.inputs.tobytes() + x.weights.tobytes())) for n, x in given.capture.layers.items()]
-    what = [record["netlist_sha256"], record["parameters"], record["package_sha256"], record["clock_ns"]]
-    what += [given.capture.network, given.vectors, given.compare, given.check, [(n, x.hexdigest()) for n, x in layers]]
-    stamp = given.platform.liberty.stat()
-    what += [repr(dataclasses.replace(given.platform, folder=Path())), stamp.st_size, stamp.st_mtime_ns]
-    digest = hashlib.sha256(json.dumps(what).encode())
-    for source in sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".cpp")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: Conditions) -> dict:
-    """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes."""
-    platform, load = given.platform, load_of(given.capture, rows)
-    columns = dict(design.parameters).get("Cols", 1)
-    stimuli = stimulus(workload(given.capture, rows, given.vectors, columns), design, rows)
-    quiet, timed = (measure_activity(circuit, design, platform, clock_ns, stimuli, late) for late in (False, True))
-    wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
-    power = power_of(circuit, timed, platform, clock_ns)
-    totals = {
-        "total": load.mean(power.total()),
-        "zero_delay_total": load.mean(power_of(circuit, quiet, platform, clock_ns).total()),
-        "wired_total": load.mean(power_of(circuit, timed, wires, clock_ns).total()),
-    }
-    area = dict.fromkeys(PARTS, 0.0)
-    for group, parts in zip(circuit.groups, classify(circuit), strict=True):
-        for number in parts:
-            area[PARTS[number]] += group.cell.area_um2
-    fields = {
-        "area_by_part": {part: round(value, 3) for part, value in area.items() if value},
-        "power_mw": {
-            **{kind: round(load.mean(power.total(kind)), 6) for kind in KINDS},
-            **{name: round(value, 6) for name, value in totals.items()},
-            "by_part": {part: round(load.mean(power.total(part=part)), 6) for part in PARTS},
-            "by_tile": dict(zip(timed.windows, power.total().round(5).tolist(), strict=True)),
-        },
-        "activity": {
-            "source": "workload",
-            "workload": {
-                "network": given.capture.network,
-                "tiles": list(timed.windows),
-                "cycles_per_image": load.cycles.tolist(),
-            },
-            "clock_ns": round(timed.clock_ns, 6),
-            "cycles": int(timed.cycles.sum()),
-            "results_checked": timed.matches,
-            "annotated_percent": round(power.annotated_percent, 2),
-            "glitches": True,
-            "glitch_percent": round(100 * (1 - totals["zero_delay_total"] / totals["total"]), 2),
-        },
-    }
-    if given.compare:
-        theirs = {k: round(v, 6) for k, v in opensta_power(circuit, timed, platform, clock_ns).items()}
-        fields["agreement_mw"] = {
-            "ours_without_clock_net": round(without_clock_net(power), 6),
-            "averaged": round(without_clock_net(power_of(circuit, timed.merged(), platform, clock_ns, False)), 6),
-            "opensta": theirs,
-        }
-    if given.check:
-        for name, activity in (("zero_delay", quiet), ("timed", timed)):
-            sdf = circuit.path.parent / "power" / "delays.sdf" if activity.glitches else None
-            other = icarus_counts(circuit, design, platform, clock_ns, stimuli, sdf)
-            change = 100 * (activity.toggles.sum() / (other.rises + other.falls).sum() - 1)
-            fields["activity"][f"{name}_transitions_against_icarus_percent"] = round(float(change), 4)
-    return fields
-
-
-def without_clock_net(power: Power) -> float:
-    """mW over all cycles, without the load of the clock port: what OpenSTA counts."""
-    clock_net = power.total("switching", "clock") + power.total("switching", "weight clock")
-    return float((power.total() - clock_net).mean())
-
-
-def fill(record: dict, fields: dict) -> None:
-    """Put what was measured into an entry of ppa.json."""
-    fields = dict(fields)
-    record["area_um2"]["by_part"] = fields.pop("area_by_part")
-    record.update(fields)
 
 
 def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
