@@ -37,7 +37,7 @@ REPLAY_OPTIONS += $(call option,encoding,$(ENCODING))$(call option,rows,$(ROWS))
 REPLAY_OPTIONS += $(call option,layers,$(LAYERS))$(call option,jobs,$(JOBS))$(call option,sample,$(SAMPLE))
 REPLAY_OPTIONS += $(call option,data,$(DATA))$(call option,rtl,$(RTL))$(call option,out,$(OUT))$(if $(ENGINE), --engine)
 REPLAY_OPTIONS += $(call option,capture,$(CAPTURE))$(call option,scheduler,$(SCHEDULER))
-FORMAL_OPTIONS = $(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
+FORMAL_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,proof,$(PROOF))$(call option,encoding,$(ENCODING))$(call option,jobs,$(JOBS))
 ACCURACY_OPTIONS = $(call option,net,$(NET))$(call option,encoding,$(ENCODING))$(call option,data,$(DATA))
 ACCURACY_OPTIONS += $(call option,correction,$(CORRECTION))$(call option,images,$(IMAGES))$(call option,samples,$(SAMPLES))
 ACCURACY_OPTIONS += $(call option,rounds,$(ROUNDS))$(call option,float,$(FLOAT))
@@ -71,7 +71,7 @@ replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|e
 	$(DOCTOR) replay
 	$(PYTHON_RUN) -m tb.replay$(REPLAY_OPTIONS)$(OUTPUT)
 
-formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= JOBS= JSON=1 QUIET=1
+formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= PLATFORM= JOBS= JSON=1 QUIET=1
 	$(DOCTOR) formal
 	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)$(OUTPUT)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,17 @@ from broken_rtl import broken_rtl
 from flows.formal.__main__ import select
 from flows.formal.induction import judge
 from flows.formal.linear import Identity, Rewriter, prove
+from flows.formal.mapped import mapped_proofs, verdict
 from flows.formal.netlist import Netlist, NotProven, Operation, counting_patterns, evaluate, is_full_adder
 from flows.formal.proofs import all_proofs, sum_width
 from flows.formal.worker import Result
 from flows.formal.worker import prove as prove_in_process
+from flows.platform import PLATFORMS
 from models.encoding import Encoding, Gate
 
 ROOT = Path(__file__).resolve().parent.parent
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+needs_library = pytest.mark.skipif(not OSU018.is_file(), reason="the OSU 0.18 um library is not installed (make setup)")
 ENCODINGS = ["exact64", "m28p", "and36"]
 SOUND = (
     "full_adder/3",
@@ -163,7 +168,11 @@ MUTANTS = {
 
 
 def run(name: str, rtl: Path, folder: Path, time_limit: float = 120) -> Result:
-    return prove_in_process(all_proofs(ENCODINGS)[name], ENCODINGS, rtl, folder, time_limit)
+    return prove_in_process(all_proofs(ENCODINGS)[name], ENCODINGS, None, rtl, folder, time_limit)
+
+
+def run_mapped(name: str, platform: str, folder: Path) -> Result:
+    return prove_in_process(mapped_proofs(["m12p"], platform)[name], ["m12p"], platform, ROOT / "rtl", folder, 120)
 
 
 def broken(folder: Path, file: str, old: str, new: str) -> Path:
@@ -334,3 +343,30 @@ def test_width_of_a_sum() -> None:
 def test_words_that_are_no_proof(text: str, message: str) -> None:
     with pytest.raises(NotProven, match=message):
         judge(text, 0)
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["full_adder/3", "compressor_tree/empty_places", "enc_mult/m12p"])
+def test_mapped_modules_are_the_rtl(name: str, tmp_path: Path) -> None:
+    found = run_mapped(f"mapped/{name}", "osu018", tmp_path)
+    assert (found.result, found.detail) == ("proven", "all inputs, 3 netlists")
+    assert len(list(tmp_path.rglob("netlist.v"))) == 3
+
+
+@needs_library
+def test_a_platform_whose_adder_has_its_outputs_exchanged_is_refuted(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PLATFORMS / "osu018", tmp_path / "mine"))
+    text = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text(
+        text.replace('sum = "YS"', 'sum = "YC"').replace('carry = "YC"', 'carry = "YS"')
+    )
+    found = run_mapped("mapped/bit_counter/8", f"{folder}/", tmp_path)
+    assert found.result == "refuted" and "differs at bits_i = " in found.detail
+    assert run_mapped("mapped/enc_mult/m12p", f"{folder}/", tmp_path).result == "proven"  # has no adder
+
+
+def test_a_solver_without_an_end_proves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "sat.txt").write_text("Interrupted SAT solver: TIMEOUT!\n")
+    for report in (tmp_path / "sat.txt", tmp_path / "none.txt"):
+        with pytest.raises(NotProven, match="came to no end"):
+            verdict([report])

@@ -1,4 +1,4 @@
-"""Area and power of small columns on the embedded platform keeps its rules; what must not be believed is refused by name."""
+"""Small columns on the embedded platform keep their rules; what must not be believed is refused by name."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from flows.formal.proofs import Proof, all_proofs
-from flows.formal.worker import Result, prove
+from flows.formal.proofs import Proof
+from flows.formal.worker import Result, proofs_of, prove
+from flows.platform import load_platform
 from models.console import add_output_options, interruptible, obey
 from models.encoding import library_names, write_text
 from models.errors import UserError, run_cli
@@ -94,6 +95,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="flows.formal", description=__doc__.splitlines()[0])
     parser.add_argument("--proof", help="names or modules, with commas; default: all")
     parser.add_argument("--encoding", help="encodings, names or JSON files, with commas; default: the library")
+    parser.add_argument("--platform", help="prove leaf modules mapped to this library's cells, in place of the RTL")
     parser.add_argument("--time-limit", type=float, default=120, help="seconds for each proof")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the RTL")
@@ -107,7 +109,9 @@ def main() -> int:
     if not (args.rtl / "encmac_pkg.sv").is_file():
         raise UserError(f"{args.rtl} holds no encmac_pkg.sv; give the folder of the RTL with --rtl")
     encodings = args.encoding.split(",") if args.encoding else library_names()
-    proofs = select(all_proofs(encodings), args.proof)
+    if args.platform:
+        load_platform(args.platform)
+    proofs = select(proofs_of(encodings, args.platform), args.proof)
     if args.list:
         print("\n".join(proof.name for proof in proofs))
         return 0
@@ -116,7 +120,7 @@ def main() -> int:
     folder, rtl = args.out.resolve() / "formal", args.rtl.resolve()
     start = time.monotonic()
     with interruptible(ThreadPoolExecutor(args.jobs)) as pool:
-        running = pool.map(lambda proof: prove(proof, encodings, rtl, folder, args.time_limit), proofs)
+        running = pool.map(lambda proof: prove(proof, encodings, args.platform, rtl, folder, args.time_limit), proofs)
         results = list(tqdm(running, total=len(proofs), unit="proof", disable=not sys.stderr.isatty(), leave=False))
     write_text(args.out / "reports" / "formal.json", json.dumps(record(results), indent=1) + "\n")
     print_tables(results)

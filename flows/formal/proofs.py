@@ -62,7 +62,7 @@ def all_proofs(encodings: list[str]) -> dict[str, Proof]:
     """Every proof by name; those of enc_mult and position_decoder for each encoding (name or JSON file)."""
     proofs = [_adder(lanes) for lanes in (1, 3)]
     proofs += [_counter(rows, accumulate) for rows in (*range(2, 9), 16, 64, 256) for accumulate in (0, 1)]
-    proofs += [_tree(name, heights) for name, heights in _heaps().items()]
+    proofs += [_tree(name, heights) for name, heights in heaps().items()]
     for name in encodings:
         encoding = load_encoding(name)
         proofs.append(_mult(name, encoding))
@@ -84,14 +84,14 @@ def all_proofs(encodings: list[str]) -> dict[str, Proof]:
     return {proof.name: proof for proof in proofs}
 
 
-def _sources(place: Place, *paths: str) -> list[Path]:
+def sources(place: Place, *paths: str) -> list[Path]:
     return [place.rtl / path for path in ("encmac_pkg.sv", *paths)]
 
 
 ACCUM = tuple(f"accum/{name}.sv" for name in ("full_adder", "compressor_tree", "bit_counter", "position_decoder"))
 
 
-def _package(name: str, encoding: Encoding, place: Place) -> tuple[Path, dict[str, str]]:
+def package_of(name: str, encoding: Encoding, place: Place) -> tuple[Path, dict[str, str]]:
     """Package of an encoding, that of the RTL unless it is a user's own, and the define that names it."""
     own = name.endswith(".json")
     path = export_package(encoding, place.folder) if own else place.rtl / "encodings" / f"{encoding.name}_pkg.sv"
@@ -100,7 +100,7 @@ def _package(name: str, encoding: Encoding, place: Place) -> tuple[Path, dict[st
 
 def _adder(lanes: int) -> Proof:
     def run(place: Place) -> Verdict:
-        read = read_rtl("full_adder", _sources(place, ACCUM[0]), place.rtl, {"Lanes": lanes}, {})
+        read = read_rtl("full_adder", sources(place, ACCUM[0]), place.rtl, {"Lanes": lanes}, {})
         netlist = elaborate(read, "full_adder", place.folder)
         return Verdict("" if is_full_adder(netlist) else "it does not add some three bits", "8 cases, every lane")
 
@@ -113,7 +113,7 @@ def _counter(rows: int, accumulate: int) -> Proof:
     small = rows <= 8
 
     def run(place: Place) -> Verdict:
-        read = read_rtl("bit_counter", _sources(place, *ACCUM[:3]), place.rtl, parameters, {})
+        read = read_rtl("bit_counter", sources(place, *ACCUM[:3]), place.rtl, parameters, {})
         netlist = elaborate(read, "bit_counter", place.folder)
         right = {("bits_i", i): 1 for i in range(rows)}
         if accumulate:
@@ -130,7 +130,7 @@ def _counter(rows: int, accumulate: int) -> Proof:
     return Proof(name, "bit_counter", parameters, "count_o = ones of bits_i (+ count_i)", method, run)
 
 
-def _heaps() -> dict[str, list[int]]:
+def heaps() -> dict[str, list[int]]:
     """Heights of heaps: what the array uses, and shapes with empty and with single places."""
     product = [min(k, 15 - k, 7) + 1 if k < 15 else 0 for k in range(16)]
     return {
@@ -143,13 +143,18 @@ def _heaps() -> dict[str, list[int]]:
     }
 
 
+def tree_parameters(heights: list[int]) -> dict[str, int | str]:
+    """Parameters of a compressor_tree for a heap."""
+    vector = "".join(f"{height:04x}" for height in reversed(heights))
+    return {"Width": len(heights), "Heights": f"{16 * len(heights)}'h{vector}", "NumBits": sum(heights)}
+
+
 def _tree(name: str, heights: list[int]) -> Proof:
     width, bits = len(heights), sum(heights)
-    vector = "".join(f"{height:04x}" for height in reversed(heights))
-    parameters: dict[str, int | str] = {"Width": width, "Heights": f"{16 * width}'h{vector}", "NumBits": bits}
+    parameters = tree_parameters(heights)
 
     def run(place: Place) -> Verdict:
-        read = read_rtl("compressor_tree", _sources(place, *ACCUM[:2]), place.rtl, parameters, {})
+        read = read_rtl("compressor_tree", sources(place, *ACCUM[:2]), place.rtl, parameters, {})
         netlist = elaborate(read, "compressor_tree", place.folder)
         places = [p for p, height in enumerate(heights) for _ in range(height)]
         left = {(row, p): 1 << p for row in ("row0_o", "row1_o") for p in range(width)}
@@ -165,8 +170,8 @@ def _mult(name: str, encoding: Encoding) -> Proof:
 
     def run(place: Place) -> Verdict:
         lanes, top = 2, "enc_mult_dut"
-        package, defines = _package(name, encoding, place)
-        first, *files = _sources(place, "mult/enc_mult.sv", f"formal/{top}.sv")
+        package, defines = package_of(name, encoding, place)
+        first, *files = sources(place, "mult/enc_mult.sv", f"formal/{top}.sv")
         read = read_rtl(top, [first, package, *files], place.rtl, {"Lanes": lanes}, defines)
         netlist = elaborate(read, top, place.folder)
         reached = supports(netlist)
@@ -224,8 +229,8 @@ def _decoder(
     parameters |= {"AccRows": acc_rows, "ConstantLanes": constant_lanes}
 
     def run(place: Place) -> Verdict:
-        package, defines = _package(name, encoding, place)
-        files = _sources(place, *ACCUM, "formal/position_decoder_dut.sv")
+        package, defines = package_of(name, encoding, place)
+        files = sources(place, *ACCUM, "formal/position_decoder_dut.sv")
         top = "position_decoder_dut"
         read = read_rtl(top, [files[0], package, *files[1:]], place.rtl, parameters, defines)
         netlist = elaborate(read, top, place.folder)
@@ -289,8 +294,8 @@ def _column(name: str, encoding: Encoding, merged: int, group: int, shadow: int)
         return [*found, linear.Identity(result, right, 0, width, after)]
 
     def run(place: Place) -> Verdict:
-        package, defines = _package(name, encoding, place)
-        files = _sources(place, "mult/enc_mult.sv", *ACCUM, "array/enc_group.sv", "array/enc_column.sv")
+        package, defines = package_of(name, encoding, place)
+        files = sources(place, "mult/enc_mult.sv", *ACCUM, "array/enc_group.sv", "array/enc_column.sv")
         top = "enc_column_dut"
         files = [files[0], package, *files[1:], place.rtl / f"formal/{top}.sv"]
         read = read_rtl(top, files, place.rtl, parameters, defines)
@@ -335,7 +340,7 @@ def _triangle(lanes: int, width: int, falling: int) -> Proof:
 
 def _induction(place: Place, module: str, parameters: dict[str, int], situations: int) -> Verdict:
     top = f"{module}_props"
-    files = _sources(place, f"array/{module}.sv", f"formal/{top}.sv")
+    files = sources(place, f"array/{module}.sv", f"formal/{top}.sv")
     result = induction.prove(read_rtl(top, files, place.rtl, parameters, {}), top, situations, place.folder)
     extent = f"depth {result.depth}, {result.assertions} assertions, {result.situations} situations reached"
     return Verdict(result.counterexample, extent)

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.formal.mapped import mapped_proofs
 from flows.formal.netlist import NotProven
 from flows.formal.proofs import Place, Proof, all_proofs
 from models.encoding import write_text
@@ -25,13 +26,18 @@ class Result:
     seconds: float
 
 
-def work(name: str, encodings: list[str], place: Place) -> None:
+def proofs_of(encodings: list[str], platform: str | None) -> dict[str, Proof]:
+    """Proofs of the RTL, or with a platform those of its leaf modules mapped to cells."""
+    return mapped_proofs(encodings, platform) if platform else all_proofs(encodings)
+
+
+def work(name: str, encodings: list[str], platform: str | None, place: Place) -> None:
     """Run one proof and write `result.json`: meant for a process of its own, which Yosys may end."""
     with (place.folder / "yosys.log").open("ab") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     try:
-        verdict = all_proofs(encodings)[name].run(place)
+        verdict = proofs_of(encodings, platform)[name].run(place)
         outcome = {"result": "refuted" if verdict.counterexample else "proven"}
         outcome["detail"] = verdict.counterexample or verdict.extent
     except NotProven as error:
@@ -39,14 +45,16 @@ def work(name: str, encodings: list[str], place: Place) -> None:
     write_text(place.folder / "result.json", json.dumps(outcome))
 
 
-def prove(proof: Proof, encodings: list[str], rtl: Path, folder: Path, time_limit: float) -> Result:
+def prove(
+    proof: Proof, encodings: list[str], platform: str | None, rtl: Path, folder: Path, time_limit: float
+) -> Result:
     """Run one proof in a process with a time limit in seconds."""
     place = Place(rtl, folder / proof.name.replace("/", "-"))
     place.folder.mkdir(parents=True, exist_ok=True)
     for stale in ("result.json", "yosys.log"):
         (place.folder / stale).unlink(missing_ok=True)
     start = time.monotonic()
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(proof.name, encodings, place))
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(proof.name, encodings, platform, place))
     process.start()
     process.join(time_limit)
     timeout = process.is_alive()
