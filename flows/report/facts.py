@@ -114,12 +114,12 @@ def cost_row(design: dict) -> dict:
 def compare(costs: list[dict]) -> None:
     """Add to each row its change against the best conventional design of its platform, %, by area and by power.
 
-    Only designs that meet their clock and passed at gate level can be the baseline.
+    Only designs that meet their clock and passed at gate level can be the baseline; other exact designs stand beside it.
     """
     for key, change in (("area_um2", "area_change"), ("power_mw", "power_change")):
         for row in costs:
-            rivals = [c for c in costs if c["platform"] == row["platform"] and not c["encoding"] and c[key] is not None]
-            sound = [c for c in rivals if c["slack_ns"] >= 0 and c["gate_sim"] == "passed"]
+            rivals = [c for c in costs if c["platform"] == row["platform"] and c["design"].startswith("conv ")]
+            sound = [c for c in rivals if c[key] is not None and c["slack_ns"] >= 0 and c["gate_sim"] == "passed"]
             best = min(sound, key=lambda c: c[key], default=None)
             known = best is not None and row[key] is not None
             row[change] = round(100 * (row[key] / best[key] - 1), 2) if known else None
@@ -404,7 +404,8 @@ def speed_card(records: Records, facts: Facts) -> Card:
         row = max(facts.bench, key=lambda r: r["ratio"])
         low = min(facts.bench, key=lambda r: r["ratio"])
         state = "plain" if all(r["agrees"] for r in facts.bench) else "bad"
-        detail = f"times {row['peer_name']}, {row['benchmark']} {row['case']}; the least of all is {low['ratio']:.2g}"
+        detail = f"times {row['peer_name']}, {row['benchmark']} {row['case']}; "
+        detail += f"the least of all: {low['ratio']:.2g} times {low['peer_name']}, {low['case']}"
         return Card("speed", f"{row['ratio']:.3g} x", detail, state, "bench")
     if total := records["replay"].get("totals"):
         rate = total["macs_run"] / max(1e-9, total["wall_s"]) / 1e6
