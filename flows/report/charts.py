@@ -126,6 +126,8 @@ def breakdown(facts: Facts, quantity: str) -> Figure | None:
     params, obeyed = parameters(menus)
     unit = "um2" if quantity == "area" else "mW, glitches included"
     parts = distinct(rows, "part")
+    legend = alt.Legend(orient="top", title=None, columns=3, values=parts)
+    colours = alt.Scale(domain=distinct(facts.parts, "part"))  # the same in both figures
     tallest = max(len({row["design"] for row in rows if row["platform"] == name}) for name in menus["platform"])
     chart = (
         alt.Chart(alt.Data(values=[row | {"order": parts.index(row["part"])} for row in rows]))
@@ -134,7 +136,12 @@ def breakdown(facts: Facts, quantity: str) -> Figure | None:
         .encode(
             alt.X("value:Q", title=f"{quantity} of a column, {unit}", axis=alt.Axis(format="~s", tickCount=6)),
             alt.Y("design:N", title=None, sort=None, axis=alt.Axis(labelLimit=150)),
-            alt.Color("part:N", sort=parts, legend=alt.Legend(orient="top", title=None, columns=3)),
+            alt.Color(
+                "part:N",
+                sort=parts,
+                scale=colours,
+                legend=alt.Legend(orient="top", title=None, columns=3, values=parts),
+            ),
             alt.Order("order:Q"),
             tooltip=["design:N", "part:N", alt.Tooltip("value:Q", title=unit, format=",.5~g"), "platform:N"],
         )
