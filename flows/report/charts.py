@@ -136,12 +136,7 @@ def breakdown(facts: Facts, quantity: str) -> Figure | None:
         .encode(
             alt.X("value:Q", title=f"{quantity} of a column, {unit}", axis=alt.Axis(format="~s", tickCount=6)),
             alt.Y("design:N", title=None, sort=None, axis=alt.Axis(labelLimit=150)),
-            alt.Color(
-                "part:N",
-                sort=parts,
-                scale=colours,
-                legend=alt.Legend(orient="top", title=None, columns=3, values=parts),
-            ),
+            alt.Color("part:N", sort=parts, scale=colours, legend=legend),
             alt.Order("order:Q"),
             tooltip=["design:N", "part:N", alt.Tooltip("value:Q", title=unit, format=",.5~g"), "platform:N"],
         )
