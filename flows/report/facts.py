@@ -114,7 +114,7 @@ def cost_row(design: dict) -> dict:
 def compare(costs: list[dict]) -> None:
     """Add to each row its change against the best conventional design of its platform, %, by area and by power.
 
-    Only designs that meet their clock and passed at gate level can be the baseline; other exact designs stand beside it.
+    Only designs that meet their clock and passed at gate level can be the baseline; other exact ones stand beside it.
     """
     for key, change in (("area_um2", "area_change"), ("power_mw", "power_change")):
         for row in costs:
