@@ -12,7 +12,7 @@ DOCTOR := @$(or $(realpath $(PYTHON_RUN)),python3) -S tools/doctor.py --quick
 # $(call option,name,value): --name 'value', or nothing if the value is empty
 option = $(if $(strip $(2)), --$(1) '$(strip $(2))')
 
-OUTPUT = $(if $(JSON), --json)$(if $(QUIET), --quiet)
+OUTPUT = $(if $(JSON), --json)$(if $(QUIET), --quiet)$(if $(VERBOSE), --verbose)
 
 SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call option,encoding,$(ENCODING))
 SIM_OPTIONS += $(call option,suite,$(if $(COVERAGE),coverage,$(SUITE)))$(call option,test,$(TEST))$(call option,seed,$(SEED))
@@ -59,7 +59,7 @@ doctor: ## what is installed, what is missing, how to mend it
 
 ##@ Verify
 
-sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS= SCHEDULER= RTL= OUT= JSON=1 QUIET=1
+sim: ## simulate an array against its model          SUITE=smoke|full|nightly SIM= ARRAY= ENCODING= DESIGN= DUT=rtl|gate TEST= SEED= WAVES=1 COVERAGE=1 JOBS= SCHEDULER= RTL= OUT= JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)$(OUTPUT)
 
@@ -67,11 +67,11 @@ mutants: ## small faults in the RTL; the suite must kill them  NUMBER= FILE= SEE
 	$(DOCTOR) mutants
 	$(PYTHON_RUN) -m tb.mutants$(MUTANT_OPTIONS)
 
-replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= CAPTURE= SCHEDULER= DATA= RTL= OUT= JSON=1 QUIET=1
+replay: ## a whole network through the RTL             NET= IMAGES= ARRAY=conv|enc|merged ENCODING= ROWS= COLS= LAYERS= JOBS= ENGINE=1 SAMPLE= CAPTURE= SCHEDULER= DATA= RTL= OUT= JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) replay
 	$(PYTHON_RUN) -m tb.replay$(REPLAY_OPTIONS)$(OUTPUT)
 
-formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= PLATFORM= JOBS= JSON=1 QUIET=1
+formal: ## prove modules, for all inputs and for ever  PROOF= ENCODING= PLATFORM= JOBS= JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) formal
 	$(PYTHON_RUN) -m flows.formal$(FORMAL_OPTIONS)$(OUTPUT)
 
@@ -82,7 +82,7 @@ pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asa
 	$(if $(PDK),,@echo "encmac: error: which library? for example: make pdk PDK=nangate45" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.pdk$(if $(PDK), '$(PDK)')
 
-synth: ## area and timing of columns and arrays        PLATFORM= DESIGNS= CLOCK_NS= ROWS= SIZE=<columns of an array> EXACT=1 JSON=1 QUIET=1
+synth: ## area and timing of columns and arrays        PLATFORM= DESIGNS= CLOCK_NS= ROWS= SIZE=<columns of an array> EXACT=1 JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) synth
 	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(call option,array,$(SIZE))$(if $(EXACT), --exact)$(OUTPUT)
 
@@ -100,21 +100,21 @@ rules: ## area, timing and power of small columns keep their bounds  PLATFORM=
 	$(DOCTOR) rules
 	$(PYTHON_RUN) -m flows.rules$(call option,platform,$(PLATFORM))
 
-power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= COLS= CLOCK_NS= VECTORS= TILES=<archive> EXACT=1 UNGATED=1 CHECK=1 JSON=1 QUIET=1
+power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= COLS= CLOCK_NS= VECTORS= TILES=<archive> EXACT=1 UNGATED=1 CHECK=1 JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) power
 	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)$(OUTPUT)
 
-accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA= IMAGES= CORRECTION= SAMPLES= ROUNDS= FLOAT= JSON=1 QUIET=1
+accuracy: ## accuracy of a network with encoded products  NET= ENCODING= DATA= IMAGES= CORRECTION= SAMPLES= ROUNDS= FLOAT= JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) accuracy
 	$(PYTHON_RUN) -m models.accuracy$(ACCURACY_OPTIONS)$(OUTPUT)
 
-bench: ## our tools beside a peer                      BENCH=search|emulate|paper|replay REF=<clone of EncodingNet> SIZE= JSON=1 QUIET=1
+bench: ## our tools beside a peer                      BENCH=search|emulate|paper|replay REF=<clone of EncodingNet> SIZE= JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) bench
 	$(PYTHON_RUN) -m bench$(call option,bench,$(BENCH))$(call option,ref,$(REF))$(call option,size,$(SIZE))$(OUTPUT)
 
 report: ## one page of all that was measured            OUT= HEADLINE= JSON=1 QUIET=1
 	$(DOCTOR) report
-	$(PYTHON_RUN) -m flows.report$(call option,out,$(OUT))$(call option,headline,$(HEADLINE))$(OUTPUT)
+	$(PYTHON_RUN) -m flows.report$(call option,out,$(OUT))$(call option,headline,$(HEADLINE))$(if $(JSON), --json)$(if $(QUIET), --quiet)
 
 ##@ Encodings and networks
 

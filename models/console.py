@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -12,17 +13,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+VERBOSE = "ENCMAC_VERBOSE"  # in the environment: worker processes tell of their commands as well
+
+
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Add --json and --quiet."""
+    """Add --json, --quiet and --verbose."""
     parser.add_argument("--json", action="store_true", help="print the record as JSON; text for people goes to stderr")
     parser.add_argument("--quiet", action="store_true", help="print errors only; the exit code tells")
+    parser.add_argument("--verbose", action="store_true", help="print every command that is started, on stderr")
 
 
 def obey(args: argparse.Namespace, record: Path) -> None:
-    """Turn stdout, also that of child processes, as --json and --quiet ask.
+    """Turn stdout, also that of child processes, as --json and --quiet ask; --verbose tells of those processes.
 
     With --json the file `record` is printed when the process ends, if this run wrote it.
     """
+    if args.verbose and not os.environ.get(VERBOSE):
+        os.environ[VERBOSE] = "1"
+        sys.addaudithook(_tell_command)
     if not (args.json or args.quiet):
         return
     sys.stdout.flush()
@@ -33,6 +41,12 @@ def obey(args: argparse.Namespace, record: Path) -> None:
         os.dup2(2, 1)
     if args.json:
         atexit.register(_print_record, record, before, stdout)
+
+
+def _tell_command(event: str, details: tuple) -> None:
+    if event == "subprocess.Popen":
+        words = [details[1]] if isinstance(details[1], str | bytes | os.PathLike) else details[1]
+        sys.stderr.write(f"+ {shlex.join(os.fsdecode(word) for word in words)}\n")
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -53,3 +67,7 @@ def interruptible(pool: Executor) -> Iterator[Executor]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=sys.exc_info()[0] is not None)
+
+
+if os.environ.get(VERBOSE):
+    sys.addaudithook(_tell_command)

@@ -52,6 +52,15 @@ def test_json_is_the_record_alone(tmp_path):
     assert "1 of 1 proven" in done.stderr
 
 
+def test_verbose_tells_commands_of_workers_too(tmp_path):
+    command = [sys.executable, "-m", "tb.runner", "--suite", "pairs", "--verbose", "--out", tmp_path, "--jobs", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    started = [line for line in done.stderr.splitlines() if line.startswith("+ ")]
+    assert done.returncode == 0, done.stderr
+    assert sum(line.startswith("+ iverilog ") for line in started) == 2
+    assert any(line.startswith("+ vvp ") for line in started)
+
+
 def test_quiet_says_nothing_and_fails_as_loudly(tmp_path):
     done = formal(tmp_path, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
