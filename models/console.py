@@ -12,7 +12,6 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
-
 VERBOSE = "ENCMAC_VERBOSE"  # in the environment: worker processes tell of their commands as well
 
 
