@@ -359,6 +359,11 @@ def from_json(text: str, source: str) -> Encoding:
         raise UserError(f"{source}: malformed encoding ({error}); see models/encoding.py for the fields") from error
 
 
+def absolute(encoding: str) -> str:
+    """An encoding as a process in another working directory finds it: a name, or the full path of a file."""
+    return str(Path(encoding).resolve()) if encoding.endswith(".json") else encoding
+
+
 def load_encoding(name: str | Path) -> Encoding:
     """An encoding of the library by name, or of a user by the path of its JSON file."""
     if str(name).partition(":")[0].endswith(TABLE_SUFFIXES):

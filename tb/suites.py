@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.encoding import library_names, load_encoding
+from models.encoding import absolute, library_names, load_encoding
 from models.errors import UserError
 from tb import testplan
 
@@ -20,11 +20,6 @@ EVERY = "every"  # in place of an encoding's name, in the design that holds the 
 
 FORMS = ("written", "tree", "carry-save", "recoded", "opt")  # of conventional arrays, by encmac_pkg::FORM_*
 COLUMN_FORMS = ("ffip", "ffip tree")  # the forms after them: of columns alone, no array takes their surplus off
-
-
-def absolute(encoding: str) -> str:
-    """An encoding as a simulator finds it, whose working directory is another: a name, or the full path of a file."""
-    return str(Path(encoding).resolve()) if encoding.endswith(".json") else encoding
 
 
 @dataclass(frozen=True)

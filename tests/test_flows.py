@@ -52,9 +52,12 @@ def test_every_form_has_variants_smallest_first() -> None:
 
 
 @needs_library
-def test_column_is_mapped_timed_and_simulated(tmp_path: Path) -> None:
+def test_column_is_mapped_timed_and_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     platform = load_platform("osu018")
-    design = forms(4, ["m20p"])["enc m20p merged"][0]
+    monkeypatch.chdir(tmp_path)  # a user's own encoding, by a path that holds here alone
+    text = (ROOT / "models/encodings/m20p.json").read_text()
+    Path("mine.json").write_text(text.replace('"name": "m20p"', '"name": "mine"'))
+    design = forms(4, ["mine.json"])["enc mine merged"][0]
     result = measure(design, 4, platform, 10.0, tmp_path)
     assert result.meets
     assert result.gate.status == "passed"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.platform import Platform
-from models.encoding import load_encoding
+from models.encoding import absolute, load_encoding
 from models.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def latency(design: Design, rows: int) -> int:
 def column_config(design: Design, rows: int) -> dict[str, object]:
     """What `tb.tests.column` has to know of a column."""
     return {
-        "encoding": design.encoding,
+        "encoding": design.encoding and absolute(design.encoding),
         "shared": design.shared,
         "rows": rows,
         "latency": latency(design, rows),
