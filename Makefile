@@ -22,7 +22,8 @@ MUTANT_OPTIONS = $(call option,number,$(NUMBER))$(call option,file,$(FILE))$(cal
 MUTANT_OPTIONS += $(call option,jobs,$(JOBS))$(call option,out,$(OUT))
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
 SYNTH_OPTIONS += $(call option,rows,$(ROWS))
-POWER_OPTIONS = $(SYNTH_OPTIONS)$(call option,vectors,$(VECTORS))$(call option,tiles,$(TILES))
+GROUP_OPTIONS = $(call option,group,$(GROUP))$(if $(COUNTED), --counted)
+POWER_OPTIONS = $(SYNTH_OPTIONS)$(GROUP_OPTIONS)$(call option,vectors,$(VECTORS))$(call option,tiles,$(TILES))
 POWER_OPTIONS += $(call option,columns,$(COLS))$(if $(EXACT), --exact)$(if $(UNGATED), --ungated)$(if $(CHECK), --check)
 SEARCH_OPTIONS = $(call option,net,$(NET))$(call option,data,$(DATA))$(call option,hist,$(HIST))$(if $(M), -M '$(M)')
 SEARCH_OPTIONS += $(call option,weights,$(WEIGHTS))
@@ -82,9 +83,9 @@ pdk: ## fetch a cell library from its official place  PDK=nangate45|sky130hd|asa
 	$(if $(PDK),,@echo "encmac: error: which library? for example: make pdk PDK=nangate45" >&2; exit 1)
 	$(PYTHON_RUN) -m flows.pdk$(if $(PDK), '$(PDK)')
 
-synth: ## area and timing of columns and arrays        PLATFORM= DESIGNS= CLOCK_NS= ROWS= SIZE=<columns of an array> EXACT=1 JSON=1 QUIET=1 VERBOSE=1
+synth: ## area and timing of columns and arrays        PLATFORM= DESIGNS= CLOCK_NS= ROWS= SIZE=<columns of an array> GROUP= COUNTED=1 EXACT=1 JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) synth
-	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(call option,array,$(SIZE))$(if $(EXACT), --exact)$(OUTPUT)
+	$(PYTHON_RUN) -m flows.synth$(SYNTH_OPTIONS)$(GROUP_OPTIONS)$(call option,array,$(SIZE))$(if $(EXACT), --exact)$(OUTPUT)
 
 ppa: ## sweeps of area: one table, plots             SWEEP=clock|fmax|rows|array PLATFORM= DESIGNS= ROWS= CLOCK_NS= EXACT=1
 	$(DOCTOR) ppa
@@ -100,7 +101,7 @@ rules: ## area, timing and power of small columns keep their bounds  PLATFORM=
 	$(DOCTOR) rules
 	$(PYTHON_RUN) -m flows.rules$(call option,platform,$(PLATFORM))
 
-power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= COLS= CLOCK_NS= VECTORS= TILES=<archive> EXACT=1 UNGATED=1 CHECK=1 JSON=1 QUIET=1 VERBOSE=1
+power: ## power of the same on layers of a network     PLATFORM= DESIGNS= ROWS= COLS= CLOCK_NS= VECTORS= TILES=<archive> GROUP= COUNTED=1 EXACT=1 UNGATED=1 CHECK=1 JSON=1 QUIET=1 VERBOSE=1
 	$(DOCTOR) power
 	$(PYTHON_RUN) -m flows.power$(POWER_OPTIONS)$(OUTPUT)
 

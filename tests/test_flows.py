@@ -79,6 +79,15 @@ def test_column_is_mapped_timed_and_simulated(tmp_path: Path, monkeypatch: pytes
 
 
 @needs_library
+@pytest.mark.parametrize(("name", "options"), [("merged g2", {}), ("counted g2", {"counted": True})])
+def test_columns_in_groups_and_counted_ones(name: str, options: dict, tmp_path: Path) -> None:
+    table = forms(4, ["m12p"], group=2, **options)
+    for design in (table[f"enc m12p {name}"][0], table["f(a) of m12p"][0]):
+        result = measure(design, 4, load_platform("osu018"), 10.0, tmp_path, efforts=("amap",))
+        assert (result.gate.status, result.gate.matches) == ("passed", 192)
+
+
+@needs_library
 def test_foreign_cells_are_refused(tmp_path: Path) -> None:
     (tmp_path / "netlist.v").write_text("module column_top; endmodule\n")
     stat = {"design": {"num_cells": 1, "num_cells_by_type": {"$_XOR_": 1}, "area": 1.0, "sequential_area": 0.0}}

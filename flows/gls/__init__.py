@@ -59,7 +59,9 @@ def surplus_of_pairs(design: Design) -> bool:
 
 def skew(design: Design) -> int:
     """Rows that come together, a cycle after those before them; 0: all rows come at once."""
-    return 0 if design.encoding else 2 if surplus_of_pairs(design) else 1
+    if design.encoding:
+        return dict(design.parameters).get("RowsPerGroup", 0)
+    return 2 if surplus_of_pairs(design) else 1
 
 
 def latency(design: Design, rows: int) -> int:

@@ -50,14 +50,17 @@ def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
             and package_sha256(r["encoding_source"]) == r["package_sha256"]
             for r in records
         )
+        encoded = [r["parameters"] for r in records if r["design"].startswith("enc ")]
+        fits = fits and all(p.get("RowsPerGroup") == args.group for p in encoded)
+        fits = fits and not any(args.counted and p["Merged"] for p in encoded)
         exact = not args.exact or any(r["design"].startswith("exact ") for r in records)
         if fits and exact and wanted <= {r["encoding_source"] for r in records}:
             return document
     except (OSError, KeyError, IndexError, TypeError, json.JSONDecodeError):
         pass
     command = [sys.executable, "-m", "flows.synth", "--platform", args.platform, "--out", args.out]
-    command += [f"--{flag}" for flag in ("ungated", "exact") if getattr(args, flag)]
-    for option in ("designs", "rows", "columns", "clock_ns", "jobs"):
+    command += [f"--{flag}" for flag in ("ungated", "exact", "counted") if getattr(args, flag)]
+    for option in ("designs", "rows", "columns", "clock_ns", "group", "jobs"):
         if value := getattr(args, option):
             command += [f"--{option.replace('_', '-')}", str(value)]
     if subprocess.run(command, cwd=ROOT).returncode:
@@ -125,6 +128,8 @@ def main() -> int:
     parser.add_argument("--designs", help="encodings, names or JSON files, with commas (default: those of make synth)")
     parser.add_argument("--rows", type=int, help="default: that of make synth")
     parser.add_argument("--columns", type=int, help="that share the activation registers; default: that of make synth")
+    parser.add_argument("--group", type=int, help="rows of an encoded column between registers (default: all)")
+    parser.add_argument("--counted", action="store_true", help="encoded columns count positions, in place of one tree")
     parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
     parser.add_argument("--clock-ns", type=float, help="default: that of make synth")
     parser.add_argument("--vectors", type=int, default=128, help="activation vectors of each tile that count")

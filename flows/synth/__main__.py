@@ -139,6 +139,8 @@ def main() -> int:
     parser.add_argument("--columns", type=int, default=1, help="that share the activation registers")
     parser.add_argument("--array", type=int, help="measure the array of so many columns as well")
     parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
+    parser.add_argument("--group", type=int, help="rows of an encoded column between registers (default: all)")
+    parser.add_argument("--counted", action="store_true", help="encoded columns count positions, in place of one tree")
     parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
     parser.add_argument("--clock-ns", type=float, help="default: the platform's")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -151,6 +153,8 @@ def main() -> int:
     if min(args.rows, args.columns, args.array or 1) < 1 or clock_ns <= 0:
         sizes = f"rows ({args.rows}), columns ({args.columns}), array ({args.array})"
         raise UserError(f"{sizes} and clock ({clock_ns} ns) must be positive")
+    if args.group is not None and (args.group < 1 or args.rows % args.group):
+        raise UserError(f"rows in a group ({args.group}) must divide the rows ({args.rows})")
     if args.array and args.columns != 1:
         raise UserError("an array is made of single columns: --array takes --columns 1")
     if not platform.clock_gate and not args.ungated:
@@ -166,7 +170,9 @@ def main() -> int:
 def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace) -> tuple[dict, list[Result]]:
     """All designs at one clock; writes ppa.json and prints the tables."""
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
-    table = forms(args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact)
+    table = forms(
+        args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact, args.group, args.counted
+    )
     arrays: dict[str, Array] = {}
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         futures = [

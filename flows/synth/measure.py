@@ -51,13 +51,22 @@ class Result:
 
 
 def forms(
-    rows: int, encodings: list[str], columns: int = 1, gated: bool = False, exact: bool = False
+    rows: int,
+    encodings: list[str],
+    columns: int = 1,
+    gated: bool = False,
+    exact: bool = False,
+    group: int | None = None,
+    counted: bool = False,
 ) -> dict[str, list[Design]]:
     """For each line of the table its variants, the smallest first; extra columns of f(a) have lines of their own.
 
     With `exact`, exact designs that are not conventional are among them (fast inner products of even rows only).
+    Encoded columns have a register after every `group` rows (default: after all), and, `counted`, count each
+    position and weigh the counts, where otherwise one tree adds the bits of powers of two.
     """
     common = (("Rows", rows), ("Cols", columns), ("GateWeights", int(gated)))
+    groups = (("RowsPerGroup", group),) if group else ()
     table = {
         name: [Design(name, (*common, ("Form", form)), None, booth, adders) for adders in ADDERS]
         for name, form, booth in (*CONVENTIONAL, *(EXACT if exact else ()))
@@ -73,12 +82,12 @@ def forms(
 
     for encoding in encodings:
         loaded = load_encoding(encoding)
-        merged = int(loaded.is_power_of_two)
-        name = f"enc {loaded.name} {'merged' if merged else 'counted'}"
-        table[name] = variants(name, encoding, common, merged, False)
+        merged = int(loaded.is_power_of_two and not counted)
+        name = f"enc {loaded.name} {'merged' if merged else 'counted'}{f' g{group}' if group else ''}"
+        table[name] = variants(name, encoding, (*common, *groups), merged, False)
         if loaded.shared_bits():
             name = f"f(a) of {loaded.name}"
-            table[name] = variants(name, encoding, (("Rows", rows),), 0, True)
+            table[name] = variants(name, encoding, (("Rows", rows), *groups), 0, True)
     return table
 
 

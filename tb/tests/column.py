@@ -18,7 +18,7 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge
 
 from models.emulate import exact_table
-from models.encoding import load_encoding
+from models.encoding import Encoding, load_encoding
 from models.hardware import TileModel, bit_slice
 from tb.scoreboard import pack
 
@@ -39,6 +39,13 @@ def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarra
 def surplus(operands: np.ndarray) -> np.ndarray:
     """Sum over pairs of rows of their product, int64 [...]: operands int8 [R] or [R, ...]."""
     return (operands[::2].astype(int) * operands[1::2].astype(int)).sum(axis=0)
+
+
+def sliced(activations: np.ndarray, encoding: Encoding, shared: bool, group: int) -> int:
+    """The port's value: operand bits of activations int8 [R], bit-sliced within each group of rows."""
+    bits = (8 if shared else len(encoding.operands[0])) * group
+    parts = enumerate(activations.reshape(-1, group))
+    return sum(pack(bit_slice(part, encoding, shared)) << g * bits for g, part in parts)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -71,7 +78,7 @@ async def column_results(dut: HierarchyObject) -> None:
         model = TileModel(table, weights)
         f_sums = np.zeros(VECTORS, int) if shared else f_table[activations.astype(int) + 128, 0].sum(axis=1)
         for cycle in range(VECTORS + latency):
-            dut.a_i.value = pack(bit_slice(padded[cycle], encoding, shared) if encoding else padded[cycle])
+            dut.a_i.value = sliced(padded[cycle], encoding, shared, skew or rows) if encoding else pack(padded[cycle])
             vector = cycle + 1 - latency
             if 0 <= vector < VECTORS:
                 dut.f_i.value = int(f_sums[vector]) & f_mask
