@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -160,3 +162,14 @@ def test_no_compiler_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="cannot compile broken.cpp"):
         native.load_library(broken)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.cpp"]
+
+
+def test_threads_that_compile_at_the_same_time_do_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setattr(native, "BUILD", tmp_path / "native")
+    source = tmp_path / "answer.cpp"
+    source.write_text('extern "C" int answer() { return 42; }\n')
+    native.load_library.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        found = [library.answer() for library in pool.map(native.load_library, [source] * 4)]
+    assert found == [42] * 4
+    assert len(list((tmp_path / "native").iterdir())) == 1

@@ -86,6 +86,10 @@ def test_nothing_measured_and_damaged_records(place: Path, capsys: pytest.Captur
     (place / "ppa.json").unlink()
     assert figures.main() == 0
     assert capsys.readouterr().out == "0 right, 0 wrong, 12 not measured\n"
+    synthesised = design("conv tree", 1000, 2000.3, 0) | {"activity": None, "power_mw": None}
+    (place / "ppa.json").write_text(json.dumps({"designs": [synthesised]}))
+    assert figures.main() == 0
+    assert capsys.readouterr().out == "2 right, 0 wrong, 10 not measured\n"
     (place / "ppa.json").write_text('{"designs": [{}]}')
     with pytest.raises(UserError, match=r"ppa\.json: KeyError: 'platform'; run its command again"):
         figures.main()

@@ -117,7 +117,7 @@ def measured(reports: Path, platform: str) -> Measured:
             for record in json.loads(path.read_text())["designs"]:
                 if record["platform"] == platform and record["parameters"]["Rows"] == 64:
                     designs[record["design"]] = record
-                    workload = record.get("activity", {}).get("workload", {}).get("network", workload)
+                    workload = (record.get("activity") or {}).get("workload", {}).get("network", workload)
         if (path := reports / "accuracy.json").is_file():
             for row in json.loads(path.read_text())["rows"]:
                 gain = row.get("correction", {}).get("scope", "gain") == "gain"

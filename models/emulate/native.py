@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import subprocess
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def load_library(source: Path) -> ctypes.CDLL:
 
 
 def _compile(source: Path, library: Path) -> None:
-    temporary = library.with_name(f".{library.stem}.{os.getpid()}.tmp.so")
+    temporary = library.with_name(f".{library.stem}.{os.getpid()}-{threading.get_ident()}.tmp.so")
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
         command = [compiler(), *OPTIONS, "-o", str(temporary), str(source)]
