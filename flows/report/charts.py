@@ -126,7 +126,7 @@ def breakdown(facts: Facts, quantity: str) -> Figure | None:
     params, obeyed = parameters(menus)
     unit = "um2" if quantity == "area" else "mW, glitches included"
     parts = distinct(rows, "part")
-    legend = alt.Legend(orient="top", title=None, columns=3, values=parts)
+    legend = alt.Legend(orient="top", title=None, columns=2, values=parts)  # two fit on a phone
     colours = alt.Scale(domain=distinct(facts.parts, "part"))  # the same in both figures
     tallest = max(len({row["design"] for row in rows if row["platform"] == name}) for name in menus["platform"])
     chart = (
