@@ -30,7 +30,7 @@ def _lines(points: list[dict], x: str, title: str, label: str, path: Path) -> No
         area = [p.get("array", p)["area_um2"]["per_mac"] for p in met]
         axes.plot(values, area, marker="o", markersize=3, label=design, linestyle="--" if "conv" in design else "-")
     axes.set(xlabel=label, ylabel="area per MAC, um2", title=title, ylim=(0, None))
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))  # beside: lines are anywhere
     _save(figure, path)
 
 
