@@ -8,12 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from flows.platform import Platform, load_platform
-from flows.power.__main__ import TRANSITIONS_PERCENT, compare
+from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, compare, synthesised
 from flows.power.activity import Activity, measure_activity, stimulus, workload
 from flows.power.circuit import PARTS, Circuit, read_circuit
 from flows.power.engine import power_of
@@ -24,7 +25,7 @@ from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
 from flows.sta import write_delays
-from flows.synth.__main__ import forms, record
+from flows.synth.__main__ import forms, package_sha256, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.netlist import ROOT
 from models.errors import UserError
@@ -563,3 +564,53 @@ def test_plots_are_written(tmp_path: Path) -> None:
     plot_tree(records, "title", tmp_path / "tree")
     assert {path.name for path in tmp_path.iterdir()} == {"power.svg", "power.png", "tree.svg", "tree.png"}
     assert all(word in (tmp_path / "tree.svg").read_text() for word in ("adder tree", "f(a)", "registers"))
+
+
+@pytest.mark.parametrize(("averaged", "code"), [(1.04, 0), (1.06, 1), (0.94, 1), (float("nan"), 1)])
+def test_disagreement_with_opensta_fails(averaged: float, code: int) -> None:
+    fine = {"design": "a", "agreement_mw": {"ours_without_clock_net": 1.0, "averaged": 1.0, "opensta": {"total": 1.0}}}
+    other = {"design": "b", "agreement_mw": fine["agreement_mw"] | {"averaged": averaged}}
+    assert check_agreement([fine, other, fine]) == code
+
+
+@pytest.mark.parametrize(
+    ("parameters", "options", "fits"),
+    [
+        ({"Merged": 1}, {}, True),
+        ({"Merged": 0}, {}, False),
+        ({"Merged": 0}, {"counted": True}, True),
+        ({"Merged": 1}, {"counted": True}, False),
+        ({"Merged": 1, "RowsPerGroup": 2}, {}, False),
+        ({"Merged": 1, "RowsPerGroup": 2}, {"group": 2}, True),
+    ],
+)
+def test_columns_of_another_style_are_not_taken(
+    parameters: dict, options: dict, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = {
+        "design": "enc m12p",
+        "encoding_source": "m12p",
+        "package_sha256": package_sha256("m12p"),
+        "platform": "osu018",
+        "clock_ns": 10.0,
+        "parameters": {"Rows": 4, "Cols": 1, "GateWeights": 1} | parameters,
+    }
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/ppa.json").write_text(json.dumps({"designs": [record]}))
+    given = {"designs": "m12p", "rows": 4, "columns": 1, "clock_ns": None, "group": None, "jobs": 1, "counted": False}
+    given |= {"platform": "osu018", "out": tmp_path, "ungated": False, "exact": False} | options
+    asked = []
+    monkeypatch.setattr("subprocess.run", lambda command, **_: asked.append(command) or SimpleNamespace(returncode=1))
+    platform = SimpleNamespace(name="osu018")
+    if fits:
+        assert synthesised(SimpleNamespace(**given), platform)["designs"] == [record]
+    else:
+        with pytest.raises(UserError, match="synthesis did not pass"):
+            synthesised(SimpleNamespace(**given), platform)
+    assert len(asked) == (not fits)
+
+
+def test_groups_must_divide_the_rows(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flows.synth", "--rows", "4", "--group", "3", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "rows in a group (3) must divide the rows (4)" in done.stderr
