@@ -255,7 +255,7 @@ class Encoding:
             *_count("F_MAX_SUM", int(alone.max()), "largest sum one row adds to the extra column"),
         ]
         return (
-            f"// Exported from models/encodings/{self.name}.json; do not edit.\n"
+            f"// Exported from {self.provenance.get('function', f'models/encodings/{self.name}.json')}; do not edit.\n"
             f"// {self.description}\n"
             f"package {self.name}_pkg;\n" + "\n".join(f"  {line}" for line in lines) + "\nendpackage\n"
         )
@@ -365,13 +365,19 @@ def absolute(encoding: str) -> str:
 
 
 def load_encoding(name: str | Path) -> Encoding:
-    """An encoding of the library by name, or of a user by the path of its JSON file."""
+    """An encoding of the library or a rival (models/rivals.py) by name, or of a user by the path of its JSON file."""
+    from models.rivals import rival, widths  # which are made of encodings
+
     if str(name).partition(":")[0].endswith(TABLE_SUFFIXES):
         raise UserError(f"{name} is a table of products; it has no gates, which an encoding must have here")
+    if bits := widths(str(name)):
+        return rival(*bits)
     path = Path(name) if str(name).endswith(".json") else LIBRARY / f"{name}.json"
     if not path.is_file():
         known = ", ".join(library_names())
-        raise UserError(f"unknown encoding '{name}': no file {_shown(path)}; the library has: {known}")
+        raise UserError(
+            f"unknown encoding '{name}': no file {_shown(path)}; the library has: {known}; exact: w4a8, ..."
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cocotb_tools import runner as cocotb_runner
 
-from models.encoding import Encoding, export_package, load_encoding, write_text
+from models.encoding import Encoding, export_package, library_names, load_encoding, write_text
 from models.errors import UserError
 from tb.results import SimulatorFault, full_disk, run_process
 from tb.suites import COVERAGE, WAVES, Config
@@ -101,8 +101,8 @@ def defines(config: Config) -> dict[str, object]:
 
 
 def package_of(encoding: Encoding, name: str, build_dir: Path, folder: Path) -> Path:
-    """The package of an encoding: the library's committed file, or a fresh export of a user's."""
-    if name.endswith(".json"):
+    """The package of an encoding: the library's committed file, or a fresh export of a user's or a rival's."""
+    if name not in library_names():
         return export_package(encoding, build_dir)
     path = folder / f"{encoding.name}_pkg.sv"
     current = path.is_file() and path.read_text() == encoding.to_systemverilog()

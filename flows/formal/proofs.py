@@ -23,7 +23,7 @@ from flows.formal.netlist import (
     read_rtl,
     supports,
 )
-from models.encoding import Encoding, export_package, load_encoding
+from models.encoding import Encoding, export_package, library_names, load_encoding
 
 ROWS = 64  # of the column whose decoders are proven
 GROUP = 8  # rows of a group in it
@@ -92,9 +92,9 @@ ACCUM = tuple(f"accum/{name}.sv" for name in ("full_adder", "compressor_tree", "
 
 
 def package_of(name: str, encoding: Encoding, place: Place) -> tuple[Path, dict[str, str]]:
-    """Package of an encoding, that of the RTL unless it is a user's own, and the define that names it."""
-    own = name.endswith(".json")
-    path = export_package(encoding, place.folder) if own else place.rtl / "encodings" / f"{encoding.name}_pkg.sv"
+    """Package of an encoding, that of the RTL unless the library lacks it, and the define that names it."""
+    path = place.rtl / "encodings" / f"{encoding.name}_pkg.sv"
+    path = path if name in library_names() else export_package(encoding, place.folder)
     return path, {"ENCODING_PKG": f"{encoding.name}_pkg"}
 
 
