@@ -75,7 +75,7 @@ def main() -> int:
     for variable in ("OMP", "OPENBLAS", "MKL"):  # numpy reads them once, when it is loaded: hence the late imports
         os.environ[f"{variable}_NUM_THREADS"] = "1"
     timing = importlib.import_module("bench.timing")
-    write_text = importlib.import_module("models.encoding").write_text
+    write_text = importlib.import_module("models.files").write_text
     effort = timing.Effort(args.rounds, args.seconds)
     rows = []
     for name in wanted:

@@ -19,8 +19,9 @@ import torch
 from models.console import add_output_options, obey
 from models.datasets import Cifar, ImageNet, load_dataset
 from models.emulate import TableEngine, exact_table
-from models.encoding import library_names, load_encoding, write_text
+from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
 from models.networks import network_spec

@@ -11,7 +11,6 @@ network some at a time and are written as they come. Tiles are cut from the inpu
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -24,11 +23,12 @@ from tqdm import tqdm
 
 from models.datasets import load_dataset
 from models.emulate import ExactEngine
-from models.encoding import write_text
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.quant.checkpoint import load_network
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import Capture, Layer, layer_entry, layer_from, layer_of, load_capture
+from models.store import file_sha256
 
 FORMAT = "encmac-operands/1"
 HEADER = "archive.json"
@@ -72,12 +72,6 @@ class Layers(Mapping):
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"layer {layer}: {path} cannot be read ({error}); capture the archive again") from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read piece by piece."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def record(

@@ -23,7 +23,6 @@ import hashlib
 import json
 import os
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError
+from models.files import write_text
 
 FORMAT = "encmac-encoding/1"
 LIBRARY = Path(__file__).parent / "encodings"
@@ -391,19 +391,6 @@ def load_encoding(name: str | Path) -> Encoding:
 def library_names() -> list[str]:
     """Names of the encodings that ship with the project."""
     return sorted(p.stem for p in LIBRARY.glob("*.json"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def export_package(encoding: Encoding, folder: Path = PACKAGES) -> Path:

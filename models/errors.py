@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
+
+# of files that cannot be written: a full disk, a quota, a limit, a folder that may only be read
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class UserError(Exception):
@@ -11,11 +15,18 @@ class UserError(Exception):
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Run a command's `main`, turn a `UserError` into one line on stderr and exit code 2."""
+    """Run a command's `main`; a `UserError` or a file that cannot be written is one line on stderr and exit code 2."""
     try:
         code = main()
     except UserError as error:
         print(f"encmac: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        text = f"{error.strerror}{where}; what was finished is kept, mend it and run the same command again"
+        print(f"encmac: error: {text}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("encmac: interrupted; finished steps are kept, run the same command to go on", file=sys.stderr)

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from cocotb_tools import runner as cocotb_runner
 
-from models.encoding import Encoding, export_package, library_names, load_encoding, write_text
+from models.encoding import Encoding, export_package, library_names, load_encoding
 from models.errors import UserError
+from models.files import write_text
 from tb.results import SimulatorFault, full_disk, run_process
 from tb.suites import COVERAGE, WAVES, Config
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from models.encoding import write_text
 from models.errors import UserError
+from models.files import write_text
 from models.provenance import git_commit
 from tb.testplan import CodeExclusion
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from models.encoding import write_text
+from models.files import write_text
 
 LOG_LINES = 80  # kept of each test
 KEPT_RUNS = 300

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models.encoding import write_text
 from models.errors import UserError
+from models.files import write_text
 from models.provenance import git_commit
 from tb.report import add_run, refresh
 from tb.testplan import Passed, Plan, coverage_record, merge, unplanned

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from models.console import add_output_options, obey
-from models.encoding import write_text
 from models.errors import UserError, run_cli
+from models.files import write_text
 from tb import code_coverage, testplan
 from tb.build import LIMIT_S, ROOT, prepare_environment, tool_versions
 from tb.results import About, Outcome, report

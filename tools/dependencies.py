@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from models.encoding import write_text
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.provenance import ROOT
 from tools import doctor
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.formal.proofs import all_proofs
-from models.encoding import library_names, write_text
+from models.encoding import library_names
 from models.errors import UserError, run_cli
+from models.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "rtl"

@@ -23,8 +23,9 @@ from flows.formal.proofs import Proof
 from flows.formal.worker import Result, proofs_of, prove
 from flows.platform import load_platform
 from models.console import add_output_options, interruptible, obey
-from models.encoding import library_names, write_text
+from models.encoding import library_names
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.formal.mapped import mapped_proofs
 from flows.formal.netlist import NotProven
 from flows.formal.proofs import Place, Proof, all_proofs
-from models.encoding import write_text
+from models.files import write_text
 
 
 @dataclass(frozen=True)

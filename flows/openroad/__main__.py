@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flows.openroad import layout_script, run_layout
 from flows.platform import load_platform
-from models.encoding import write_text
 from models.errors import run_cli
+from models.files import write_text
 
 
 def main() -> None:

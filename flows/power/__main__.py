@@ -26,8 +26,9 @@ from flows.power.plot import plot_parts, plot_tree
 from flows.synth.__main__ import package_sha256, share_of_f
 from flows.synth.netlist import ROOT
 from models.console import add_output_options, interruptible, obey
-from models.encoding import load_encoding, write_text
+from models.encoding import load_encoding
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.replay import load_capture
 
 AGREEMENT_PERCENT = 5.0

@@ -17,8 +17,8 @@ from flows.power.engine import KINDS, Power, power_of
 from flows.power.icarus import icarus_counts
 from flows.power.opensta import opensta_power
 from flows.synth.netlist import ROOT, Design
-from models.encoding import write_text
 from models.errors import UserError
+from models.files import write_text
 from models.replay import Capture
 
 WIRED_PF = 0.005  # of wire a pin, to see what layout may change

@@ -24,8 +24,8 @@ from tqdm import tqdm
 from flows.report.charts import Figure, figures
 from flows.report.facts import Facts, gather
 from flows.report.records import KINDS, Records, load_records
-from models.encoding import write_bytes, write_text
 from models.errors import run_cli
+from models.files import write_bytes, write_text
 from models.provenance import ROOT, git_commit
 from tb.report import log_of_test
 

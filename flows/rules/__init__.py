@@ -16,8 +16,8 @@ from flows.platform import load_platform
 from flows.power.measure import Conditions, fill, measure
 from flows.synth.measure import best_variant, forms, record
 from flows.synth.netlist import ROOT
-from models.encoding import write_text
 from models.errors import UserError
+from models.files import write_text
 from models.replay import load_capture
 
 RULES = Path(__file__).parent

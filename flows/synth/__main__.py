@@ -24,8 +24,8 @@ from flows.synth.array import Array, array_record, measure_array
 from flows.synth.measure import Result, best_variant, forms, measure, package_sha256, record
 from flows.synth.netlist import ROOT
 from models.console import add_output_options, interruptible, obey
-from models.encoding import write_text
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.provenance import git_commit
 
 __all__ = ["forms", "measure", "package_sha256", "record"]

@@ -27,8 +27,9 @@ from flows.synth.netlist import (
     rtl_files,
     slang_options,
 )
-from models.encoding import export_package, load_encoding, write_text
+from models.encoding import export_package, load_encoding
 from models.errors import UserError
+from models.files import write_text
 
 TOP = "array_top"
 COLUMN = "array_column"

@@ -17,8 +17,9 @@ from flows.gls import Simulated, simulate_column, surplus_of_pairs
 from flows.platform import Platform
 from flows.sta import worst_slack_ns
 from flows.synth.netlist import ADDERS, EFFORTS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
-from models.encoding import export_package, load_encoding, write_text
+from models.encoding import export_package, load_encoding
 from models.errors import UserError
+from models.files import write_text
 
 CONVENTIONAL = (  # name, form in RTL, Booth recoding by Yosys
     ("conv written", 0, False),

@@ -21,8 +21,8 @@ from flows.synth.measure import Result, best_variant, fastest, forms, record
 from flows.synth.netlist import ROOT
 from flows.synth.plots import plot_array, plot_breakdown, plot_clock, plot_pareto, plot_rows
 from models.console import interruptible
-from models.encoding import write_text
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.provenance import git_commit
 
 CLOCKS = (0.5, 0.6, 0.75, 1.0, 1.5, 2.0)  # of the platform's clock

@@ -28,8 +28,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, position_digits, write_text
+from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, position_digits
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.search.native import NAMES
 
 COEFFICIENTS = Path(__file__).parent / "cost.json"

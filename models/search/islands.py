@@ -25,8 +25,9 @@ from typing import Protocol
 
 import numpy as np
 
-from models.encoding import Encoding, from_json, write_text
+from models.encoding import Encoding, from_json
 from models.errors import UserError
+from models.files import write_text
 from models.search.anneal import HEATS, Task, allowed_weights, energy, integers, start
 from models.search.assemble import build_encoding
 from models.search.cost import gate_areas

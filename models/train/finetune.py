@@ -26,8 +26,8 @@ from tqdm import tqdm
 from models.datasets import load_dataset
 from models.emulate import exact_table
 from models.emulate.modules import GRADIENTS, TrainingTable
-from models.encoding import write_text
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.multiplier import Products, load_products
 from models.quant.checkpoint import ZOO, load_network, save_network
 from models.quant.correct import corrected_network, encoding_engine, offset_network

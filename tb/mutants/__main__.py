@@ -24,8 +24,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.encoding import write_text
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.provenance import git_commit
 from tb.build import ROOT, Bounded, prepare_environment, tool_versions
 from tb.mutants.bench import designs, every_gate, files

@@ -22,8 +22,9 @@ from models.archive import open_capture
 from models.console import add_output_options, obey
 from models.datasets import load_dataset
 from models.emulate import ExactEngine, GatherEngine, TableEngine, exact_table
-from models.encoding import load_encoding, write_text
+from models.encoding import load_encoding
 from models.errors import UserError, run_cli
+from models.files import write_text
 from models.provenance import git_commit
 from models.quant.checkpoint import load_network
 from models.quant.correct import offset_network

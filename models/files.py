@@ -1,0 +1,190 @@
+"""Files that several commands share: written whole or not at all, locked while they are made, scratch that goes away.
+
+A lock is held by the kernel for an open file (flock), so that one whose owner was killed is free at once. The file
+holds what its owner calls itself, for those who wait.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from models.errors import UserError
+
+SCRATCH = ".scratch-"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def command_line() -> str:
+    """This process as a user knows it: the target of make, else its command line."""
+    goals = os.environ.get("MAKECMDGOALS")
+    return f"make {goals}" if goals else shlex.join(["python", *sys.orig_argv[1:]])
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file `path`, alone among all threads and processes; not to be taken again by who holds it.
+
+    If another holds it, says on stderr who and waits; without `wait` raises UserError that names it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = _open_locked(path, wait)
+    try:
+        with suppress(OSError):  # on a full disk the lock holds all the same, its owner without a name
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{command_line()} (process {os.getpid()}, since {datetime.now():%H:%M:%S})".encode(), 0)
+        yield
+    finally:
+        with suppress(OSError):
+            os.ftruncate(fd, 0)
+        _close(fd)
+
+
+def _open_locked(path: Path, wait: bool) -> int:
+    """An open file that holds the lock and still is the one at `path`."""
+    told = False
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 4096, 0).decode(errors="replace") or "another command"
+            mine = f"(process {os.getpid()}," in holder  # another thread: nothing to tell
+            if not wait:
+                os.close(fd)
+                raise UserError(f"{holder} is at work on {_shown(path)}; wait until it has ended") from None
+            if not (mine or told):
+                print(f"encmac: waiting for {holder}, which is at work on {_shown(path)}", file=sys.stderr, flush=True)
+                told = True
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            except BaseException:
+                os.close(fd)
+                raise
+        _OPEN.add(fd)
+        if _same_file(fd, path):
+            return fd
+        _close(fd)  # removed in between: another may hold the new one
+
+
+def _shown(path: Path) -> str:
+    """What a lock guards: its name without the ending, as a user would type it."""
+    name = path.with_suffix("") if path.suffix == ".lock" else path
+    return os.path.relpath(name) if Path.cwd() in name.resolve().parents else str(name)
+
+
+_OPEN: set[int] = set()  # descriptors of locks that this process holds; a forked child must not keep them
+
+
+def _close(fd: int) -> None:
+    _OPEN.discard(fd)
+    os.close(fd)
+
+
+def _forget() -> None:
+    for fd in list(_OPEN):
+        with suppress(OSError):
+            os.close(fd)
+    _OPEN.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def _same_file(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[bool]:
+    """Mark an existing folder as in use by this process while it lasts; False if another has it, or it is gone."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    _OPEN.add(fd)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = _same_file(fd, folder)
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        _close(fd)
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """A new folder below `parent` that nobody else writes to, removed at the end.
+
+    What it shall leave is renamed out of it. Scratch folders of processes that were killed are removed first.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=parent))
+        with in_use(folder) as held:
+            if not held:  # swept away before it was marked
+                continue
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+
+
+def sweep(parent: Path, pattern: str = f"{SCRATCH}*", keep: int = 0) -> None:
+    """Remove the folders below `parent` that match and that no process uses, but for the newest `keep`."""
+    found = sorted(parent.glob(pattern), key=lambda path: (_changed_ns(path), path.name))
+    for folder in found[: len(found) - keep]:
+        with in_use(folder) as free:
+            if free:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def settle(made: Path, place: Path) -> None:
+    """Put a folder that was made in scratch into its place, as a whole; one that is there goes."""
+    old = made.with_name(f"{made.name}.old")
+    with suppress(FileNotFoundError):
+        place.rename(old)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
