@@ -48,7 +48,7 @@ class TileCoverage(Coverage):
             for fault in Fault:
                 if access.data & fault:
                     self.points.hit("engine.faults", str(fault.name))
-        if access.write and not refused and access.address == Register.CONTROL and access.data & 1:
+        if access.write and not refused and access.address == Register.CONTROL and access.data & access.strobe & 1:
             shape = Shape.from_registers(self.reference.words)
             if not shape.faults(self.config.rows, self.config.depth):
                 self._sample_shape(shape)

@@ -199,7 +199,7 @@ class TileEnv(BenchEnv):
         config = self.config
         model = EngineModel(config.table, config.rows, config.columns, config.depth)
         self.reference = EngineReference("reference", self, model)
-        self.registers = AxilConfig(self.dut, "s_axil")
+        self.registers = AxilConfig(self.dut, "s_axil", rng=self.rng)
         ConfigDB().set(self, "registers", "config", self.registers)
         self.agents["registers"] = AxilAgent.create("registers", self)
 
@@ -208,7 +208,9 @@ class TileEnv(BenchEnv):
 
     def leftovers(self) -> list[str]:
         counts = Counter(stream for _, stream, *_ in self.reference.pending)
-        return [f"{count} beats of {stream} taken that nobody asked for" for stream, count in counts.items()]
+        left = [f"{count} beats of {stream} taken that nobody asked for" for stream, count in counts.items()]
+        unanswered = self.agents["registers"].monitor.checker.unanswered
+        return left + [f"{count} accesses on {channel} without an answer" for channel, count in unanswered.items()]
 
     def stall_all(self, stall: bool = True) -> None:
         super().stall_all(stall)

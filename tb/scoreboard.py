@@ -146,20 +146,20 @@ class EngineReference(uvm_component):
     def _access(self, access: Access) -> None:
         if not access.write or access.response != OKAY:
             return
-        if access.address == Register.CONTROL:
-            if access.data & 1 and self.model.start(Shape.from_registers(self.words)):
+        address = access.address & ~3  # the lowest bits do not count
+        mask = sum(0xFF << 8 * byte for byte in range(4) if access.strobe >> byte & 1)
+        if address == Register.CONTROL:
+            if access.data & mask & 1 and self.model.start(Shape.from_registers(self.words)):
                 self._given, self._vectors = 0, self.words[Register.VECTORS]
                 now = get_sim_time("step")
                 due = [entry for entry in self.pending if entry[0] == now]
                 self.pending = [entry for entry in self.pending if entry[0] != now]
                 for _, *beat in due:
                     self._feed(*beat)
-        elif access.address == Register.ERRORS:
-            self.model.faults &= ~Fault(access.data)
-        elif access.address in self.words:
-            old = self.words[access.address]
-            mask = sum(0xFF << 8 * byte for byte in range(4) if access.strobe >> byte & 1)
-            self.words[access.address] = old & ~mask | access.data & mask
+        elif address == Register.ERRORS:
+            self.model.faults &= ~Fault(access.data & mask)
+        elif address in self.words:
+            self.words[address] = self.words[address] & ~mask | access.data & mask
 
     def _beat(self, stream: str, lanes: int, dtype: str, beat: Beat) -> None:
         values = unpack(beat.data, lanes, dtype)
