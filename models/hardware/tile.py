@@ -21,6 +21,8 @@ from models.quant.arith import INT8_MAX, INT8_MIN, MAX_SHIFT, MIN_SHIFT, requant
 from models.replay import Layer, tiles
 
 ID = int.from_bytes(b"EMAC", "big")
+VERSION = 1 << 16 | 1  # [31:16] major, [15:0] minor
+START, ABORT = 1, 2  # bits of CONTROL
 SIZE_LIMIT = 1 << 16  # sizes are registers of 16 bits
 
 
@@ -146,7 +148,16 @@ class EngineModel:
             "parameters": _Packets(3, np.int32, Fault.PARAMETERS_EARLY, Fault.PARAMETERS_LATE),
         }
         self._queue: deque[tuple[np.ndarray, bool]] = deque()
+        self.aborting = False
         self._begin(None)
+
+    def abort(self, on: bool) -> None:
+        """Forget the layer and take and drop what the streams carry until the abort is taken back; faults stay."""
+        if on:
+            faults = self.faults
+            self.reset()
+            self.faults = faults
+        self.aborting = on
 
     def _begin(self, shape: Shape | None) -> None:
         self.shape = shape
@@ -170,13 +181,14 @@ class EngineModel:
             raise AssertionError("the engine started a layer while it was busy")
         found = shape.faults(self.rows, self.depth)
         self.faults |= found
+        self.aborting = False
         if not found:
             self._begin(shape)
         return not found
 
     def wants(self, stream: str) -> bool:
         """True if the engine may take a beat of this stream now."""
-        if self._streams[stream].dropping:
+        if self.aborting or self._streams[stream].dropping:
             return True
         if self.shape is None:
             return False
@@ -191,6 +203,8 @@ class EngineModel:
         """One accepted beat: weights int8 [C], activations int8 [R], parameters int32 [3] (bias, multiplier,
         shift)."""
         packets, shape = self._streams[stream], self.shape
+        if self.aborting:
+            return
         if packets.dropping:
             packets.take(beat, last, 0)
             return

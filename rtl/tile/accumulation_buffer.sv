@@ -13,6 +13,7 @@ module accumulation_buffer #(
 ) (
     input  logic                 clk_i,
     input  logic                 rst_ni,
+    input  logic                 abort_i,        // forget the tile
     input  logic                 first_i,        // the vector at s_axis is of the first K tile
     input  logic                 final_i,        // ... of the last K tile
     input  logic                 bank_i,         // ... takes its bias from this bank
@@ -63,6 +64,9 @@ module accumulation_buffer #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
+      valid_q <= 1'b0;
+      address <= '0;
+    end else if (abort_i) begin
       valid_q <= 1'b0;
       address <= '0;
     end else begin

@@ -6,7 +6,8 @@
 ///   0x04 VERSION     ro  [31:16] major, [15:0] minor
 ///   0x08 GEOMETRY    ro  [31:16] Cols, [15:0] Rows
 ///   0x0c DEPTH       ro  vectors the accumulation buffer holds
-///   0x10 CONTROL     wo  [0] start
+///   0x10 CONTROL     rw  [0] start, reads as 0; [1] abort: while it is 1 there is no layer, and what the
+///                        streams offer is taken and dropped
 ///   0x14 STATUS      ro  [0] busy, [1] some bit of ERRORS is set
 ///   0x18 ERRORS      w1c sticky, see below
 ///   0x1c K_TILES     rw  tiles that are added up, at least 1
@@ -15,8 +16,9 @@
 ///   0x28 LAST_ROWS   rw  rows that the last K tile uses, 1 .. Rows; the others use all
 ///   0x2c MODE        rw  [0] raw int32 sums in place of int8
 ///   0x30 CLAMP       rw  [7:0] least, [15:8] largest result, [23:16] zero point; all signed
-///   0x34 TILE        ro  [31:16] set of columns, [15:0] K tile whose results are being added
-///   0x38 CYCLES      ro  since start, while busy
+///   0x34 TILE        ro  [31:16] set of columns, [15:0] K tile whose results are being added; after a
+///                        layer {N_TILES, 0}, after an abort where it was; 0 from a start
+///   0x38 CYCLES      ro  since start, while busy; this and the next two wrap
 ///   0x3c OPEN_CYCLES ro  of those, from the first to the last beat of an activation packet
 ///   0x40 OPEN_BEATS  ro  activation vectors taken
 ///
@@ -25,7 +27,8 @@
 /// [10] late; [11] multiplier or shift out of range.
 ///
 /// SLVERR, and nothing changes: other addresses, writing what is read-only, writing 1 to a bit that
-/// does not exist, and CONTROL to CLAMP while busy. Reading CONTROL gives 0.
+/// does not exist, start together with abort, and while busy a start and K_TILES to CLAMP.
+/// A bit of ERRORS that is set in the cycle of its clearing stays set.
 /// Latency: 1 cycle from address and data to the answer.
 module axil_registers #(
     parameter int Rows = 16,
@@ -52,6 +55,7 @@ module axil_registers #(
     output logic        s_axil_rvalid,
     input  logic        s_axil_rready,
     output logic        start_o,         // for one cycle, only with sizes that are allowed
+    output logic        abort_o,         // CONTROL[1]
     input  logic        busy_i,
     input  logic [ 6:0] errors_i,        // pulses for ERRORS[11:5]
     input  logic [31:0] tile_i,
@@ -69,7 +73,7 @@ module axil_registers #(
     output logic [ 7:0] zero_point_o
 );
   localparam logic [31:0] Id = "EMAC";
-  localparam logic [31:0] Version = {16'd1, 16'd0};
+  localparam logic [31:0] Version = {16'd1, 16'd1};
   localparam logic [1:0] Okay = 2'b00, SlvErr = 2'b10;
   localparam int NumErrors = 12;
 
@@ -92,7 +96,7 @@ module axil_registers #(
       VERSION:     read_value = Version;
       GEOMETRY:    read_value = {16'(Cols), 16'(Rows)};
       DEPTH:       read_value = 32'(Depth);
-      CONTROL:     read_value = '0;
+      CONTROL:     read_value = {30'd0, abort_o, 1'b0};
       STATUS:      read_value = {30'd0, errors_q != '0, busy_i};
       ERRORS:      read_value = 32'(errors_q);
       K_TILES:     read_value = 32'(k_tiles_o);
@@ -130,7 +134,7 @@ module axil_registers #(
   end
 
   // Write: address and data are kept, in whichever order they come; then the word is written.
-  logic aw_valid_q, w_valid_q, write, allowed;
+  logic aw_valid_q, w_valid_q, write, unhindered, allowed;
   logic [31:0] data_q, value, writable;
   logic [ 3:0] strobe_q;
   assign s_axil_awready = !aw_valid_q;
@@ -142,7 +146,7 @@ module axil_registers #(
     write_old = '0;
     writable  = '0;
     case (write_word)
-      CONTROL: writable = 32'h1;
+      CONTROL: {write_old, writable} = {30'd0, abort_o, 1'b0, 32'h3};
       ERRORS:  writable = 32'((64'd1 << NumErrors) - 1);
       K_TILES: {write_old, writable} = {32'(k_tiles_o), 32'hffff};
       N_TILES: {write_old, writable} = {32'(n_tiles_o), 32'hffff};
@@ -156,7 +160,10 @@ module axil_registers #(
   for (genvar b = 0; b < 4; b++) begin : gen_byte
     assign value[b*8+:8] = strobe_q[b] ? data_q[b*8+:8] : write_old[b*8+:8];
   end
-  assign allowed = writable != '0 && (value & ~writable) == '0 && (write_word == ERRORS || !busy_i);
+  // what may be written while busy
+  assign unhindered = write_word == ERRORS || (write_word == CONTROL && !value[0]);
+  assign allowed = writable != '0 && (value & ~writable) == '0 && (unhindered || !busy_i) &&
+                   !(write_word == CONTROL && value[1:0] == 2'b11);
 
   // Start, if the sizes allow it.
   logic start;
@@ -185,6 +192,7 @@ module axil_registers #(
       s_axil_bvalid <= 1'b0;
       s_axil_bresp  <= Okay;
       errors_q      <= '0;
+      abort_o       <= 1'b0;
       k_tiles_o     <= 16'd1;
       n_tiles_o     <= 16'd1;
       vectors_o     <= 16'd1;
@@ -212,6 +220,7 @@ module axil_registers #(
         s_axil_bresp  <= allowed ? Okay : SlvErr;
         if (allowed) begin
           case (write_word)
+            CONTROL:   abort_o <= value[1];
             K_TILES:   k_tiles_o <= value[15:0];
             N_TILES:   n_tiles_o <= value[15:0];
             VECTORS:   vectors_o <= value[15:0];

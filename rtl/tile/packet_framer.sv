@@ -3,7 +3,10 @@
 /// Makes every packet of a stream exactly `length_i` beats long.
 ///
 /// A packet that ends early is filled up with beats of zeros, what is too long is taken and dropped up
-/// to its `tlast`; both are reported by a pulse. So a wrong packet spoils its own tile and no other.
+/// to its `tlast`; both are reported by a pulse. So a packet of the wrong length spoils its own tile and
+/// no other. Nothing but `tlast` tells packets apart: one without it takes the next one along, the stream
+/// is then a packet short, and whoever waits for that one waits until `abort_i`.
+/// While `abort_i` is 1 all beats that come are taken and dropped; the one after it begins a packet.
 /// Adds no cycle: in a packet of the right length every beat passes straight through.
 /// Latency: 0 cycles.
 module packet_framer #(
@@ -12,7 +15,8 @@ module packet_framer #(
 ) (
     input  logic                  clk_i,
     input  logic                  rst_ni,
-    input  logic                  enable_i,  // a packet is wanted; falls only with done_o
+    input  logic                  enable_i,  // a packet is wanted; falls only with done_o or abort_i
+    input  logic                  abort_i,   // forget the packet
     input  logic [CountWidth-1:0] length_i,  // beats in a packet, at least 1
     input  logic [     Width-1:0] s_axis_tdata,
     input  logic                  s_axis_tvalid,
@@ -38,9 +42,9 @@ module packet_framer #(
 
   assign index_o       = index_q;
   assign m_axis_tlast  = index_q == length_i - 1'b1;
-  assign m_axis_tvalid = enable_i && (state_q == FILL || (state_q == PASS && s_axis_tvalid));
+  assign m_axis_tvalid = enable_i && !abort_i && (state_q == FILL || (state_q == PASS && s_axis_tvalid));
   assign m_axis_tdata  = state_q == FILL ? '0 : s_axis_tdata;
-  assign s_axis_tready = state_q == DROP || (state_q == PASS && enable_i && m_axis_tready);
+  assign s_axis_tready = abort_i || state_q == DROP || (state_q == PASS && enable_i && m_axis_tready);
   assign beat_o        = m_axis_tvalid && m_axis_tready;
   assign done_o        = beat_o && m_axis_tlast;
   assign early_o       = state_q == PASS && beat_o && s_axis_tlast && !m_axis_tlast;
@@ -57,6 +61,7 @@ module packet_framer #(
       DROP:    if (s_axis_tvalid && s_axis_tlast) state_d = PASS;
       default: state_d = PASS;
     endcase
+    if (abort_i) state_d = PASS;
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -65,7 +70,7 @@ module packet_framer #(
       index_q <= '0;
     end else begin
       state_q <= state_d;
-      if (done_o) index_q <= '0;
+      if (done_o || abort_i) index_q <= '0;
       else if (beat_o) index_q <= index_q + 1'b1;
     end
   end

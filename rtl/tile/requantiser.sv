@@ -14,6 +14,7 @@ module requantiser #(
 ) (
     input  logic                 clk_i,
     input  logic                 rst_ni,
+    input  logic                 abort_i,        // forget the vectors inside
     // stable while a vector is inside; multipliers and shifts: those of its bank
     input  logic                 raw_i,
     input  logic [          7:0] min_i,          // signed
@@ -42,6 +43,9 @@ module requantiser #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
+      valid_q <= '0;
+      last_q  <= '0;
+    end else if (abort_i) begin
       valid_q <= '0;
       last_q  <= '0;
     end else if (advance) begin

@@ -18,7 +18,17 @@
 /// an array that adds P(0, 0) != 0 for them must have it taken off in the bias.
 /// Each stream waits for what it needs: nothing else orders packets of different streams. Before a
 /// start and after the last packet nothing is taken. A packet of the wrong length is made right
-/// (packet_framer) and reported. Sums wrap at 32 bits. After a reset everything starts anew.
+/// (packet_framer) and reported; one without tlast takes the next one along, and the engine waits for
+/// what is lost. Sums wrap at 32 bits.
+///
+/// An abort (CONTROL[1]) ends a layer at any time; registers and ERRORS stay. While it is 1 the streams
+/// are emptied and the array is held in reset (so are position weights of a programmable one). A result
+/// that is offered stays offered, as AXI4-Stream demands, and busy until it is taken; those behind it
+/// are lost. Take the abort back, alone or with a start, when the sources have come to their ends.
+///
+/// Reset: asynchronous, any length, at any time, tvalid and arvalid, awvalid, wvalid low meanwhile; the
+/// release must be synchronous to clk_i. After it everything starts anew.
+/// s_axis_array_y_tready and the ready of the other streams do not depend on m_axis_y_tready.
 /// Latency: that of the array, 1 cycle of the buffer and 3 of the requantiser.
 module tile_engine #(
     parameter int Rows = 16,
@@ -64,6 +74,7 @@ module tile_engine #(
     input  logic               m_axis_y_tready,
     output logic               m_axis_y_tlast,
     // the array
+    output logic               array_rst_no,
     output logic [ Cols*8-1:0] m_axis_array_w_tdata,
     output logic               m_axis_array_w_tvalid,
     input  logic               m_axis_array_w_tready,
@@ -81,7 +92,7 @@ module tile_engine #(
                   Rows > 0 && Rows < 65536 && Cols > 0 && Cols < 65536 && Depth > 0 && Depth < 65536,
                   "tile_engine: Rows, Cols and Depth must be 1..65535")
 
-  logic start, busy, raw;
+  logic start, abort, layer, busy, raw;
   logic [15:0] k_tiles, n_tiles, vectors, last_rows;
   logic [7:0] min, max, zero_point;
   logic [31:0] cycles_q, open_cycles_q, open_beats_q;
@@ -113,6 +124,7 @@ module tile_engine #(
       .s_axil_rvalid,
       .s_axil_rready,
       .start_o      (start),
+      .abort_o      (abort),
       .busy_i       (busy),
       .errors_i     ({p_range, p_late, p_early, a_late, a_early, w_late, w_early}),
       .tile_i       ({y_n_tile, y_k_tile}),
@@ -137,6 +149,7 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .start_i  (start),
+      .abort_i  (abort),
       .step_i   (w_done),
       .k_tiles_i(k_tiles),
       .n_tiles_i(n_tiles),
@@ -152,6 +165,7 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .enable_i     (w_active),
+      .abort_i      (abort),
       .length_i     (16'(Rows)),
       .s_axis_tdata (s_axis_w_tdata),
       .s_axis_tvalid(s_axis_w_tvalid),
@@ -178,6 +192,7 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .start_i  (start),
+      .abort_i  (abort),
       .step_i   (a_done),
       .k_tiles_i(k_tiles),
       .n_tiles_i(n_tiles),
@@ -193,6 +208,7 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .enable_i     (a_active),
+      .abort_i      (abort),
       .length_i     (vectors),
       .s_axis_tdata (s_axis_a_tdata),
       .s_axis_tvalid(s_axis_a_tvalid),
@@ -224,6 +240,7 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .start_i  (start),
+      .abort_i  (abort),
       .step_i   (p_done),
       .k_tiles_i(16'd1),
       .n_tiles_i(n_tiles),
@@ -239,6 +256,7 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .enable_i     (p_active && !held_q[load_bank_q]),
+      .abort_i      (abort),
       .length_i     (16'(Cols)),
       .s_axis_tdata (s_axis_p_tdata),
       .s_axis_tvalid(s_axis_p_tvalid),
@@ -270,7 +288,7 @@ module tile_engine #(
       if (!rst_ni) begin
         held_q[b]   <= 1'b0;
         summed_q[b] <= 1'b0;
-      end else if (result_set_done && leave_bank_q == 1'(b)) begin
+      end else if (abort || (result_set_done && leave_bank_q == 1'(b))) begin
         held_q[b]   <= 1'b0;
         summed_q[b] <= 1'b0;
       end else begin
@@ -284,6 +302,10 @@ module tile_engine #(
       load_bank_q  <= 1'b0;
       sum_bank_q   <= 1'b0;
       leave_bank_q <= 1'b0;
+    end else if (abort) begin
+      load_bank_q  <= 1'b0;
+      sum_bank_q   <= 1'b0;
+      leave_bank_q <= 1'b0;
     end else begin
       load_bank_q  <= load_bank_q ^ p_done;
       sum_bank_q   <= sum_bank_q ^ sum_set_done;
@@ -294,7 +316,8 @@ module tile_engine #(
   // Results of the array: added up, then requantised.
   logic y_k_first, y_k_last, y_valid, y_ready, y_open, y_done;
   logic sum_valid, sum_ready, sum_last, sum_bank;
-  logic [Cols*32-1:0] sum_data;
+  logic result_valid, result_ready, result_last;
+  logic [Cols*32-1:0] sum_data, result_data;
   assign y_open                = held_q[sum_bank_q] && !summed_q[sum_bank_q];
   assign y_valid               = s_axis_array_y_tvalid && y_open;
   assign s_axis_array_y_tready = y_ready && y_open;
@@ -304,6 +327,7 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .start_i  (start),
+      .abort_i  (abort),
       .step_i   (y_done),
       .k_tiles_i(k_tiles),
       .n_tiles_i(n_tiles),
@@ -319,6 +343,7 @@ module tile_engine #(
   ) u_buffer (
       .clk_i,
       .rst_ni,
+      .abort_i      (abort),
       .first_i      (y_k_first),
       .final_i      (y_k_last),
       .bank_i       (sum_bank_q),
@@ -338,6 +363,7 @@ module tile_engine #(
   ) u_requantiser (
       .clk_i,
       .rst_ni,
+      .abort_i      (abort),
       .raw_i        (raw),
       .min_i        (min),
       .max_i        (max),
@@ -349,6 +375,20 @@ module tile_engine #(
       .s_axis_tvalid(sum_valid),
       .s_axis_tready(sum_ready),
       .s_axis_tlast (sum_last),
+      .m_axis_tdata (result_data),
+      .m_axis_tvalid(result_valid),
+      .m_axis_tready(result_ready),
+      .m_axis_tlast (result_last)
+  );
+  skid_buffer #(
+      .Width(Cols * 32)
+  ) u_skid (
+      .clk_i,
+      .rst_ni,
+      .s_axis_tdata (result_data),
+      .s_axis_tvalid(result_valid),
+      .s_axis_tready(result_ready),
+      .s_axis_tlast (result_last),
       .m_axis_tdata (m_axis_y_tdata),
       .m_axis_tvalid(m_axis_y_tvalid),
       .m_axis_tready(m_axis_y_tready),
@@ -359,15 +399,19 @@ module tile_engine #(
       .clk_i,
       .rst_ni,
       .start_i  (start),
+      .abort_i  (abort),
       .step_i   (result_set_done),
       .k_tiles_i(16'd1),
       .n_tiles_i(n_tiles),
-      .active_o (busy),
+      .active_o (layer),
       .k_first_o(),
       .k_last_o (),
       .k_tile_o (),
       .n_tile_o ()
   );
+
+  assign busy         = layer || m_axis_y_tvalid;  // after an abort a result may still be offered
+  assign array_rst_no = rst_ni && !abort;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin

@@ -58,7 +58,7 @@ module tile_top #(
   logic [ Cols*8-1:0] array_w_tdata;
   logic [ Rows*8-1:0] array_a_tdata;
   logic [Cols*32-1:0] array_y_tdata;
-  logic array_w_tvalid, array_w_tready, array_w_tlast;
+  logic array_rst_n, array_w_tvalid, array_w_tready, array_w_tlast;
   logic array_a_tvalid, array_a_tready, array_a_tlast;
   logic array_y_tvalid, array_y_tready, array_y_tlast;
 
@@ -67,6 +67,7 @@ module tile_top #(
       .Cols (Cols),
       .Depth(Depth)
   ) dut (
+      .array_rst_no         (array_rst_n),
       .m_axis_array_w_tdata (array_w_tdata),
       .m_axis_array_w_tvalid(array_w_tvalid),
       .m_axis_array_w_tready(array_w_tready),
@@ -95,7 +96,7 @@ module tile_top #(
       .Shadow      (Shadow)
   ) u_array (
       .clk_i,
-      .rst_ni,
+      .rst_ni           (array_rst_n),
       .position_write_i,
       .position_index_i,
       .position_weight_i,

@@ -13,7 +13,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 
 from models.emulate import TableEngine, exact_table
-from models.hardware.tile import ID, Fault, Job, Register, Shape, layer_jobs
+from models.hardware.tile import ID, VERSION, Fault, Job, Register, Shape, layer_jobs
 from models.quant.arith import MAX_SHIFT, MIN_SHIFT
 from models.quant.graph import Conv
 from models.replay import Layer, load_capture
@@ -122,7 +122,7 @@ class tile_registers(TileTest):
     async def stimulus(self) -> None:
         config = self.env.config
         await self.expect(Register.ID, ID)
-        await self.expect(Register.VERSION, 1 << 16)
+        await self.expect(Register.VERSION, VERSION)
         await self.expect(Register.GEOMETRY, config.columns << 16 | config.rows)
         await self.expect(Register.DEPTH, config.depth)
         for register, value in Shape(last_rows=config.rows).registers().items():
@@ -143,7 +143,8 @@ class tile_registers(TileTest):
         await self.write(Register.K_TILES, 0x10000, SLVERR)
         await self.write(Register.MODE, 2, SLVERR)
         await self.write(Register.CLAMP, 1 << 24, SLVERR)
-        await self.write(Register.CONTROL, 2, SLVERR)
+        await self.write(Register.CONTROL, 4, SLVERR)
+        await self.write(Register.CONTROL, 3, SLVERR)
         await self.expect(Register.K_TILES + 3, 0x7856)  # the lowest address bits do not count
         self.env.stall_all()
         for register, bits in ((Register.N_TILES, 16), (Register.VECTORS, 16), (Register.LAST_ROWS, 16)):
@@ -158,8 +159,9 @@ class tile_registers(TileTest):
         await self.expect(Register.STATUS, 0)
         await self.write(Register.CONTROL, 1)
         await self.expect(Register.STATUS, 1)
-        for register, word in (shape.registers() | {Register.CONTROL: 1}).items():
+        for register, word in shape.registers().items():
             await self.write(register, word ^ 1, SLVERR)
+        await self.write(Register.CONTROL, 1, SLVERR)
         for register, word in shape.registers().items():
             await self.expect(register, word)
         await self.env.reset(2)
