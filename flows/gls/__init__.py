@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from flows.synth.netlist import Design
 
 COLUMN_RECORD = "column.json"
+RTL = Path(__file__).resolve().parents[2] / "rtl"
 WRAPPER = """
 `timescale 1ns/1ps
 module column_gates (
@@ -84,6 +86,15 @@ def column_config(design: Design, rows: int) -> dict[str, object]:
     }
 
 
+def rtl_sha256(encoding: str | None) -> str:
+    """Hash of the RTL that a column is made of, the package of its encoding (a path or a name) included."""
+    files = [*RTL.glob("*.sv*"), *(p for folder in ("accum", "array", "mult") for p in (RTL / folder).glob("*.sv"))]
+    digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sorted(files)))
+    if encoding:
+        digest.update(load_encoding(encoding).to_systemverilog().encode())
+    return digest.hexdigest()
+
+
 def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform) -> Simulated:
     """Run `tb.tests.column` on a netlist, zero delay, real operands of a network layer and corners."""
     from cocotb_tools.runner import Icarus
@@ -100,8 +111,10 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
     records.unlink(missing_ok=True)
     config = column_config(design, rows)
     sources = [platform.cell_models, netlist, wrapper]
-    # what `make sim DUT=gate` needs to simulate this very netlist again
-    text = json.dumps({"column": config, "sources": [str(path.resolve()) for path in sources]}, indent=1)
+    # what `make sim DUT=gate` needs to simulate this very netlist again, and to see whether it is still that of the RTL
+    record = {"column": config, "rtl_sha256": rtl_sha256(config["encoding"])}
+    record |= {"cells": str(platform.cell_models.resolve()), "wrapper": str(wrapper.resolve())}
+    text = json.dumps(record, indent=1)
     (folder / COLUMN_RECORD).write_text(text + "\n")
     tool = Icarus()
     log = folder / "gate.log"

@@ -1,0 +1,131 @@
+"""Builds: made once, made again when anything they depend on has changed, never half a build taken for a whole one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from broken_rtl import broken_rtl
+
+from models.errors import UserError
+from tb import build as builds
+from tb.build import ROOT, build, prepare_environment, stamp
+from tb.results import TIMEOUT, BuildFault, SimulatorFault
+from tb.run import Options, run
+from tb.suites import Config
+
+RTL = ROOT / "rtl"
+SMALL = Config("icarus", "conv", rows=2, columns=2, tests="corners")
+
+
+@pytest.fixture(autouse=True)
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulators' environment, and the old one again afterwards."""
+    for name in ("PATH", "MAKEFLAGS"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    prepare_environment()
+
+
+def test_a_build_is_made_once_and_again_for_other_sources(tmp_path: Path) -> None:
+    first = build(SMALL, RTL, tmp_path)
+    made = (first / "sim.vvp").stat().st_mtime_ns
+    assert build(SMALL, RTL, tmp_path) == first
+    assert (first / "sim.vvp").stat().st_mtime_ns == made
+    assert stamp(first) == ""  # RTL: no netlist
+    other = broken_rtl(tmp_path / "other", "accum/bit_counter.sv", {"row0 + row1": "row1 + row0"})
+    assert build(SMALL, other, tmp_path) != first
+    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith((".scratch", ".export", ".building"))]
+
+
+@pytest.mark.parametrize("changed", ["tool_versions", "sources_of"])
+def test_another_tool_flow_or_library_is_another_build(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(SMALL, RTL, tmp_path)
+    before = getattr(builds, changed)
+    monkeypatch.setattr(builds, changed, lambda *a, **k: before(*a, **k) | {"iverilog": "another"})
+    assert build(SMALL, RTL, tmp_path) != first
+
+
+def test_netlists_depend_on_flow_and_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+    monkeypatch.setattr(builds, "sources_of", lambda *paths, **others: asked.update(paths=paths, **others) or {})
+    builds.tools_of(Config("icarus", "conv", gate=True))
+    assert ROOT / "flows" in asked["paths"]
+    assert any(Path(path).suffix == ".lib" for path in asked["paths"])
+    assert asked["packages"] == ["pyosys"] and set(asked["programs"]) == {"iverilog", "vvp", "sta"}
+
+
+def test_a_folder_without_its_stamp_is_built_again_and_used(tmp_path: Path) -> None:
+    first = build(SMALL, RTL, tmp_path)
+    for damage in (None, "", "not json"):
+        (first / "built").unlink()
+        (first / "sim.vvp").write_text("half a program")
+        if damage is not None:
+            (first / "built").write_text(damage)
+        assert stamp(first) is None
+        assert build(SMALL, RTL, tmp_path) == first
+        assert stamp(first) == "" and (first / "sim.vvp").stat().st_size > 10_000
+    outcomes = run(SMALL, Options("mine", out=tmp_path.parent / tmp_path.name / "out", rerun=False))
+    assert [o.status for o in outcomes] == ["passed"]
+
+
+def test_what_killed_builds_left_is_removed(tmp_path: Path) -> None:
+    for name in (".building-123-456", ".scratch-abc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("x")
+        os.utime(tmp_path / name, (time.time() - 60,) * 2)
+    build(SMALL, RTL, tmp_path)
+    assert not [p.name for p in tmp_path.iterdir() if p.is_dir() and p.name.startswith(".")]
+
+
+def test_a_build_that_fails_leaves_its_log_and_nothing_else(tmp_path: Path) -> None:
+    rtl = broken_rtl(
+        tmp_path / "rtl_of_mine", "array/stream_control.sv", {"= s_axis_a_tready && s_axis_a_tvalid": "= nothing"}
+    )
+    with pytest.raises(BuildFault, match="nothing") as failed:
+        build(SMALL, rtl, tmp_path / "builds")
+    assert failed.value.cause == ""
+    (log,) = [path for path in (tmp_path / "builds").iterdir() if not path.name.startswith(".")]
+    assert "nothing" in log.read_text() and str(log) in str(failed.value)
+
+
+def test_a_build_that_hangs_says_nothing_of_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(*_args: object, **_options: object) -> None:
+        raise SimulatorFault("hung: no end after 1 s", TIMEOUT)
+
+    monkeypatch.setattr(builds, "run_process", hangs)
+    (outcome,) = run(SMALL, Options("mine", out=tmp_path, rerun=False))
+    assert (outcome.name, outcome.cause) == ("build", TIMEOUT)
+
+
+def column(folder: Path, rtl: str) -> Config:
+    """A column as make synth leaves it, mapped from RTL with this hash."""
+    (folder / "gate").mkdir()
+    netlist, cells, wrapper = folder / "netlist.v", folder / "cells.v", folder / "wrapper.v"
+    netlist.write_text("module column_top(input a, output y); CELL c(a, y); endmodule\n")
+    cells.write_text("module CELL(input a, output y); assign y = a; endmodule\n")
+    wrapper.write_text("module column_gates(input a, output y); column_top t(a, y); endmodule\n")
+    record = {"column": {"encoding": None}, "rtl_sha256": rtl, "cells": str(cells), "wrapper": str(wrapper)}
+    (folder / "gate" / "column.json").write_text(json.dumps(record))
+    sha256 = builds.file_sha256(netlist)
+    return Config("icarus", "conv", gate=True, netlist=str(netlist), netlist_sha256=sha256, name="mine")
+
+
+def test_the_hash_in_a_record_is_that_of_the_netlist_that_was_compiled(tmp_path: Path) -> None:
+    config = column(tmp_path, builds.rtl_sha256(None))
+    first = build(config, RTL, tmp_path / "builds")
+    assert stamp(first) == config.netlist_sha256
+    (first / builds.NETLIST).write_text("// changed after it was compiled\n")
+    assert stamp(build(config, RTL, tmp_path / "builds")) == config.netlist_sha256
+    (tmp_path / "cells.v").write_text("module CELL(input a, output y); assign y = !a; endmodule\n")
+    assert build(config, RTL, tmp_path / "builds") != first  # other models of the cells: another build
+
+
+def test_netlists_of_other_rtl_are_refused(tmp_path: Path) -> None:
+    config = column(tmp_path, "0" * 64)
+    with pytest.raises(UserError, match="mapped from other RTL than there is now; run: make synth"):
+        build(config, RTL, tmp_path / "builds")
