@@ -119,7 +119,7 @@ report: ## one page of all that was measured            OUT= HEADLINE= JSON=1 QU
 
 ##@ Encodings and networks
 
-search: ## search an encoding       NET= or HIST= DATA= M= WEIGHTS=general|pow2|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
+search: ## search an encoding       NET= or HIST= DATA= M= WEIGHTS=pow2|general|csd<t> PRESET= NAME= SEED= ISLANDS= SCHEDULER=
 	$(DOCTOR) search
 	$(PYTHON_RUN) -m models.search$(SEARCH_OPTIONS)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from models.datasets import have_cifar
 from models.encoding import WEIGHT, library_names, load_encoding
 from models.errors import UserError
 from models.search.anneal import Task
@@ -190,3 +193,18 @@ def test_library_beats_truncated_and_arrays(m):
 
     assert any(beats(name) for name in library_names())
     assert not beats(rival.name)
+
+
+@pytest.mark.skipif(not have_cifar("cifar10"), reason="no CIFAR-10")
+@pytest.mark.parametrize("name", ["m12p", "m20p"])
+def test_default_search_is_no_worse_than_the_library(name, tmp_path):
+    """`make search NET=resnet20_cifar10 M=..` as documented: noise and modelled area of what ships."""
+    shipped = load_encoding(name)
+    command = ["--net", "resnet20_cifar10", "-M", str(shipped.m), "--name", "mine", "--out", str(tmp_path), "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "models.search", *command], check=False, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    figures = load_encoding(tmp_path / "mine.json").figures
+    assert figures["noise"] <= 1.001 * shipped.figures["noise"]
+    assert figures["column_area_um2"] <= shipped.figures["column_area_um2"]

@@ -1,4 +1,4 @@
-"""Search an encoding: `python -m models.search --net resnet20_cifar10 -M 24 --weights pow2`."""
+"""Search an encoding: `python -m models.search --net resnet20_cifar10 -M 20`."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from models.search.target import FOLDER, Target, load_target, measured_target
 def main() -> None:
     """Command line of the search."""
     parser = argparse.ArgumentParser(prog="models.search", description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="anneal")
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="kind of search (default: radix4; islands: anneal)")
     parser.add_argument("--hist", help="joint histogram or target of a network (.npz); without it: uniform operands")
     parser.add_argument("--net", help="network whose target is build/search/<net>.npz, measured if it is not there")
     parser.add_argument("--data", help="folder with the data set for --net (default: see models/datasets)")
     parser.add_argument("-M", dest="m", type=int, required=True, help="number of product bits")
-    parser.add_argument("--weights", default="general", help="position weights: general, pow2, or csd<t>: t digits")
-    parser.add_argument("--price", type=float, default=0.3, help="anneal: log(error) worth the gates of M XORs")
+    parser.add_argument("--weights", default="pow2", help="position weights: pow2, general, or csd<t>: t digits")
+    parser.add_argument("--price", type=float, default=0.3, help="log(error) worth the gates of M product bits")
     parser.add_argument("--steps", type=int, default=1_000_000, help="anneal: proposals of a restart")
-    parser.add_argument("--restarts", type=int, default=6, help="anneal: restarts")
+    parser.add_argument("--restarts", type=int, default=6, help="anneal, radix-4 digits: restarts")
     parser.add_argument("--pairs", type=int, default=0, help="greedy: second-level candidates drawn at random")
-    parser.add_argument("--kicks", type=int, default=20, help="greedy: random restarts of the choice of powers of two")
+    parser.add_argument("--kicks", type=int, default=150, help="greedy, radix-4 digits: random exchanges tried")
     parser.add_argument("--evaluations", type=int, default=20_000, help="paper: genomes evaluated")
     parser.add_argument("--threshold", type=float, default=0.01, help="paper: maximal relative error allowed")
     parser.add_argument("--islands", type=int, help="anneal on this many islands; keeps build/search/<name>.json")
@@ -56,6 +56,7 @@ def main() -> None:
         raise UserError(f"share of uniform mass {args.uniform}; it must lie in 0..1")
     if args.islands is None and args.scheduler:
         raise UserError("--scheduler (SCHEDULER=) runs islands; say how many with --islands (ISLANDS=)")
+    args.preset = args.preset or ("radix4" if args.islands is None else "anneal")
     if args.islands is not None and args.preset != "anneal":
         raise UserError(f"--islands (ISLANDS=) anneals; it cannot run preset {args.preset}")
     task = Task(args.m, args.weights, args.price, args.steps, args.restarts, args.seed)

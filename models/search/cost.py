@@ -35,6 +35,7 @@ from models.search.native import NAMES
 
 COEFFICIENTS = Path(__file__).parent / "cost.json"
 FORMAT = "encmac-cost/1"
+COST_ROWS = 64  # of the column whose cost is stored with an encoding
 COLUMNS = 64  # of the array that shares a column for f(a)
 TERMS = ("gates", "counting", "decoder", "registers")
 FITTED = TERMS[:3]

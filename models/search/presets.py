@@ -12,7 +12,7 @@ from models.encoding import Encoding
 from models.errors import UserError
 from models.search.anneal import Found, Task, integers, run, start
 from models.search.assemble import build_encoding
-from models.search.cost import column_cost
+from models.search.cost import COST_ROWS, column_cost
 from models.search.figures import figures, significant
 from models.search.moments import Moments
 from models.search.native import Annealed
@@ -23,12 +23,10 @@ from models.search.recoded import search_recoded
 from models.search.select import Progress, Selector
 from models.search.target import Target
 
-COST_ROWS = 64  # rows of the column whose cost is stored with an encoding
-
 
 @dataclass(frozen=True)
 class Options:
-    """The annealer's task, candidates and kicks of `greedy`, evaluations and threshold of `paper`."""
+    """Task, candidates of `greedy`, kicks of `greedy` and radix-4 digits, evaluations and threshold of `paper`."""
 
     task: Task
     pairs: int = 0
@@ -65,7 +63,7 @@ def annealed(options: Options, moments: Moments, progress: Progress) -> Found:
 def from_paper(options: Options, moments: Moments, progress: Progress) -> Found:
     """The paper's genetic programming (models.search.paper); uniform operands, whatever the target."""
     if options.task.weights != "general":
-        raise UserError("preset paper has general position weights only; leave out --weights")
+        raise UserError("preset paper has general position weights only; add --weights general (WEIGHTS=)")
     return to_found(*evolve(options.task.m, options.evaluations, options.task.seed, progress, options.threshold))
 
 
@@ -87,10 +85,12 @@ def search(preset: str, name: str, target: Target, options: Options, progress: P
     task = options.task
     if preset in RECODED:
         if task.weights != "pow2":
-            raise UserError(f"preset {preset} has powers of two as position weights only; add --weights pow2")
+            raise UserError(
+                f"preset {preset} has powers of two as position weights only; for others give --preset anneal (PRESET=)"
+            )
         system, correct_a = RECODED[preset]
-        kicks = options.kicks
-        encoding = search_recoded(name, task.m, target, progress, system, task.price, kicks, task.seed, correct_a)
+        extent = (options.kicks, task.seed, correct_a, task.restarts)
+        encoding = search_recoded(name, task.m, target, progress, system, task.price, *extent)
     else:
         found = FOUND[preset](options, target.moments(), progress)
         text = f"{len(found.circuits)} product bits, {task.weights} position weights, preset {preset}"

@@ -23,13 +23,14 @@ Each is a start: bits are then exchanged with simpler ones where the gates saved
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from models.encoding import Encoding
 from models.errors import UserError
 from models.search.assemble import build_encoding
-from models.search.cost import coefficients
+from models.search.cost import COST_ROWS, coefficients, column_cost
 from models.search.pool import Circuit, circuit_table, first_level, table_pool
 from models.search.positions import nearest_power
 from models.search.select import Choice, Progress, Selector
@@ -167,12 +168,17 @@ class Exchange:
 
     def best_for(self, others: Choice, residual: np.ndarray, error: float) -> tuple[int, float, float]:
         """(candidate, power of two, error) that goes best with `others`."""
+        powers, errors, values = self.scores(others, residual, error)
+        k = int(values.argmin())
+        return k, float(powers[k]), float(errors[k])
+
+    def scores(self, others: Choice, residual: np.ndarray, error: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(power of two, error, value less the price of `others`) of each candidate added to `others`: float64 [N]."""
         powers = nearest_power(residual / self.selector.norms)
         errors = error - 2 * powers * residual + powers**2 * self.selector.norms
         values = np.log(np.maximum(errors, 1e-9)) + self.price * self.area
         values[others.chosen] = np.inf
-        k = int(values.argmin())
-        return k, float(powers[k]), float(errors[k])
+        return powers, errors, values
 
     def improve(self, choice: Choice, progress: Progress) -> Choice:
         """Exchange one bit with its weight at a time while that helps; `progress` whenever all are scored."""
@@ -192,6 +198,44 @@ class Exchange:
                 return choice
             choice = Choice(best[1].chosen, best[1].weights, self.error(best[1].chosen, best[1].weights))
 
+    def kicked(self, best: Choice, kicks: int, rng: np.random.Generator, progress: Progress) -> Choice:
+        """`kicks` times up to five bits are replaced, all but one at random among the better ones, and improved."""
+        for _ in range(kicks):
+            count = len(best.chosen)
+            gone = rng.choice(count, int(rng.integers(1, min(6, count + 1))), replace=False)
+            added = self.without(best, gone.tolist())
+            for _ in gone[1:]:
+                residual = self.residual(added)
+                power = nearest_power(residual / self.selector.norms)
+                gains = 2 * power * residual - power**2 * self.selector.norms
+                gains[added.chosen] = -np.inf
+                n = int(rng.choice(np.argsort(gains)[-20:]))
+                joined, values = [*added.chosen, n], np.append(added.weights, power[n])
+                added = Choice(joined, values, self.error(joined, values))
+            trial = self.improve(self.grow(added, count), progress)
+            if self.value(trial) < self.value(best) - 1e-9:
+                best = trial
+            progress("kicks", best.error)
+        return self.improve_pairs(best, progress)
+
+    def improve_pairs(self, choice: Choice, progress: Progress, width: int = 8) -> Choice:
+        """Exchange two bits at a time, the first for each of the `width` best candidates, while that helps."""
+        pairs = list(combinations(range(len(choice.chosen)), 2))
+        since = 0  # pairs tried without success
+        while pairs and since < len(pairs):
+            pair, since = pairs[0], since + 1
+            pairs = [*pairs[1:], pair]
+            others = self.without(choice, list(pair))
+            residual = self.residual(others)
+            powers, errors, values = self.scores(others, residual, others.error)
+            for k in np.argsort(values)[:width]:
+                one = Choice([*others.chosen, int(k)], np.append(others.weights, powers[k]), float(errors[k]))
+                trial = self.grow(one, len(choice.chosen))
+                if self.value(trial) < self.value(choice) - 1e-9:
+                    choice, since = trial, 0
+            progress("pairs", choice.error)
+        return choice
+
 
 def search_recoded(
     name: str,
@@ -203,46 +247,47 @@ def search_recoded(
     kicks: int = 200,
     seed: int = 1,
     correct_a: bool = True,
+    restarts: int = 1,
 ) -> Encoding:
-    """The best M bits found from a system of digits; `correct_a` allows an f(a). Raises UserError for other M."""
+    """The best M bits found from a system of digits; `correct_a` allows an f(a). Raises UserError for other M.
+
+    Each of `restarts` begins with the same bits and gives them `kicks`: exchanges at random, kept if they help.
+    """
     if not 1 <= m <= BITS:
         raise UserError(f"M = {m}: radix-4 digits make 1..{BITS} product bits, and {BITS} are the exact product")
     if system not in SYSTEMS:
         raise UserError(f"unknown digits '{system}'; known: {', '.join(SYSTEMS)}")
     if system == "plain" and not correct_a:
         raise UserError("digits 'plain' need an f(a); take 'booth', or allow one")
-    number, rng = digits(system), np.random.default_rng(seed)
+    number = digits(system)
     held = frozenset(circuit for digit in number for circuit in digit.held)
     free = range(8) if correct_a else ()
     circuits = candidates(number)
     pool, moments = table_pool(circuits, target, free)
     shared = held | {digit.two for digit in number}  # gates that all bits of a digit share
     area = np.array([area_of(circuit, frozenset(shared)) for circuit in pool.circuits])
-    area /= m * area_of(product_bit(number[0], 1), frozenset(shared))
+    bit = area_of(product_bit(number[0], 1), frozenset(shared))
+    area /= m * bit
+    whole = m * bit * coefficients()["factor_gates"] * COST_ROWS
     exchange = Exchange(Selector(pool, moments), area, price)
     at = {circuit: n for n, circuit in enumerate(pool.circuits)}
     places = [(j, k) for j in range(DIGITS) for k in range(ROW_BITS)]
     chosen = [at[product_bit(number[j], k)] for j, k in places]
     weights = np.array([position_weight(number[j], j, k) for j, k in places])
-    best = exchange.leave_out(Choice(chosen, weights, exchange.error(chosen, weights)), m, progress)
+    start = exchange.leave_out(Choice(chosen, weights, exchange.error(chosen, weights)), m, progress)
     if m < BITS:
-        best = exchange.improve(best, progress)
-        for _ in range(kicks):
-            gone = rng.choice(m, int(rng.integers(1, min(6, m + 1))), replace=False)
-            added = exchange.without(best, gone.tolist())
-            for _ in gone[1:]:  # all but one at random, among the better ones
-                residual = exchange.residual(added)
-                power = nearest_power(residual / exchange.selector.norms)
-                gains = 2 * power * residual - power**2 * exchange.selector.norms
-                gains[added.chosen] = -np.inf
-                n = int(rng.choice(np.argsort(gains)[-20:]))
-                joined, values = [*added.chosen, n], np.append(added.weights, power[n])
-                added = Choice(joined, values, exchange.error(joined, values))
-            trial = exchange.improve(exchange.grow(added, m), progress)
-            if exchange.value(trial) < exchange.value(best) - 1e-9:
-                best = trial
-            progress("kicks", best.error)
-    return finish(name, [pool.circuits[n] for n in best.chosen], best.weights, number, target, free, system)
+        start = exchange.improve(start, progress)
+    best: tuple[float, Encoding] | None = None
+    for restart in range(restarts if m < BITS else 1):
+        rng = np.random.default_rng([seed, restart] if restart else seed)
+        choice = exchange.kicked(start, kicks, rng, progress) if m < BITS else start
+        circuits = [pool.circuits[n] for n in choice.chosen]
+        found = finish(name, circuits, choice.weights, number, target, free, system)
+        # restarts are compared by the cost model: it knows which gates bits share
+        value = np.log(max(choice.error, 1e-9)) + price * column_cost(found).gates / whole
+        if best is None or value < best[0] - 1e-9:
+            best = (value, found)
+    return best[1]
 
 
 def finish(
