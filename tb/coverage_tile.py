@@ -8,7 +8,8 @@ from models.hardware.tile import Fault, Register, Shape
 from tb.agents.axil import OKAY, Access
 from tb.agents.axis import Beat
 from tb.coverage import STALLS, Coverage
-from tb.scoreboard import EngineReference, Prediction
+from tb.engine_reference import EngineReference
+from tb.scoreboard import Prediction
 
 FEW = ("1", "2", "more")
 

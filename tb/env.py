@@ -23,7 +23,8 @@ from tb.agents.axil import Access, AxilAgent, AxilConfig
 from tb.agents.axis import AxisAgent, AxisConfig, no_stall, random_stall
 from tb.coverage import ArrayCoverage, Coverage
 from tb.coverage_tile import TileCoverage
-from tb.scoreboard import EngineReference, Reference, Scoreboard
+from tb.engine_reference import EngineReference
+from tb.scoreboard import Reference, Scoreboard
 
 CLOCK_NS = int(os.environ.get("ENCMAC_CLOCK_NS", "10"))
 SILENCE_CYCLES = 2000  # more than any latency plus any stall
@@ -198,7 +199,7 @@ class TileEnv(BenchEnv):
     def build_reference(self) -> None:
         config = self.config
         model = EngineModel(config.table, config.rows, config.columns, config.depth)
-        self.reference = EngineReference("reference", self, model)
+        self.reference = EngineReference("reference", self, model, self.dut.clk_i)
         self.registers = AxilConfig(self.dut, "s_axil", rng=self.rng)
         ConfigDB().set(self, "registers", "config", self.registers)
         self.agents["registers"] = AxilAgent.create("registers", self)
@@ -206,8 +207,13 @@ class TileEnv(BenchEnv):
     def build_coverage(self) -> Coverage:
         return TileCoverage("coverage", self, self.config, self.dut, self.reference)
 
+    def connect_phase(self) -> None:
+        super().connect_phase()
+        self.agents["results"].monitor.ap.connect(self.reference.results.analysis_export)
+        self.reference.judged_by(self.scoreboard, self.dut.m_axis_y_tvalid)
+
     def leftovers(self) -> list[str]:
-        counts = Counter(stream for _, stream, *_ in self.reference.pending)
+        counts = Counter(self.reference.unasked)
         left = [f"{count} beats of {stream} taken that nobody asked for" for stream, count in counts.items()]
         unanswered = self.agents["registers"].monitor.checker.unanswered
         return left + [f"{count} accesses on {channel} without an answer" for channel, count in unanswered.items()]

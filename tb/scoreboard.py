@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from cocotb.utils import get_sim_time
 from pyuvm import uvm_analysis_port, uvm_component, uvm_subscriber
 
 from models.encoding import Encoding
 from models.hardware import TileModel
-from models.hardware.tile import EngineModel, Fault, Register, Shape
-from tb.agents.axil import OKAY, Access
 from tb.agents.axis import Beat
 from tb.diagnosis import Mismatch, explain
 
@@ -114,69 +110,6 @@ class Reference(uvm_component):
             self._tile = None
 
 
-class EngineReference(uvm_component):
-    """Predicts what a tile engine gives for the registers written and the beats that it accepted.
-
-    Beats that nobody asked for stay in `pending`, but for those taken in the very cycle in which a start shows.
-    """
-
-    def __init__(self, name: str, parent: uvm_component, model: EngineModel) -> None:
-        super().__init__(name, parent)
-        self.model = model
-        self.label = ""  # what to call the layer if a result is wrong
-
-    def build_phase(self) -> None:
-        self.ap = uvm_analysis_port("ap", self)
-        self.registers = Listener("registers", self, self._access)
-        for stream, lanes, dtype in (
-            ("weights", self.model.columns, "int8"),
-            ("activations", self.model.rows, "int8"),
-            ("parameters", 4, "int32"),
-        ):
-            take = partial(self._beat, stream, lanes, dtype)
-            setattr(self, stream, Listener(stream, self, take))
-        self.reset()
-
-    def reset(self) -> None:
-        """The engine has lost everything; its registers are as after power-up."""
-        self.model.reset()
-        self.words = dict(Shape(last_rows=self.model.rows).registers())
-        self.pending: list[tuple[int, str, np.ndarray, bool]] = []  # with the time
-
-    def _access(self, access: Access) -> None:
-        if not access.write or access.response != OKAY:
-            return
-        address = access.address & ~3  # the lowest bits do not count
-        mask = sum(0xFF << 8 * byte for byte in range(4) if access.strobe >> byte & 1)
-        if address == Register.CONTROL:
-            if access.data & mask & 1 and self.model.start(Shape.from_registers(self.words)):
-                self._given, self._vectors = 0, self.words[Register.VECTORS]
-                now = get_sim_time("step")
-                due = [entry for entry in self.pending if entry[0] == now]
-                self.pending = [entry for entry in self.pending if entry[0] != now]
-                for _, *beat in due:
-                    self._feed(*beat)
-        elif address == Register.ERRORS:
-            self.model.faults &= ~Fault(access.data & mask)
-        elif address in self.words:
-            self.words[address] = self.words[address] & ~mask | access.data & mask
-
-    def _beat(self, stream: str, lanes: int, dtype: str, beat: Beat) -> None:
-        values = unpack(beat.data, lanes, dtype)
-        self._feed(stream, values[:3] if stream == "parameters" else values, beat.last)
-
-    def _feed(self, stream: str, values: np.ndarray, last: bool) -> None:
-        if not self.model.wants(stream):
-            self.pending.append((get_sim_time("step"), stream, values, last))
-            return
-        self.model.feed(stream, values, last)
-        for result in self.model.take_results():
-            part, index = divmod(self._given, self._vectors)
-            label = f"{self.label or 'layer'}, channels {part * self.model.columns}.."
-            self.ap.write(Prediction(*result, index=index, label=f"{label}{(part + 1) * self.model.columns - 1}"))
-            self._given += 1
-
-
 class Scoreboard(uvm_component):
     """Compares result vectors in order, element by element.
 
@@ -194,7 +127,7 @@ class Scoreboard(uvm_component):
         self._wrong: dict[int, list[Mismatch]] = {}  # by column
 
     def build_phase(self) -> None:
-        self.predicted = Listener("predicted", self, self._expected.append)
+        self.predicted = Listener("predicted", self, lambda prediction: self._expected.append(prediction))
         self.observed = Listener("observed", self, self._compare)
 
     @property
@@ -206,6 +139,12 @@ class Scoreboard(uvm_component):
         """Drop what was in flight: a reset loses it by design."""
         self.discarded += len(self._expected)
         self._expected.clear()
+
+    def abort(self, offered: bool) -> None:
+        """Drop what was in flight but for the result that is `offered`: an abort loses it by design."""
+        kept = list(self._expected)[:offered]
+        self.discarded += len(self._expected) - len(kept)
+        self._expected = deque(kept)
 
     def take_results(self) -> np.ndarray:
         """All result vectors since the last call, int32 [N, C]."""

@@ -48,6 +48,16 @@ class Register(IntEnum):
     OPEN_BEATS = 0x40
 
 
+# bits of the registers that a write may set
+WRITABLE = {
+    Register.CONTROL: START | ABORT,
+    Register.ERRORS: (1 << 12) - 1,
+    **dict.fromkeys((Register.K_TILES, Register.N_TILES, Register.VECTORS, Register.LAST_ROWS), SIZE_LIMIT - 1),
+    Register.MODE: 1,
+    Register.CLAMP: (1 << 24) - 1,
+}
+
+
 class Fault(IntFlag):
     """Bits of the register ERRORS."""
 
@@ -198,6 +208,10 @@ class EngineModel:
     def _length(self, stream: str) -> int:
         """Beats in a packet."""
         return {"weights": self.rows, "activations": self.shape.vectors, "parameters": self.columns}[stream]
+
+    def takes(self, stream: str) -> bool:
+        """True if a beat of this stream would be part of a packet, not dropped."""
+        return self.wants(stream) and not self.aborting and not self._streams[stream].dropping
 
     def feed(self, stream: str, beat: np.ndarray, last: bool) -> None:
         """One accepted beat: weights int8 [C], activations int8 [R], parameters int32 [3] (bias, multiplier,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import cocotb
 import numpy as np
 import pyuvm
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotb.utils import get_sim_time
 
 from models.emulate import TableEngine, exact_table
@@ -57,6 +57,7 @@ class TileTest(BenchTest):
 
     async def expect_faults(self, *wanted: Fault) -> None:
         """ERRORS is what the model says and holds `wanted`; then it is cleared."""
+        await FallingEdge(self.env.dut.clk_i)  # the reference has settled
         faults = self.env.reference.model.faults
         for fault in wanted:
             self.env.scoreboard.check(f"{fault!r} in the model's {faults!r}", bool(faults & fault), True)
