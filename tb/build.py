@@ -81,6 +81,9 @@ class BoundedIcarus(Bounded, cocotb_runner.Icarus):
 
 def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
     """SystemVerilog files of a build, packages first; a user's encoding is exported into the build."""
+    if config.module:
+        (path,) = rtl.glob(f"*/{config.module}.sv")
+        return [rtl / "encmac_pkg.sv", *sorted(path.parent.glob("*.sv"))]
     files: list[Path] = []
     names = {"exact64", *config.encodings}  # conventional columns read its package
     for entry in RTL_ORDER:
@@ -104,7 +107,7 @@ def defines(config: Config) -> dict[str, object]:
     """Macros that choose the array in the simulation top."""
     if config.alone:
         return {"COLUMN_CONV": 1}
-    if config.array != "enc":
+    if config.module or config.array != "enc":
         return {"ARRAY_CONV": 1} if config.array == "conv" else {}
     return {"ENCODING_PKG": f"{Path(config.encoding).stem}_pkg"}
 

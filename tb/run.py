@@ -66,6 +66,7 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
     environment = {
         "ENCMAC_CONFIG": json.dumps(config.array_fields),
         "ENCMAC_ENCODINGS": json.dumps(config.encodings),
+        "ENCMAC_MODULE": json.dumps(config.parameters),
         "ENCMAC_RECORDS": str(records),
         "ENCMAC_VECTORS": str(config.vectors),
         "ENCMAC_CLOCK_NS": str(GATE_CLOCK_NS if config.gate else 10),

@@ -51,10 +51,14 @@ class Config:
     netlist: str = ""  # of `make synth`, of one column: its path; `netlist_sha256` what ppa.json says of it
     netlist_sha256: str = ""
     name: str = ""  # of that column, as ppa.json calls it
+    module: str = ""  # a module alone, tested by the bench of its name, with these parameters
+    values: tuple[tuple[str, int], ...] = ()
 
     @property
     def kind(self) -> str:
         """What is tested: names the simulation top and the module of tests."""
+        if self.module:
+            return self.module
         if self.array == "library":
             return "library"
         if self.netlist or self.alone:
@@ -72,18 +76,21 @@ class Config:
     def array_fields(self) -> dict[str, object]:
         """What a test has to know of the array (tb.env.ArrayConfig)."""
         others = ("sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
+        others += ("module", "values")
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
     @property
     def encodings(self) -> list[str]:
         """Encodings of the design: one, those of the library, or none."""
-        if self.array == "conv":
+        if self.array in ("conv", testplan.LEAF):
             return []
         return library_names() if self.encoding == EVERY else [self.encoding]
 
     @property
     def top(self) -> str:
         """Module name of the simulation top."""
+        if self.module:
+            return self.module
         return "tile_port" if self.port else "column_gates" if self.netlist else f"{self.kind}_top"
 
     @property
@@ -96,6 +103,8 @@ class Config:
         """The design whatever form of it is simulated."""
         if self.netlist:
             return f"{self.name} column of {self.rows}"
+        if self.module:
+            return " ".join([f"{self.module} alone", *(f"{name} {value}" for name, value in self.values)])
         if self.array == "library":
             return f"{self.encoding} encoding" if self.encoding == EVERY else f"product of {self.encoding}"
         size = f"{self.rows}x{self.columns}"
@@ -112,6 +121,8 @@ class Config:
     @property
     def parameters(self) -> dict[str, int]:
         """Parameters of the simulation top."""
+        if self.module:
+            return dict(self.values)
         if self.array == "library":
             return {}
         if self.alone:
@@ -209,6 +220,18 @@ SUITES["pairs"] = (  # fast inner products, two columns each
     Config("icarus", "conv", rows=6, columns=2, form=6, gated=True),
 )
 SUITES["full"] += SUITES["pairs"]
+SUITES["leaf"] = tuple(  # modules of the tile engine, each alone
+    Config("icarus", testplan.LEAF, module=module, values=values)
+    for module, values in (
+        ("packet_framer", (("Width", 8), ("CountWidth", 4))),
+        ("tile_counter", ()),
+        ("accumulation_buffer", (("Cols", 2), ("Depth", 5))),
+        ("accumulation_buffer", (("Cols", 1), ("Depth", 1))),
+        ("requantiser", (("Cols", 2),)),
+        ("skid_buffer", (("Width", 8),)),
+    )
+)
+SUITES["full"] += SUITES["leaf"]
 COUNTED = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
 SUITES["coverage"] = (
     Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),
@@ -296,7 +319,7 @@ def chosen(
     if suite in MAPPED and ppa:
         configs += columns(ppa)
     if dut == "gate":  # not mapped: a library, position weights that can be written, memories of whole tiles
-        mapped = (c for c in configs if not (c.array == "library" or c.programmable or c.port))
+        mapped = (c for c in configs if not (c.array == "library" or c.module or c.programmable or c.port))
         configs = [dataclasses.replace(c, gate=True) for c in mapped]
     if encoding:
         powers = load_encoding(encoding).is_power_of_two

@@ -20,6 +20,7 @@ STAGES = ("smoke", "full", "nightly")  # each suite of this name demands its sta
 NETLIST = "netlist"  # shown elsewhere
 KINDS = ("enc", "conv")
 LIBRARY = "library"  # the kind of the design that holds every encoding
+LEAF = "leaf"  # the kind of modules that are tested alone
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def load_plan(path: Path = PLAN) -> Plan:
             point = _record(Testpoint, {"bench": bench, "name": name, **entry}, where)
             if point.stage not in (*STAGES, NETLIST):
                 raise UserError(f"{where}: stage '{point.stage}'; known: {', '.join((*STAGES, NETLIST))}")
-            if not set(point.kinds) <= {*KINDS, LIBRARY}:
-                raise UserError(f"{where}: kinds {list(point.kinds)}; known: {', '.join((*KINDS, LIBRARY))}")
+            known = (*KINDS, LIBRARY, LEAF)
+            if not set(point.kinds) <= set(known):
+                raise UserError(f"{where}: kinds {list(point.kinds)}; known: {', '.join(known)}")
             testpoints.append(point)
     for exclusion in (*exclusions, *code):
         if not exclusion.reason.strip():
