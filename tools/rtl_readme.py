@@ -47,13 +47,22 @@ def read_module(path: Path) -> Module:
     if not latency and any("Combinational" in line for line in header):
         latency = "combinational"
     paragraph = " ".join(header[: header.index("")] if "" in header else header)
-    contract = re.split(r"(?<=[a-z)`])[.:;](?: |$)", paragraph)[0]
+    contract = first_sentence(paragraph)
     head = text[text.index("module ") : text.index(");", text.index("module "))]
     parameters = re.findall(r"parameter (?:int|bit|logic(?: \[.*?\])?) (\w+)", head.split(") (")[0])
     parameters += [f"{kind.lower()} of an encoding" for kind in re.findall(r"`ENCMAC_(\w+)_PARAMETERS", head)]
     uses = re.findall(r"^ *(\w+) (?:#|u_\w+ )\($", text, re.MULTILINE)
     lines = sum(bool(line.strip()) and not line.strip().startswith("//") for line in text.splitlines())
     return Module(path.stem, path, contract, latency, lines, tuple(parameters), tuple(dict.fromkeys(uses)))
+
+
+def first_sentence(paragraph: str) -> str:
+    """What stands before the first full stop, colon or semicolon outside parentheses."""
+    for stop in re.finditer(r"(?<=[a-z)`])[.:;](?: |$)", paragraph):
+        before = paragraph[: stop.start()]
+        if before.count("(") == before.count(")"):
+            return before
+    return paragraph
 
 
 def modules() -> dict[str, Module]:
@@ -219,6 +228,20 @@ Lines are those of code. "proofs" are those of `make formal`, for all inputs; te
 
 `encmac_pkg.sv` has codes and widths that several modules share, `encmac_checks.svh` stops elaboration for illegal
 parameters.
+
+## In a design of your own
+
+`encmac.f` lists the files in the order of compilation, `../encmac.core` is the same for FuseSoC, `../Bender.yml` for
+Bender; `encmac.vlt` has the few lint rules of Verilator that do not apply, each with its reason. Besides these, compile
+the package of the encoding that you choose. `../examples/array` is the smallest complete design, an array behind its
+streams, with a testbench in plain SystemVerilog:
+
+```sh
+iverilog -g2012 -s example_tb -o example.vvp -f rtl/encmac.f examples/array/*.sv && vvp example.vvp
+fusesoc --cores-root . run --target sim encmac
+```
+
+A test runs both from these lists, and compares the lists with the folder.
 """
 
 
