@@ -25,5 +25,6 @@ rtl/tile/accumulation_buffer.sv
 rtl/tile/axil_registers.sv
 rtl/tile/packet_framer.sv
 rtl/tile/requantiser.sv
+rtl/tile/skid_buffer.sv
 rtl/tile/tile_counter.sv
 rtl/tile/tile_engine.sv
