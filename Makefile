@@ -18,7 +18,7 @@ SIM_OPTIONS = $(call option,sim,$(SIM))$(call option,array,$(ARRAY))$(call optio
 SIM_OPTIONS += $(call option,suite,$(if $(COVERAGE),coverage,$(SUITE)))$(call option,test,$(TEST))$(call option,seed,$(SEED))
 SIM_OPTIONS += $(call option,design,$(DESIGN))$(call option,dut,$(DUT))$(call option,rtl,$(RTL))$(call option,out,$(OUT))
 SIM_OPTIONS += $(call option,jobs,$(JOBS))$(call option,scheduler,$(SCHEDULER))$(if $(WAVES), --waves)
-MUTANT_OPTIONS = $(call option,number,$(NUMBER))$(call option,file,$(FILE))$(call option,seed,$(SEED))
+MUTANT_OPTIONS = $(call option,number,$(NUMBER))$(call option,budget,$(BUDGET))$(call option,file,$(FILE))$(call option,seed,$(SEED))
 MUTANT_OPTIONS += $(call option,jobs,$(JOBS))$(call option,out,$(OUT))
 SYNTH_OPTIONS = $(call option,platform,$(PLATFORM))$(call option,designs,$(DESIGNS))$(call option,clock-ns,$(CLOCK_NS))
 SYNTH_OPTIONS += $(call option,rows,$(ROWS))
@@ -64,7 +64,7 @@ sim: ## simulate an array against its model          SUITE=smoke|full|nightly SI
 	$(DOCTOR) sim $(if $(SIM),$(filter verilator icarus,$(SIM)),verilator)
 	$(PYTHON_RUN) -m tb.runner$(SIM_OPTIONS)$(OUTPUT)
 
-mutants: ## small faults in the RTL; the suite must kill them  NUMBER= FILE= SEED= JOBS= OUT=
+mutants: ## small faults in the RTL; the suite must kill them  BUDGET=<minutes> NUMBER=<n>|all FILE= SEED= JOBS= OUT=
 	$(DOCTOR) mutants
 	$(PYTHON_RUN) -m tb.mutants$(MUTANT_OPTIONS)
 

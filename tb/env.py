@@ -24,9 +24,9 @@ from tb.agents.axis import AxisAgent, AxisConfig, no_stall, random_stall
 from tb.coverage import ArrayCoverage, Coverage
 from tb.coverage_tile import TileCoverage
 from tb.engine_reference import EngineReference
+from tb.limits import CLOCK_NS
 from tb.scoreboard import Reference, Scoreboard
 
-CLOCK_NS = int(os.environ.get("ENCMAC_CLOCK_NS", "10"))
 SILENCE_CYCLES = 2000  # more than any latency plus any stall
 
 

@@ -12,8 +12,9 @@ from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
-CLOCK_NS = 10
-LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}
+from tb.limits import CLOCK_NS, LIMIT
+
+__all__ = ["CLOCK_NS", "LIMIT", "Leaf"]
 SHOWN_ERRORS = 5
 
 
@@ -35,7 +36,7 @@ class Leaf:
     async def __aenter__(self) -> Leaf:
         self.dut.clk_i.value = 0
         self.dut.rst_ni.value = 0
-        cocotb.start_soon(Clock(self.dut.clk_i, CLOCK_NS, unit="ns").start(start_high=False))
+        cocotb.start_soon(Clock(self.dut.clk_i, CLOCK_NS, unit="ns", impl="gpi").start(start_high=False))
         await self.drive(**dict.fromkeys(self.inputs(), 0))
         await FallingEdge(self.dut.clk_i)
         self.dut.rst_ni.value = 1

@@ -232,14 +232,18 @@ if (mutants) {
     `${t.equivalent} equivalent, ${t.survived} survived; ${t.percent} % killed, target ${t.target} %. ` +
     `Commit ${mutants.git_commit || "unknown"}.`, t.survived ? "failed" : "");
   const table = add(part, "table"), head = add(add(table, "thead"), "tr"), body = add(table, "tbody");
-  for (const text of ["file", "killed", "survived", "equivalent"]) add(head, "th", text, text === "file" ? "" : "n");
+  const statuses = ["killed", "survived", "timeout", "crash", "disk", "equivalent"];
+  for (const text of ["file", ...statuses, "% killed"]) add(head, "th", text, text === "file" ? "" : "n");
   for (const file of new Set(mutants.mutants.map(m => m.file))) {
     const row = add(body, "tr"), own = mutants.mutants.filter(m => m.file === file);
+    const number = status => own.filter(m => m.status === status).length;
     add(row, "td", file);
-    for (const status of ["killed", "survived", "equivalent"]) {
-      const number = own.filter(m => m.status === status).length;
-      add(row, "td", number, status === "survived" && number ? "n failed" : "n");
+    for (const status of statuses) {
+      const missed = !["killed", "equivalent"].includes(status) && number(status);
+      add(row, "td", number(status), missed ? "n failed" : "n");
     }
+    const judged = own.length - number("refused") - number("equivalent");
+    add(row, "td", judged ? (100 * number("killed") / judged).toFixed(1) : "", "n");
     details(row, cell => {
       for (const m of own.filter(m => m.status !== "refused")) {
         add(cell, "p", `line ${m.line}, ${m.kind}: ${m.status}${m.test ? ` by ${m.test} on ${m.design}` : ""}`,

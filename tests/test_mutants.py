@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from broken_rtl import broken_rtl
 
 from models.errors import UserError
+from models.store import Store
+from tb import results
 from tb.build import ROOT
+from tb.mutants import __main__ as campaign_module
 from tb.mutants.__main__ import (
     EQUIVALENT,
+    Bench,
     Notes,
     Verdict,
     campaign,
+    count_of,
     equivalents,
     explain,
     judge,
-    prepare_worker,
     report,
+    score,
     shares,
 )
 from tb.mutants.bench import DESIGNS, every_gate, files
 from tb.mutants.mutate import Mutant, mutants_of, queue
+from tb.workers import Done, Processes
 
 RTL = ROOT / "rtl"
 SOURCE = """`include "encmac_checks.svh"
@@ -100,7 +108,6 @@ def test_same_seed_same_mutants_and_kinds_take_turns() -> None:
     assert sorted(first) == sorted(other) == mutants_of(RTL, "tile/tile_engine.sv")
     kinds = len({m.kind for m in first})
     assert max(Counter(m.kind for m in first[:kinds]).values()) == 1
-    assert shares({"a": 2, "b": 9, "c": 9}, 10) == {"a": 2, "b": 4, "c": 4}
 
 
 @pytest.fixture
@@ -122,12 +129,15 @@ COUNTER = "accum/bit_counter.sv"
 SUM = "count_o = row0 + row1;"
 
 
+def bench(scratch: Path, rtl: Path = RTL, **seconds: float) -> Bench:
+    """What mutants are judged with here."""
+    return Bench(rtl, 1, scratch, seconds)
+
+
 def judged(mutant: Mutant, scratch: Path) -> Verdict:
     """What a worker says of a mutant."""
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(1, initializer=prepare_worker) as pool:
-        return pool.submit(judge, mutant, RTL, 1, scratch).result()
+    (done,) = Processes(1).run(judge, [(mutant, bench(scratch))])
+    return done.result
 
 
 @pytest.mark.parametrize(
@@ -144,51 +154,136 @@ def test_verdicts(new: str, status: str, scratch: Path) -> None:
     assert verdict.test == {"killed": "array_smoke_corners", "refused": "build", "survived": ""}[status]
 
 
-def verdict_of(status: str, number: int = 1) -> list[Verdict]:
+def test_what_shows_nothing_of_the_suite_is_no_kill(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = by_hand(COUNTER, SUM, SUM.replace("row0 + row1", "row1 + row0"))
+    monkeypatch.setattr(campaign_module, "LIMIT_S", 0.01)
+    assert judged(sound, scratch).status == "timeout"
+    monkeypatch.setattr(campaign_module, "LIMIT_S", 30)
+    monkeypatch.setattr(results, "FULL_DISK_BYTES", 1 << 60)
+    broken = by_hand(COUNTER, SUM, "count_o = row0 + nothing;")
+    assert judged(broken, scratch).status == "disk"
+    monkeypatch.setattr(results, "FULL_DISK_BYTES", 0)
+    fake = scratch / "bin" / "vvp"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\nkill -9 $$\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    assert judged(sound, scratch).status == "crash"
+
+
+def verdict_of(status: str, number: int = 1, file: str = COUNTER) -> list[Verdict]:
     """Verdicts without a simulation."""
-    return [Verdict(Mutant(COUNTER, n, 0, "a", "b", "gate", f"a{n}", f"b{n}"), status) for n in range(number)]
+    return [Verdict(Mutant(file, n, 0, "a", "b", "gate", f"a{n}", f"b{n}"), status) for n in range(number)]
+
+
+POSSIBLE = {COUNTER: 9}
 
 
 def test_a_survivor_fails_unless_its_reason_is_written_down(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     reasons = {(COUNTER, "a0", "b0"): "the sum is the same"}
-    survivor = verdict_of("survived")
-    assert report(survivor, [], 1, tmp_path) == 1
-    assert "SURVIVED accum/bit_counter.sv:0 (gate)" in capsys.readouterr().out
-    explained, faults = explain(survivor + verdict_of("killed", 3)[1:], reasons)
-    assert (report(explained, faults, 1, tmp_path), faults) == (0, [])
-    assert "the sum is the same" in capsys.readouterr().out
+    for status in ("survived", "timeout", "crash", "disk"):
+        missed = verdict_of(status)
+        assert report(missed + verdict_of("killed", 99)[1:], [], 1, tmp_path, POSSIBLE, 1.0) == 1
+        assert f"{status.upper()} accum/bit_counter.sv:0 (gate)" in capsys.readouterr().out
+        explained, faults = explain(missed + verdict_of("killed", 3)[1:], reasons)
+        assert (report(explained, faults, 1, tmp_path, POSSIBLE, 1.0), faults) == (0, [])
+        assert "the sum is the same" in capsys.readouterr().out
     record = json.loads((tmp_path / "mutants.json").read_text())
-    assert record["totals"] == {"mutants": 3, "percent": 100.0, "target": 98.0} | {
-        "killed": 2,
-        "survived": 0,
-        "equivalent": 1,
-        "refused": 0,
-    }
+    counts = {"mutants": 3, "percent": 100.0, "killed": 2, "survived": 0, "equivalent": 1, "timeout": 0, "crash": 0}
+    counts |= {"disk": 0, "refused": 0, "possible": 9}
+    assert record["totals"] == counts | {"target": 98.0}
+    assert record["files"] == {COUNTER: counts}
     # a reason for a mutant that is killed is no reason
     explained, faults = explain(verdict_of("killed"), reasons)
-    assert report(explained, faults, 1, tmp_path) == 1
+    assert report(explained, faults, 1, tmp_path, POSSIBLE, 1.0) == 1
     assert "is called equivalent, but was killed" in capsys.readouterr().out
-    assert report([], [], 1, tmp_path) == 1
-    assert report(verdict_of("refused"), [], 1, tmp_path) == 1
+    assert report([], [], 1, tmp_path, POSSIBLE, 1.0) == 1
+    assert report(verdict_of("refused"), [], 1, tmp_path, POSSIBLE, 1.0) == 1
+
+
+def test_what_is_not_killed_counts_against_the_score() -> None:
+    verdicts = [
+        v
+        for status in ("killed", "survived", "timeout", "crash", "disk", "refused", "equivalent")
+        for v in verdict_of(status, 6 if status == "killed" else 1)
+    ]
+    assert score(verdicts)["percent"] == 60.0
+    assert score(verdicts)["mutants"] == 11
 
 
 def test_a_design_that_fails_kills_nothing(scratch: Path) -> None:
     rtl = broken_rtl(scratch, COUNTER, {SUM: "count_o = row0 | row1;"})
+    notes = Notes(Store(scratch / "reports"), rtl, 1)
     with pytest.raises(UserError, match="the design itself fails array_smoke_corners"):
-        campaign({COUNTER: queue(rtl, COUNTER, 1)}, {COUNTER: 1}, rtl, 1, scratch, 1)
+        campaign({COUNTER: queue(rtl, COUNTER, 1)}, 1, bench(scratch, rtl), notes, 1, None)
 
 
 def test_an_interrupted_run_goes_on(scratch: Path) -> None:
-    path = scratch / "verdicts.jsonl"
-    killed, refused = verdict_of("killed")[0], verdict_of("refused", 2)[1]
-    notes = Notes(path, RTL, 1)
-    notes.add(killed)
-    notes.add(refused)
-    path.write_text(path.read_text() + '{"of": "cut o')
-    assert Notes(path, RTL, 1).known == {killed.mutant: killed, refused.mutant: refused}
-    assert Notes(path, RTL, 2).known == {}  # of another seed
+    store = Store(scratch / "reports")
+    known = [verdict_of(status, n + 1)[n] for n, status in enumerate(("killed", "refused", "timeout"))]
+    notes = Notes(store, RTL, 1)
+    for verdict in known:
+        notes.add(verdict)
+    assert Notes(store, RTL, 1).known == {v.mutant: v for v in known}
+    assert Notes(store, RTL, 2).known == {}  # of another seed
     rtl = broken_rtl(scratch, COUNTER, {SUM: "count_o = row0 | row1;"})
-    assert Notes(path, rtl, 1).known == {}  # of another design
+    assert Notes(store, rtl, 1).known == {}  # of another design
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
+    """Verdicts without simulation: every third mutant is refused, every seventh hangs; those that were asked for."""
+    asked: list[Mutant] = []
+
+    class Pool:
+        def __init__(self, _jobs: int) -> None: ...
+
+        def run(self, _function: object, tasks: list[tuple]) -> Iterator[Done]:
+            for n, (mutant, _) in enumerate(tasks):
+                asked.append(mutant)
+                status = "refused" if mutant.line % 3 == 0 else "timeout" if mutant.line % 7 == 0 else "killed"
+                yield Done(n, None if mutant.line == 10 else Verdict(mutant, status))
+
+    monkeypatch.setattr(campaign_module, "Processes", Pool)
+    monkeypatch.setattr(campaign_module, "check_designs", lambda *_: None)
+    return asked
+
+
+def test_files_take_turns_and_refused_mutants_are_replaced(quick: list[Mutant], tmp_path: Path) -> None:
+    queues = {file: [v.mutant for v in verdict_of("killed", 40, file)] for file in ("a", "b", "c")}
+    notes = Notes(Store(tmp_path), RTL, 1)
+    found = campaign(queues, 30, bench(tmp_path), notes, 1, None)
+    assert {m.file for m in quick[:3]} == {"a", "b", "c"}
+    for file in queues:
+        own = [v for v in found if v.mutant.file == file]
+        assert [v.mutant for v in own] == queues[file][: len(own)]
+        assert sum(v.status != "refused" for v in own) == 10
+    assert {v.mutant.line for v in found if v.status == "crash"} == {10}  # it killed its worker, again and again
+    # the same again: only what showed nothing is tried once more
+    quick.clear()
+    again = campaign(queues, 30, bench(tmp_path), Notes(notes.store, RTL, 1), 1, None)
+    assert again == found
+    assert {m.line for m in quick} == {7, 10, 14} & {v.mutant.line for v in found}
+    # all of them; and nothing once the time is over
+    assert len(campaign(queues, None, bench(tmp_path), notes, 1, None)) == 120
+    quick.clear()
+    assert campaign(queues, None, bench(tmp_path), Notes(Store(tmp_path / "new"), RTL, 1), 1, 0.0) != []
+    assert len(quick) == 1
+
+
+def test_shares_and_numbers() -> None:
+    assert shares({"a": 2, "b": 9, "c": 9}, 10) == {"a": 2, "b": 4, "c": 4}
+    assert shares({"a": 2, "b": 9}, None) == {"a": 2, "b": 9}
+    assert (count_of("all"), count_of("600")) == (None, 600)
+    for word in ("0", "-1", "many", "1.5"):
+        with pytest.raises(UserError, match="how many mutants"):
+            count_of(word)
+
+
+def test_wide_encoded_engines_are_among_the_designs() -> None:
+    for file in ("tile/tile_engine.sv", "tile/requantiser.sv", "array/mac_array.sv", "array/enc_column.sv"):
+        configs = DESIGNS.get(file) or DESIGNS[file.split("/")[0]]
+        assert any(c.array == "enc" and c.columns >= 12 and c.depth for c in configs), file
 
 
 def test_committed_reasons_are_of_mutants_that_exist(tmp_path: Path) -> None:

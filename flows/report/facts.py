@@ -348,8 +348,9 @@ def mutants_card(records: Records) -> Card:
         return absent("mutants", "make mutants")
     total = mutants["totals"]
     good = total["killed"] > 0 and total["percent"] >= total["target"]
-    detail = f"killed; {total['equivalent']} more are equivalent, {total['survived']} survived"
-    value = f"{total['killed']} of {total['killed'] + total['survived']}"
+    missed = total["mutants"] - total["equivalent"] - total["killed"]
+    detail = f"killed; {total['equivalent']} more are equivalent, {missed} not killed"
+    value = f"{total['killed']} of {total['mutants'] - total['equivalent']}"
     return Card("mutants", value, detail, "good" if good else "bad", "mutants")
 
 

@@ -1,47 +1,58 @@
 """Tries the suite on broken copies of the RTL: `python -m tb.mutants`, called by `make mutants`.
 
 Each mutant is built and simulated on small designs until a test fails: then it is killed. One that no
-test sees survives, and fails the run unless `equivalent.toml` says why no test can see it. A mutant that
-no simulator takes is refused: the next one of its file takes its place. The same seed gives the same mutants.
+test sees survives, and fails the run unless `equivalent.toml` says why no test can see it. So does one whose
+simulator crashed, hung or filled the disk: that shows nothing of the suite. A mutant that no simulator takes is
+refused: the next one of its file takes its place. Files take turns, and within a file kinds of faults, in an order
+that the seed gives; verdicts are kept, so that the next run of the same design and suite goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import resource
 import shutil
-import tempfile
 import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from tqdm import tqdm
 
 from models.errors import UserError, run_cli
-from models.files import write_text
+from models.files import scratch
 from models.provenance import git_commit
+from models.store import Sources, Store, sources_of
 from tb.build import ROOT, Bounded, prepare_environment, tool_versions
 from tb.mutants.bench import designs, every_gate, files
 from tb.mutants.mutate import Mutant, queue
 from tb.report import refresh
-from tb.results import Outcome
+from tb.results import CAUSES, CRASH, Outcome
 from tb.run import Options, run
+from tb.suites import Config
+from tb.workers import Processes
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
+KIND = "mutant"  # of entries of the store
 TARGET = 98.0  # percent
-LIMIT_S = 300  # of a build or a simulator process; a healthy one takes seconds
+BUDGET_MIN = 30.0  # minutes of a run that is given neither a number nor a budget
+STEP = 4  # mutants of every file before any has more
+LIMIT_S = 30  # of a build or a simulator process, and so many times what the sound design takes:
+TIMES = 20
 MEMORY = 8 << 30  # bytes of a process: an adder tree that never ends must not take the machine down
+SIMULATED_MS = 2  # of a test; the longest takes a tenth of it
 # what decides whether a mutant is killed, beside the RTL
-JUDGES = ("models/**/*.py", "models/**/*.json", "tb/hdl/*", "tb/agents/*.py", "tb/sequences/*.py", "tb/tests/*.py")
-JUDGES += ("tb/build.py", "tb/env.py", "tb/mutants/bench.py", "tb/results.py", "tb/run.py", "tb/scoreboard.py")
-STATUSES = ("killed", "survived", "equivalent", "refused")
+JUDGES = [ROOT / "models" / name for name in ("encodings", "emulate", "hardware", "encoding.py", "quant/arith.py")]
+JUDGES += [ROOT / "tb" / name for name in ("agents", "hdl", "sequences", "tests", "mutants/bench.py")]
+APART = ("code_coverage", "lint", "port_env", "report", "runner", "testplan", "workers")  # of tb, judge nothing
+JUDGES += [path for path in sorted((ROOT / "tb").glob("*.py")) if path.stem not in APART]
+STATUSES = ("killed", "survived", "equivalent", *CAUSES, "refused")
+UNSEEN = ("survived", *CAUSES)  # not killed; a reason may explain them
+LASTING = ("killed", "survived", "refused")  # not tried again by a run that goes on
 
 
 @dataclass(frozen=True)
@@ -61,41 +72,60 @@ class Verdict:
         return mutant | {k: v for k, v in asdict(self).items() if k != "mutant"}
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What mutants are judged with: the sound RTL, the seed of stimulus, scratch space, seconds of each design."""
+
+    rtl: Path
+    seed: int
+    folder: Path
+    seconds: dict[str, float]
+
+    def simulate(self, rtl: Path, config: Config, out: Path) -> Outcome | None:
+        """Run a design with the RTL in `rtl`; the first test that failed, or None if all passed."""
+        prepare_worker()
+        limit_s = LIMIT_S + TIMES * self.seconds.get(config.design, 0.0)
+        Bounded.limit_s = limit_s
+        options = Options("mutants", seed=self.seed, rtl=rtl, out=out, rerun=False, limit_s=limit_s)
+        return first_failure(run(config, options))
+
+
 def first_failure(outcomes: Iterable[Outcome]) -> Outcome | None:
     """The first test that failed."""
     return next((o for o in outcomes if not o.passed), None)
 
 
-def simulate(rtl: Path, file: str, seed: int, scratch: Path, out: Path) -> Outcome | None:
-    """Run the designs of a file on the RTL in `rtl` until a test fails; that test, or None if all passed."""
-    for config in designs(file, scratch):
-        options = Options("mutants", seed=seed, rtl=rtl, out=out, rerun=False, limit_s=LIMIT_S)
-        failed = first_failure(run(config, options))
-        if failed:
-            return failed
-    return None
-
-
-def judge(mutant: Mutant, rtl: Path, seed: int, scratch: Path) -> Verdict:
-    """Build and simulate one mutant of the RTL in `rtl`."""
+def check_sound(config: Config, bench: Bench) -> tuple[Outcome | None, float]:
+    """The first failure of the design itself, if it has one, and the seconds that it took."""
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=scratch) as name:
-        copy = Path(shutil.copytree(rtl, Path(name) / "rtl"))
+    failed = bench.simulate(bench.rtl, config, bench.folder / "sound")
+    return failed, time.perf_counter() - started
+
+
+def judge(mutant: Mutant, bench: Bench) -> Verdict:
+    """Build and simulate one mutant."""
+    started = time.perf_counter()
+    failed = None
+    with scratch(bench.folder) as folder:
+        copy = Path(shutil.copytree(bench.rtl, folder / "rtl"))
         path = copy / mutant.file
         path.write_text(mutant.apply(path.read_text()))
-        failed = simulate(copy, mutant.file, seed, scratch, Path(name))
+        for config in designs(mutant.file, bench.folder):
+            if failed := bench.simulate(copy, config, folder):
+                break
     seconds = round(time.perf_counter() - started, 2)
     if failed is None:
         return Verdict(mutant, "survived", seconds=seconds)
-    status = "refused" if failed.name == "build" else "killed"
+    status = failed.cause or ("refused" if failed.name == "build" else "killed")
     return Verdict(mutant, status, failed.where, failed.name, failed.message.split("; see ")[0], seconds)
 
 
+@cache
 def prepare_worker() -> None:
     """Of a process that judges: limits, and the first failing test ends a simulation."""
     prepare_environment()
     os.environ["COCOTB_MAX_FAILURES"] = "1"
-    Bounded.limit_s = LIMIT_S
+    os.environ["ENCMAC_LIMIT_MS"] = str(SIMULATED_MS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
@@ -113,70 +143,93 @@ def equivalents(path: Path) -> dict[tuple[str, str, str], str]:
 
 
 class Notes:
-    """Verdicts of this design and suite, kept in a file: an interrupted run goes on where it was."""
+    """Verdicts of this design, suite and seed, kept in the store of records."""
 
-    def __init__(self, path: Path, rtl: Path, seed: int) -> None:
-        digest = hashlib.sha256(f"{seed} {tool_versions()}".encode())
-        files = [*rtl.rglob("*.sv*"), *(path for name in JUDGES for path in ROOT.glob(name))]
-        for file in sorted(files):
-            digest.update(file.read_bytes())
-        self.path, self.of = path, digest.hexdigest()
-        self.known: dict[Mutant, Verdict] = {}
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                entry = json.loads(line)
-                verdict = Verdict(**entry["verdict"] | {"mutant": Mutant(**entry["verdict"]["mutant"])})
-            except (ValueError, KeyError, TypeError):
-                continue  # the line that was being written when the run was killed
-            if entry["of"] == self.of:
-                self.known[verdict.mutant] = verdict
+    def __init__(self, store: Store, rtl: Path, seed: int) -> None:
+        self.store, self.seed = store, seed
+        self.sources: Sources = sources_of(
+            rtl, *JUDGES, packages=["cocotb", "pyuvm", "numpy"], programs=["iverilog", "vvp"]
+        )
+        entries = [e for e in store.entries(KIND, seed=seed) if e.sources == self.sources]
+        found = [Verdict(**e.data | {"mutant": Mutant(**e.key["mutant"])}) for e in entries]
+        self.known = {verdict.mutant: verdict for verdict in found}
 
     def add(self, verdict: Verdict) -> None:
         """Keep a verdict."""
         self.known[verdict.mutant] = verdict
-        with self.path.open("a") as stream:
-            stream.write(json.dumps({"of": self.of, "verdict": asdict(verdict)}) + "\n")
+        data = {k: v for k, v in asdict(verdict).items() if k != "mutant"}
+        self.store.put(KIND, {"mutant": asdict(verdict.mutant), "seed": self.seed}, data, self.sources)
+
+    def judged(self, mutant: Mutant) -> bool:
+        """True if it need not be tried again."""
+        return mutant in self.known and self.known[mutant].status in LASTING
+
+
+def check_designs(chosen: Iterable[str], bench: Bench, jobs: int) -> None:
+    """Every design must pass before its mutants are tried; notes how long each takes."""
+    configs = {config.design: config for file in chosen for config in designs(file, bench.folder)}
+    tasks = [(config, bench) for config in configs.values()]
+    for done in Processes(jobs).run(check_sound, tasks):
+        config = tasks[done.index][0]
+        failed, seconds = done.result or (None, 0.0)
+        if done.result is None:
+            raise UserError(f"{config.design}: the process that simulated it was killed {len(done.lost)} times")
+        if failed:
+            said = f"the design itself fails {failed.name} on {failed.where}: {failed.message}"
+            raise UserError(f"{said}; mend it first")
+        bench.seconds[config.design] = seconds
+
+
+def prefix(mutants: list[Mutant], level: int, verdicts: dict[Mutant, Verdict]) -> list[Mutant]:
+    """The first mutants of a file of which `level` are built, as far as is known."""
+    found, built = [], 0
+    for mutant in mutants:
+        if built == level:
+            break
+        found.append(mutant)
+        built += mutant not in verdicts or verdicts[mutant].status != "refused"
+    return found
 
 
 def campaign(
-    queues: dict[str, list[Mutant]], quotas: dict[str, int], rtl: Path, seed: int, scratch: Path, jobs: int
+    queues: dict[str, list[Mutant]], number: int | None, bench: Bench, notes: Notes, jobs: int, until: float | None
 ) -> list[Verdict]:
-    """Judge mutants until every file has its quota of those that build; in the order of the queues."""
-    verdicts: dict[str, list[Verdict]] = {file: [] for file in queues}
-    notes = Notes(scratch / "verdicts.jsonl", rtl, seed)
-    with (
-        ProcessPoolExecutor(jobs, initializer=prepare_worker) as pool,
-        tqdm(total=sum(quotas.values()), unit=" mutants", initial=len(notes.known), disable=None) as bar,
-    ):
-        checks = {pool.submit(simulate, rtl, file, seed, scratch, scratch / "sound"): file for file in queues}
-        for future in as_completed(checks):
-            if failed := future.result():
-                raise UserError(
-                    f"the design itself fails {failed.name} on {failed.where}: {failed.message}; mend it first"
-                )
-        while True:
-            batch = []
-            for file, mutants in queues.items():
-                built = sum(v.status != "refused" for v in verdicts[file])
-                tried = len(verdicts[file])
-                batch += mutants[tried : tried + quotas[file] - built]
-            if not batch:
+    """Judge mutants, files taking turns, until `number` of them are built (None: all), or until a time (monotonic)."""
+    check_designs(queues, bench, jobs)
+    quotas = shares({file: len(mutants) for file, mutants in queues.items()}, number)
+    verdicts = {m: v for m, v in notes.known.items() if v.status in LASTING}
+
+    def chosen(level: int) -> list[Mutant]:
+        """The mutants of a level and those before it, files taking turns."""
+        lists = [prefix(mutants, min(level, quotas[file]), verdicts) for file, mutants in queues.items()]
+        return [m[n] for n in range(max(map(len, lists))) for m in lists if n < len(m)]
+
+    level, over = STEP, False
+    with tqdm(total=sum(quotas.values()), unit=" mutants", disable=None, initial=len(verdicts)) as bar:
+        while not over:
+            waiting = [mutant for mutant in chosen(level) if mutant not in verdicts]
+            if not waiting and level >= max(quotas.values()):
                 break
-            waiting = [mutant for mutant in batch if mutant not in notes.known]
-            for future in as_completed([pool.submit(judge, mutant, rtl, seed, scratch) for mutant in waiting]):
-                notes.add(future.result())
-                bar.update(future.result().status != "refused")
-            for mutant in batch:
-                verdicts[mutant.file].append(notes.known[mutant])
-    return [v for file in queues for v in verdicts[file]]
+            if not waiting:
+                level += STEP
+            for done in Processes(jobs).run(judge, [(mutant, bench) for mutant in waiting]):
+                mutant = waiting[done.index]
+                lost = Verdict(mutant, CRASH, message=f"the process that judged it was killed {len(done.lost)} times")
+                verdicts[mutant] = done.result or lost
+                notes.add(verdicts[mutant])
+                bar.update(verdicts[mutant].status != "refused")
+                if over := until is not None and time.monotonic() >= until:
+                    break
+    found = [verdicts[mutant] for mutant in chosen(level) if mutant in verdicts]
+    return sorted(found, key=lambda v: list(queues).index(v.mutant.file))
 
 
 def explain(verdicts: list[Verdict], reasons: dict[tuple[str, str, str], str]) -> tuple[list[Verdict], list[str]]:
-    """Survivors with a reason become equivalent; reasons that speak of a mutant that was killed are faults."""
+    """What was not killed and has a reason becomes equivalent; reasons of mutants that are killed are faults."""
     explained, faults = [], []
     for v in verdicts:
         reason = reasons.get((v.mutant.file, v.mutant.before, v.mutant.after))
-        if reason and v.status == "survived":
+        if reason and v.status in UNSEEN:
             v = Verdict(v.mutant, "equivalent", message=reason, seconds=v.seconds)
         elif reason:
             faults.append(
@@ -186,81 +239,115 @@ def explain(verdicts: list[Verdict], reasons: dict[tuple[str, str, str], str]) -
     return explained, faults
 
 
-def report(verdicts: list[Verdict], faults: list[str], seed: int, reports: Path) -> int:
-    """Write mutants.json, print the table; 0 if no survivor is without a reason and the target is met."""
+def score(verdicts: Iterable[Verdict]) -> dict[str, int | float]:
+    """How many of each status, and percent killed of those that were built and are not explained."""
     count = Counter(v.status for v in verdicts)
-    judged = count["killed"] + count["survived"]
+    judged = count["killed"] + sum(count[status] for status in UNSEEN)
     percent = round(100 * count["killed"] / judged, 2) if judged else 0.0
-    totals = {"mutants": judged + count["equivalent"], "percent": percent, "target": TARGET}
-    totals |= {status: count[status] for status in STATUSES}
+    return {"mutants": judged + count["equivalent"], "percent": percent} | {s: count[s] for s in STATUSES}
+
+
+def report(
+    verdicts: list[Verdict], faults: list[str], seed: int, reports: Path, possible: dict[str, int], wall_s: float
+) -> int:
+    """Write mutants.json, print tables; 0 if nothing unexplained was missed and the target is met.
+
+    `possible`: how many mutants each file has.
+    """
+    totals = score(verdicts) | {"target": TARGET, "possible": sum(possible.values())}
+    by_file = {
+        file: score(v for v in verdicts if v.mutant.file == file) | {"possible": n} for file, n in possible.items()
+    }
     record = {
         "format": "encmac-mutants/1",
         "seed": seed,
+        "wall_s": round(wall_s, 1),
         "totals": totals,
+        "files": by_file,
         "mutants": [v.record() for v in verdicts],
         "tools": tool_versions(),
         "git_commit": git_commit(),
     }
-    write_text(reports / "mutants.json", json.dumps(record, indent=1) + "\n")
+    Store(reports).publish("mutants", lambda _: record)
     refresh(reports)
-    for key in ("file", "kind"):
-        members = sorted({getattr(v.mutant, key) for v in verdicts})
-        print(f"\n{key:28}" + "".join(f"{s:>12}" for s in STATUSES))
-        for member in members:
-            of_member = Counter(v.status for v in verdicts if getattr(v.mutant, key) == member)
-            print(f"{member:28}" + "".join(f"{of_member[s]:12}" for s in STATUSES))
+    shown = ("possible", *STATUSES, "percent")
+    print(f"\n{'file':28}" + "".join(f"{name:>11}" for name in shown))
+    for name, counts in [*by_file.items(), ("all", totals)]:
+        print(f"{name:28}" + "".join(f"{counts[key]:>11}" for key in shown))
+    print(f"\n{'kind':28}" + "".join(f"{name:>11}" for name in shown[1:]))
+    for kind in sorted({v.mutant.kind for v in verdicts}):
+        counts = score(v for v in verdicts if v.mutant.kind == kind)
+        print(f"{kind:28}" + "".join(f"{counts[key]:>11}" for key in shown[1:]))
     print()
     for v in verdicts:
-        if v.status in ("survived", "equivalent"):
+        if v.status in (*UNSEEN, "equivalent"):
             print(f"{v.status.upper()} {v.mutant.file}:{v.mutant.line} ({v.mutant.kind})")
             print(f"       {v.mutant.before}\n    -> {v.mutant.after}")
             if v.message:
                 print(f"       {v.message}")
     for fault in faults:
         print(f"FAILED {fault}")
-    print(f"{totals['mutants']} mutants of {len({v.mutant.file for v in verdicts})} files, seed {seed}: ", end="")
-    print(f"{count['killed']} killed, {count['equivalent']} equivalent, {count['survived']} survived unexplained")
-    print(f"killed: {percent} % of those that are not equivalent; the target is {TARGET} %")
-    return 1 if faults or count["survived"] or not judged or percent < TARGET else 0
+    missed = sum(totals[status] for status in UNSEEN)
+    print(f"{totals['mutants']} of {totals['possible']} mutants of {len(possible)} files, seed {seed}: ", end="")
+    print(f"{totals['killed']} killed, {totals['equivalent']} equivalent, {missed} not killed and not explained")
+    print(f"killed: {totals['percent']} % of those that are not equivalent; the target is {TARGET} %")
+    return 1 if faults or missed or not totals["killed"] or totals["percent"] < TARGET else 0
 
 
-def shares(sizes: dict[str, int], number: int) -> dict[str, int]:
-    """How many mutants of each file: the same number, as far as a file has so many."""
+def shares(sizes: dict[str, int], number: int | None) -> dict[str, int]:
+    """How many mutants of each file: the same number, as far as a file has so many; all for None."""
+    left = sum(sizes.values()) if number is None else min(number, sum(sizes.values()))
     quotas = dict.fromkeys(sizes, 0)
-    while sum(quotas.values()) < min(number, sum(sizes.values())):
-        for file in sizes:
-            if quotas[file] < sizes[file] and sum(quotas.values()) < number:
-                quotas[file] += 1
+    while left:
+        for file in [file for file in sizes if quotas[file] < sizes[file]][:left]:
+            quotas[file] += 1
+            left -= 1
     return quotas
+
+
+def count_of(word: str) -> int | None:
+    """A number of mutants; None for `all`."""
+    if word == "all":
+        return None
+    if not word.isdecimal() or not int(word):
+        raise UserError(f"NUMBER={word}: how many mutants? a number from 1 on, or all")
+    return int(word)
 
 
 def main() -> int:
     """Command line; exit code 0 only if the suite kills what can be killed."""
     parser = argparse.ArgumentParser(prog="tb.mutants", description=__doc__.splitlines()[0])
-    parser.add_argument("--number", type=int, default=88, help="mutants that build, in all")
+    parser.add_argument("--number", help="mutants that build, or all (default: as many as the budget allows)")
+    parser.add_argument("--budget", type=float, help=f"minutes (default: {BUDGET_MIN:g} without a number, else no end)")
     parser.add_argument("--file", help="only of this file within rtl/")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--equivalent", type=Path, default=EQUIVALENT, help="survivors that are explained")
+    parser.add_argument("--equivalent", type=Path, default=EQUIVALENT, help="what is explained")
     parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="where the report goes")
     args = parser.parse_args()
+    started = time.monotonic()
     rtl, out = args.rtl.resolve(), args.out.resolve()
-    if args.number < 1:
-        raise UserError(f"{args.number} mutants; at least 1")
+    number = count_of(args.number or "all")
+    budget = args.budget if args.budget or args.number else BUDGET_MIN
+    if budget is not None and budget <= 0:
+        raise UserError(f"BUDGET={budget:g}: how many minutes? more than 0")
     known = files(rtl)
     if args.file and args.file not in known:
         raise UserError(f"'{args.file}' is not mutated; known: {', '.join(known)}")
     reasons = equivalents(args.equivalent)
     queues = {file: queue(rtl, file, args.seed) for file in ([args.file] if args.file else known)}
-    quotas = shares({file: len(mutants) for file, mutants in queues.items()}, args.number)
-    scratch = out / "mutants"
-    scratch.mkdir(parents=True, exist_ok=True)
+    folder = out / "mutants"
+    folder.mkdir(parents=True, exist_ok=True)
     encoding = every_gate()
-    encoding.save(scratch / f"{encoding.name}.json")
-    verdicts = campaign(queues, quotas, rtl, args.seed, scratch, max(1, args.jobs))
+    encoding.save(folder / f"{encoding.name}.json")
+    notes = Notes(Store(out / "reports"), rtl, args.seed)
+    bench = Bench(rtl, args.seed, folder, {})
+    until = started + 60 * budget if budget is not None else None
+    verdicts = campaign(queues, number, bench, notes, max(1, args.jobs), until)
     verdicts, faults = explain(verdicts, reasons)
-    return report(verdicts, faults, args.seed, out / "reports")
+    possible = {file: len(mutants) for file, mutants in queues.items()}
+    return report(verdicts, faults, args.seed, out / "reports", possible, time.monotonic() - started)
 
 
 if __name__ == "__main__":

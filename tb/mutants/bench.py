@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from models.encoding import Encoding, Gate
-from tb.suites import Config
+from tb.suites import SUITES, Config
 
 EVERY_GATE = "every_gate"  # stands for the encoding below
 
@@ -74,6 +74,12 @@ ENGINE = Config(
 )
 WIDE_ENGINE = Config("icarus", "conv", rows=5, columns=3, depth=7, tests="^(?!.*layer)")
 
+# as wide as engines are built: many columns, products of an encoding, groups of rows
+ENCODED_ENGINE = Config(
+    "icarus", "enc", "m12p", 2, 12, 1, depth=6, columns_per_stage=3, shadow=True, tests="smoke|back_pressure"
+)
+LEAVES = {config.module: config for config in SUITES["leaf"] if dict(config.values).get("Depth") != 1}
+
 # the designs of a file, in the order in which they are tried; a folder stands for its files
 DESIGNS = {
     "accum/bit_counter.sv": (COUNTED,),
@@ -83,16 +89,17 @@ DESIGNS = {
     "array/clock_gate.sv": (GATED, GATED_RECODED, GATED_MERGED),
     "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, PAIRS_OF_ROWS),
     "array/conv_pe.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED),
-    "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE, GATED_MERGED),
-    "array/enc_group.sv": (MERGED, COUNTED, GATES, GATED_MERGED),
-    "array": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE, GATED, GATED_RECODED, OPT, WITHOUT_F),
+    "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE, GATED_MERGED, ENCODED_ENGINE),
+    "array/enc_group.sv": (MERGED, COUNTED, GATES, GATED_MERGED, ENCODED_ENGINE),
+    "array": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE, GATED, GATED_RECODED, OPT, WITHOUT_F, ENCODED_ENGINE),
     "array/ffip_pe.sv": (PAIRS_OF_ROWS, PAIRS_TREE),
     "encodings/exact64_pkg.sv": (TREE,),
     "encodings/m12p_pkg.sv": (MERGED, PAIRS),
     "mult/booth_products.sv": (RECODED, OPT),
     "mult/booth_recoder.sv": (RECODED, OPT),
     "mult": (GATES,),
-    "tile": (ENGINE, WIDE_ENGINE),
+    **{f"tile/{module}.sv": (leaf, ENGINE, WIDE_ENGINE, ENCODED_ENGINE) for module, leaf in LEAVES.items()},
+    "tile": (ENGINE, WIDE_ENGINE, ENCODED_ENGINE),
 }
 
 

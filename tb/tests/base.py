@@ -9,8 +9,9 @@ import numpy as np
 from pyuvm import uvm_test
 
 from tb.env import BenchEnv
+from tb.limits import LIMIT
 
-LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # 2 million clock cycles
+__all__ = ["LIMIT", "BenchTest"]
 
 
 class BenchTest(uvm_test):
