@@ -13,12 +13,14 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flows.cells import cell_models, merge_libraries
 from models.datasets.cifar import candidate_folders
 from models.errors import UserError
+from models.files import write_text
+from models.store import file_sha256
 
 PLATFORMS = Path(__file__).parent / "platforms"
 PREPARED = Path(__file__).parent.parent / "build" / "pdk"
@@ -71,6 +73,13 @@ class Platform:
     corner: str = ""
     mend: str = "correct the path in the file"
     folder: Path = PLATFORMS
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hash of the library and of all that the flow is told of it, whatever its name and place."""
+        nameless = replace(self, name="", title="", mend="", liberty=Path(), cell_models=Path(), folder=Path())
+        contents = [file_sha256(path) for path in (self.liberty, self.cell_models)]
+        return hashlib.sha256(repr((nameless, contents)).encode()).hexdigest()
 
     def find(self, file: str) -> Path:
         """Where a file of the library is, plain or packed; raises UserError if it is nowhere."""
@@ -150,8 +159,8 @@ def plain(path: Path) -> str:
 def _prepared(name: str, libraries: tuple[Path, ...], dont_use: tuple[str, ...], models: bool) -> tuple[Path, Path]:
     """The one plain Liberty file, and models of its cells if they are wanted."""
     alone = len(libraries) == 1 and libraries[0].suffix != ".gz" and not dont_use
-    stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in libraries]
-    code = [Path(__file__).with_name("cells.py").read_bytes(), repr((stamps, dont_use)).encode()]
+    contents = [(p.name, file_sha256(p)) for p in libraries]
+    code = [Path(__file__).with_name("cells.py").read_bytes(), repr((contents, dont_use)).encode()]
     key = hashlib.sha256(b"".join(code)).hexdigest()[:12]
     place = PREPARED / f"{name}-{key}"
     liberty = libraries[0] if alone else place / f"{name}.lib"
@@ -164,15 +173,8 @@ def _prepared(name: str, libraries: tuple[Path, ...], dont_use: tuple[str, ...],
 
 def _make(path: Path, text: Callable[[], str]) -> None:
     """Write a file if it is not there, never half of it."""
-    if path.is_file():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(text())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    if not path.is_file():
+        write_text(path, text())
 
 
 @functools.cache

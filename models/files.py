@@ -188,3 +188,21 @@ def settle(made: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     made.rename(place)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def making(place: Path) -> Iterator[Path]:
+    """A scratch folder that takes the place `place`, whole, when all went well.
+
+    After a UserError it stays as `failed` beside that place, for its logs, and the message tells them there.
+    """
+    with scratch(place.parent) as parent:
+        made = parent / "made"
+        made.mkdir()
+        try:
+            yield made
+        except UserError as error:
+            failed = place.with_name("failed")
+            settle(made, failed)
+            raise UserError(str(error).replace(str(made), str(failed))) from error
+        settle(made, place)

@@ -26,8 +26,9 @@ from flows.platform import load_platform
 from models.encoding import Encoding, export_package, library_names, load_encoding
 from models.errors import UserError
 from models.files import locked, scratch, settle, sweep, write_text
+from models.processes import SimulatorFault, run_process
 from models.store import file_sha256, sources_of
-from tb.results import BuildFault, SimulatorFault, cause_of, full_disk, run_process
+from tb.results import BuildFault, cause_of, full_disk
 from tb.suites import COVERAGE, WAVES, Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -261,7 +262,7 @@ def build_column(config: Config, folder: Path, made: Path) -> Path:
     try:
         text = source.read_bytes()
         record = json.loads((source.parent / "gate" / COLUMN_RECORD).read_text())
-        cells, wrapper = Path(record["cells"]), Path(record["wrapper"])
+        cells, wrapper = Path(record["cells"]), source.parent / "gate" / record["wrapper"]
         models = [cells.read_bytes(), wrapper.read_bytes()]
         mapped, column = record["rtl_sha256"], record["column"]
     except (OSError, ValueError, KeyError, TypeError) as error:

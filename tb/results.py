@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from pathlib import Path
 
 from models.errors import UserError
 from models.files import write_text
+from models.processes import CRASH, DISK
 from models.provenance import git_commit
 from tb.report import add_run, refresh
 from tb.testplan import Passed, Plan, coverage_record, merge, unplanned
@@ -24,7 +22,6 @@ from tb.testplan import judge as judge_plan
 
 FULL_DISK_BYTES = 1 << 16  # less than this left: the disk is full
 NO_SPACE = "no space left on device"
-TIMEOUT, CRASH, DISK = CAUSES = ("timeout", "crash", "disk")  # why a run shows nothing of the design
 SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
 RUNNING = re.compile(r" running \S+\.(\w+) \(\d+/\d+\)")
 ASSERTION = re.compile(r"%Error.*|.*\bERROR: .*")
@@ -88,36 +85,6 @@ class BuildFault(UserError):
     def __init__(self, message: str, cause: str = "") -> None:
         super().__init__(message)
         self.cause = cause
-
-
-class SimulatorFault(RuntimeError):
-    """A process that did not end as it should; `cause` is one of CAUSES, empty for an exit code."""
-
-    def __init__(self, message: str, cause: str = "") -> None:
-        super().__init__(message)
-        self.cause = cause
-
-
-def run_process(command: list[str], limit_s: float, **options) -> None:
-    """Run a process and its children to the end; SimulatorFault says how it failed, after `limit_s` that it hung."""
-    process = subprocess.Popen(command, start_new_session=True, **options)
-    try:
-        code = process.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        raise SimulatorFault(f"hung: no end after {limit_s:g} s", TIMEOUT) from None
-    finally:
-        if process.poll() is None:
-            signal_group(process.pid)
-            process.wait()
-    if code < 0:
-        raise SimulatorFault(f"was killed by {signal.Signals(-code).name}", CRASH)
-    if code:
-        raise SimulatorFault(f"ended with exit code {code}")
-
-
-def signal_group(leader: int) -> None:
-    """Kill a process that leads a session of its own, with its children."""
-    os.killpg(leader, signal.SIGKILL)
 
 
 @dataclass(frozen=True)

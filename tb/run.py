@@ -22,6 +22,7 @@ from pathlib import Path
 from flows.gls import COLUMN_RECORD, column_config
 from flows.synth.netlist import Design
 from models.errors import UserError
+from models.processes import CRASH, SimulatorFault
 from tb.build import (
     GATE_CLOCK_NS,
     LIMIT_S,
@@ -32,7 +33,7 @@ from tb.build import (
     prepare_environment,
     stamp,
 )
-from tb.results import CRASH, BuildFault, Outcome, SimulatorFault, SimulatorRun, cause_of, judge
+from tb.results import BuildFault, Outcome, SimulatorRun, cause_of, judge
 from tb.suites import ARRAYS, WAVES, Config
 
 WAVES_FILE = "waves.fst"

@@ -11,9 +11,10 @@ import pytest
 from broken_rtl import broken_rtl
 
 from models.errors import UserError
+from models.processes import TIMEOUT, SimulatorFault
 from tb import build as builds
 from tb.build import ROOT, build, prepare_environment, stamp
-from tb.results import TIMEOUT, BuildFault, SimulatorFault
+from tb.results import BuildFault
 from tb.run import Options, run
 from tb.suites import Config
 

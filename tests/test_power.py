@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import subprocess
 import sys
@@ -14,18 +13,19 @@ import numpy as np
 import pytest
 
 from flows.platform import Platform, load_platform
-from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, compare, synthesised
+from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, fits
 from flows.power.activity import Activity, measure_activity, stimulus, workload
 from flows.power.circuit import PARTS, Circuit, read_circuit
 from flows.power.engine import power_of
 from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
-from flows.power.measure import Conditions, Load, design_of, measure
+from flows.power.measure import Conditions, design_of, measure
 from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
+from flows.ppa import compare_power
 from flows.sta import write_delays
-from flows.synth.__main__ import forms, package_sha256, record
+from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.netlist import ROOT
 from models.errors import UserError
@@ -322,7 +322,7 @@ def test_column_has_power_and_glitches(column: dict, monkeypatch: pytest.MonkeyP
     assert set(found["area_by_part"]) == set(PARTS) - {"clock", "weight loading"}
     assert sum(found["area_by_part"].values()) == pytest.approx(column["area_um2"]["total"])
     # delays of the netlist were annotated, not those of unloaded cells
-    delays = (ROOT / column["netlist"]).resolve().parent / "power" / "delays.sdf"
+    (delays,) = (ROOT / column["netlist"]).resolve().parent.glob("power/*/delays.sdf")
     assert len(set(re.findall(r"\(IOPATH CLK Q [^\n]*", delays.read_text()))) > 2
 
     # kept: the same again without a simulation; with other vectors anew
@@ -336,7 +336,7 @@ def test_saif_has_every_pin(column: dict, tmp_path: Path) -> None:
     platform, design = load_platform("osu018"), design_of(column)
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
     given = stimulus(workload(load_capture(), ROWS, 32, COLUMNS), design, ROWS)
-    write_saif(circuit, measure_activity(circuit, design, platform, 10.0, given, False), tmp_path / "a.saif")
+    write_saif(circuit, measure_activity(circuit, design, platform, 10.0, given, None), tmp_path / "a.saif")
     assert (tmp_path / "a.saif").read_text().count("(TC ") == circuit.pin_count
 
 
@@ -374,13 +374,13 @@ def test_wrong_netlists_have_no_power(column: dict) -> None:
         # even with the right hash: its results are wrong
         design, given = design_of(column), stimulus(workload(capture, ROWS, 32, COLUMNS), design_of(column), ROWS)
         with pytest.raises(UserError, match=r"of 432 results are wrong; its toggles do not count"):
-            measure_activity(read_circuit(path, platform), design, platform, 10.0, given, False)
+            measure_activity(read_circuit(path, platform), design, platform, 10.0, given, None)
     finally:
         path.write_text(text)
 
 
 @needs_library
-def test_delays_of_another_netlist_are_refused(column: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delays_of_another_netlist_are_refused(column: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(netlist: Path, top: str, platform: Platform, clock_ns: float, path: Path) -> None:
         write_delays(netlist, top, platform, clock_ns, path)
         path.write_text(re.sub(r"\(INSTANCE _(\d+)_\)", r"(INSTANCE _9\1_)", path.read_text(), count=1))
@@ -391,20 +391,19 @@ def test_delays_of_another_netlist_are_refused(column: dict, monkeypatch: pytest
     platform = load_platform("osu018")
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
     with pytest.raises(UserError, match=r"no delays for \w+ _\d+_ and 0 more cells"):
-        measure_activity(circuit, design, platform, 10.0, given, True)
+        measure_activity(circuit, design, platform, 10.0, given, tmp_path)
     with pytest.raises(UserError, match=r"(?i)vvp on .*sdf.*icarus-timed-vvp\.log"):
-        icarus_counts(circuit, design, platform, 10.0, given, circuit.path.parent / "power" / "delays.sdf")
+        icarus_counts(circuit, design, platform, 10.0, given, tmp_path, True)
 
 
 @needs_library
-def test_icarus_counts_the_same(column: dict) -> None:
+def test_icarus_counts_the_same(column: dict, tmp_path: Path) -> None:
     platform, design = load_platform("osu018"), design_of(column)
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
     given = stimulus(workload(load_capture(), ROWS, 32, COLUMNS), design, ROWS)
     for timed in (False, True):
-        ours = measure_activity(circuit, design, platform, 10.0, given, timed)
-        sdf = circuit.path.parent / "power" / "delays.sdf" if timed else None
-        theirs = icarus_counts(circuit, design, platform, 10.0, given, sdf)
+        ours = measure_activity(circuit, design, platform, 10.0, given, tmp_path if timed else None)
+        theirs = icarus_counts(circuit, design, platform, 10.0, given, tmp_path, timed)
         toggles = theirs.rises + theirs.falls
         same = (ours.toggles == toggles).all(axis=1)
         assert ours.toggles.sum() == pytest.approx(toggles.sum(), rel=0.002)
@@ -417,10 +416,10 @@ def test_only_nets_of_cells_must_be_known_while_counting(tmp_path: Path) -> None
     circuit = read_circuit(synthesise(design, ROWS, platform, 10.0, tmp_path, ("nf",)).netlist.path, platform)
     assert "f_i" not in " ".join(circuit.nets), "a conventional column leaves this port open"
     given = stimulus(workload(load_capture(), ROWS, 32, 1), design, ROWS)
-    assert icarus_counts(circuit, design, platform, 10.0, given, None).rises.any()
+    assert icarus_counts(circuit, design, platform, 10.0, given, tmp_path, False).rises.any()
     early = dataclasses.replace(given, windows=((0, 2), *given.windows[1:]))  # before weights are loaded
     with pytest.raises(UserError, match=r"net \S+ and \d+ more are unknown while counting"):
-        icarus_counts(circuit, design, platform, 10.0, early, None)
+        icarus_counts(circuit, design, platform, 10.0, early, tmp_path, False)
 
 
 STORING = """
@@ -527,28 +526,17 @@ def test_delays_are_read(tmp_path: Path) -> None:
         read_sdf(path)
 
 
-@needs_library
-def test_command_line_says_one_line(column: dict, tmp_path: Path) -> None:
-    (tmp_path / "reports").mkdir()
-    broken = {"designs": [column | {"netlist_sha256": "0" * 64}]}
-    (tmp_path / "reports" / "ppa.json").write_text(json.dumps(broken))
-    command = [sys.executable, "-m", "flows.power", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "its hash changed" in done.stderr
-
-
 def test_a_column_bears_its_share_of_the_extra_one() -> None:
     def entry(design: str, encoding: str | None, shared: bool, mw: float) -> dict:
         powers = dict.fromkeys(("total", "zero_delay_total", "wired_total"), mw)
-        fields = {"design": design, "encoding": encoding, "encoding_source": encoding, "shared": shared}
+        fields = {"design": design, "encoding": encoding, "package_sha256": encoding, "shared": shared}
         size = {} if shared else {"Cols": 2}
+        fields["activity"] = {"workload": {"cycles_per_image": [60, 40], "macs_per_image": 1000}}
         return fields | {"parameters": size, "clock_ns": 10.0, "power_mw": powers}
 
     records = [entry("conv a", None, False, 40.0), entry("conv b", None, False, 36.0)]
     records += [entry("enc x", "x", False, 10.0), entry("f(a) of x", "x", True, 64.0), entry("enc y", "y", False, 9.0)]
-    assert compare(records, Load(np.array([100]), np.array([1000]))) == "conv b"
+    assert compare_power(records) == "conv b"
     found = {r["design"]: (r["power_mw"]["column"], r["power_reduction_percent"].get("conv b")) for r in records}
     assert found == {
         "conv a": (20, -11.11), "conv b": (18, 0), "enc x": (6, 66.67), "f(a) of x": (64, None), "enc y": (4.5, 75)
@@ -574,7 +562,7 @@ def test_disagreement_with_opensta_fails(averaged: float, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "options", "fits"),
+    ("parameters", "options", "fit"),
     [
         ({"Merged": 1}, {}, True),
         ({"Merged": 0}, {}, False),
@@ -584,30 +572,11 @@ def test_disagreement_with_opensta_fails(averaged: float, code: int) -> None:
         ({"Merged": 1, "RowsPerGroup": 2}, {"group": 2}, True),
     ],
 )
-def test_columns_of_another_style_are_not_taken(
-    parameters: dict, options: dict, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record = {
-        "design": "enc m12p",
-        "encoding_source": "m12p",
-        "package_sha256": package_sha256("m12p"),
-        "platform": "osu018",
-        "clock_ns": 10.0,
-        "parameters": {"Rows": 4, "Cols": 1, "GateWeights": 1} | parameters,
-    }
-    (tmp_path / "reports").mkdir()
-    (tmp_path / "reports/ppa.json").write_text(json.dumps({"designs": [record]}))
-    given = {"designs": "m12p", "rows": 4, "columns": 1, "clock_ns": None, "group": None, "jobs": 1, "counted": False}
-    given |= {"platform": "osu018", "out": tmp_path, "ungated": False, "exact": False} | options
-    asked = []
-    monkeypatch.setattr("subprocess.run", lambda command, **_: asked.append(command) or SimpleNamespace(returncode=1))
-    platform = SimpleNamespace(name="osu018")
-    if fits:
-        assert synthesised(SimpleNamespace(**given), platform)["designs"] == [record]
-    else:
-        with pytest.raises(UserError, match="synthesis did not pass"):
-            synthesised(SimpleNamespace(**given), platform)
-    assert len(asked) == (not fits)
+def test_columns_of_another_style_are_not_taken(parameters: dict, options: dict, fit: bool) -> None:
+    record = {"design": "enc m12p", "encoding_source": "m12p", "parameters": parameters}
+    args = SimpleNamespace(**{"group": None, "counted": False} | options)
+    assert fits(record, args) == fit
+    assert not fits(record | {"design": "f(a) of m12p"}, args)
 
 
 def test_groups_must_divide_the_rows(tmp_path: Path) -> None:

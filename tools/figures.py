@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.platform import config_path, read_config
 from models.errors import UserError, run_cli
 from tools.docs import ROOT, pages
 
@@ -65,24 +66,32 @@ class Measured:
     """Records of columns (by the name of a design) and of accuracy rows (by encoding), of one platform."""
 
     designs: dict[str, dict]
-    workload: str
     accuracy: dict[str, dict]
 
     def design(self, row: str) -> dict:
         """The record of a row: a design, or the encoding of one; KeyError if there is none."""
         return self.designs[row if " " in row else f"enc {row} merged"]
 
-    def against_best(self, row: str, kind: str, key: str) -> float:
-        """Percent of a column's area or power against the least of the conventional ones."""
-        mine = self.design(row)[kind][key]
-        best = min(r[kind][key] for name, r in self.designs.items() if name.startswith("conv "))
-        return 100 * (mine / best - 1)
+    def area_against_best(self, row: str) -> float:
+        """Percent of a column's area against the least of the conventional ones."""
+        conventional = [r["area_um2"]["column"] for name, r in self.designs.items() if name.startswith("conv ")]
+        return 100 * (self.design(row)["area_um2"]["column"] / min(conventional) - 1)
 
     def power(self, row: str, key: str, workload: str, change: bool = False) -> float:
-        """A figure of power, or its change against the best; KeyError if the last run had other tiles."""
-        if self.workload != workload:
-            raise KeyError(workload)
-        return self.against_best(row, "power_mw", key) if change else self.design(row)["power_mw"][key]
+        """A figure of power, or its change against the best; KeyError if no run had tiles of this network."""
+        mine = on_tiles(self.design(row), workload)["power_mw"][key]
+        if not change:
+            return mine
+        conventional = [r for name, r in self.designs.items() if name.startswith("conv ")]
+        return 100 * (mine / min(on_tiles(r, workload)["power_mw"][key] for r in conventional) - 1)
+
+
+def on_tiles(design: dict, network: str) -> dict:
+    """What a design's record says of power on tiles of a network; KeyError if it was not measured."""
+    for found in (design, *design.get("workloads", {}).values()):
+        if (found.get("activity") or {}).get("workload", {}).get("network") == network:
+            return found
+    raise KeyError(network)
 
 
 RESNET = "resnet20_cifar10"
@@ -93,11 +102,11 @@ COLUMNS: dict[str, tuple[Look, float]] = {
     "area um2": (lambda m, row: m.design(row)["area_um2"]["column"], 0.001),
     "flip-flops um2": (lambda m, row: m.design(row)["area_um2"]["sequential"], 0.001),
     "slack ns": (lambda m, row: m.design(row)["wns_ns"], 0.0),
-    "area": (lambda m, row: m.against_best(row, "area_um2", "column"), 0.0),
-    "area against the best conventional": (lambda m, row: m.against_best(row, "area_um2", "column"), 0.0),
+    "area": (lambda m, row: m.area_against_best(row), 0.0),
+    "area against the best conventional": (lambda m, row: m.area_against_best(row), 0.0),
     "mW, ResNet-20": (lambda m, row: m.power(row, "column", RESNET), 0.01),
     "without glitches": (lambda m, row: m.power(row, "zero_delay_column", RESNET), 0.01),
-    "pJ per MAC": (lambda m, row: m.power(row, "column", RESNET) and m.design(row)["energy_per_mac_pj"], 0.01),
+    "pJ per MAC": (lambda m, row: on_tiles(m.design(row), RESNET)["energy_per_mac_pj"], 0.01),
     "against the best": (lambda m, row: m.power(row, "column", RESNET, True), 0.01),
     "power, ResNet-20": (lambda m, row: m.power(row, "column", RESNET, True), 0.01),
     "mW, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET), 0.01),
@@ -110,14 +119,15 @@ COLUMNS: dict[str, tuple[Look, float]] = {
 
 def measured(reports: Path, platform: str) -> Measured:
     """What the last runs left for a platform; empty where nothing was run. UserError names a damaged record."""
-    designs, workload = {}, ""
+    designs: dict[str, dict] = {}
     accuracy: dict[str, dict] = {}
     try:
         if (path := reports / "ppa.json").is_file():
+            usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
             for record in json.loads(path.read_text())["designs"]:
-                if record["platform"] == platform and record["parameters"]["Rows"] == 64:
+                same = all(record.get(key, value) == value for key, value in usual.items())
+                if record["platform"] == platform and record["parameters"]["Rows"] == 64 and same:
                     designs[record["design"]] = record
-                    workload = (record.get("activity") or {}).get("workload", {}).get("network", workload)
         if (path := reports / "accuracy.json").is_file():
             for row in json.loads(path.read_text())["rows"]:
                 gain = row.get("correction", {}).get("scope", "gain") == "gain"
@@ -125,7 +135,7 @@ def measured(reports: Path, platform: str) -> Measured:
                     accuracy[row["encoding"]] = row
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; run its command again") from error
-    return Measured(designs, workload, accuracy)
+    return Measured(designs, accuracy)
 
 
 def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING
 from flows.platform import Platform
 from models.encoding import absolute, load_encoding
 from models.errors import UserError
+from models.files import write_text
+from models.processes import SimulatorFault, run_process
 
 if TYPE_CHECKING:
     from flows.synth.netlist import Design
 
 COLUMN_RECORD = "column.json"
 RTL = Path(__file__).resolve().parents[2] / "rtl"
+LIMIT_S = 3600  # of the simulation of one column
 WRAPPER = """
 `timescale 1ns/1ps
 module column_gates (
@@ -96,11 +100,21 @@ def rtl_sha256(encoding: str | None) -> str:
 
 
 def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform) -> Simulated:
-    """Run `tb.tests.column` on a netlist, zero delay, real operands of a network layer and corners."""
+    """Run `tb.tests.column` on a netlist, zero delay, real operands of a network layer and corners.
+
+    "failed" is a verdict of the test; a simulator that is killed, hangs or has no room left raises UserError.
+    """
     from cocotb_tools.runner import Icarus
 
+    class Bounded(Icarus):
+        def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
+            for command in cmds:
+                errors = subprocess.STDOUT if stdout else None
+                run_process(command, LIMIT_S, cwd=cwd, env=self.env, stdout=stdout, stderr=errors)
+
     folder = netlist.parent / "gate"
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     buses = column_buses(netlist, design, rows)
     connections = [f"    .{bus}_{i}({bus}[{i}])" for bus, width in buses.items() for i in range(width)]
     wrapper = folder / "column_gates.v"
@@ -108,16 +122,14 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
     text = WRAPPER.format(**high, connections=",\n".join(connections))
     wrapper.write_text(text)
     records = folder / "records.jsonl"
-    records.unlink(missing_ok=True)
     config = column_config(design, rows)
     sources = [platform.cell_models, netlist, wrapper]
     # what `make sim DUT=gate` needs to simulate this very netlist again, and to see whether it is still that of the RTL
-    record = {"column": config, "rtl_sha256": rtl_sha256(config["encoding"])}
-    record |= {"cells": str(platform.cell_models.resolve()), "wrapper": str(wrapper.resolve())}
-    text = json.dumps(record, indent=1)
-    (folder / COLUMN_RECORD).write_text(text + "\n")
-    tool = Icarus()
-    log = folder / "gate.log"
+    again = {"column": config, "rtl_sha256": rtl_sha256(config["encoding"])}
+    again |= {"cells": str(platform.cell_models.resolve()), "wrapper": wrapper.name}
+    write_text(folder / COLUMN_RECORD, json.dumps(again, indent=1) + "\n")
+    tool = Bounded()
+    log, xml, fault = folder / "gate.log", folder / "results.xml", None
     try:
         tool.build(
             sources=sources,
@@ -128,15 +140,16 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
             log_file=log,
             always=True,
         )
-        xml = tool.test(
+        log = folder / "sim.log"
+        tool.test(
             test_module="tb.tests.column",
             hdl_toplevel="column_gates",
             hdl_toplevel_lang="verilog",
             build_dir=folder,
             test_dir=folder,
             seed=1,
-            results_xml=str(folder / "results.xml"),
-            log_file=folder / "sim.log",
+            results_xml=str(xml),
+            log_file=log,
             extra_env={
                 "ENCMAC_COLUMN": json.dumps(config),
                 "ENCMAC_RECORDS": str(records),
@@ -144,12 +157,20 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
                 "COCOTB_ANSI_OUTPUT": "0",
             },
         )
+    except (RuntimeError, SystemExit, OSError) as error:  # the last are a test's failure too, where pytest runs
+        fault = error
+    try:
         cases = list(ElementTree.parse(xml).iter("testcase"))
-    except (subprocess.CalledProcessError, RuntimeError, SystemExit, OSError, ElementTree.ParseError) as error:
-        print(f"gate-level run of {design.label} ended badly ({error}); see {folder}")
-        return Simulated("failed", 0, 0)
-    found = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
+        found = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        fault, cases, found = fault or error, [], []
     matches, mismatches = (sum(r[key] for r in found) for key in ("matches", "mismatches"))
     failed = [c for case in cases for c in case if c.tag in ("failure", "error", "skipped")]
+    judged = found or any(c.get("type") == "AssertionError" for c in failed)  # an X at the sums is a verdict
+    if not judged or (isinstance(fault, SimulatorFault) and not failed):
+        raise UserError(
+            f"the gate-level run of {design.label} ended badly ({fault or 'no results'}), which says nothing of the "
+            f"design and is not kept; see {log} and run the same command again"
+        ) from fault
     good = cases and not failed and len(found) == len(cases) and matches and not mismatches
     return Simulated("passed" if good else "failed", matches, mismatches)

@@ -9,10 +9,7 @@ synthesised first. What was measured is kept beside the netlist: an interrupted 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,81 +17,44 @@ from pathlib import Path
 import numpy as np
 
 from flows.platform import Platform, load_platform
-from flows.power.measure import Conditions, Load, fill, load_of, measure
+from flows.power.measure import Conditions, measure, sources, tiles_sha256
 from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
-from flows.synth.__main__ import package_sha256, share_of_f
+from flows.ppa import compare_power, fill, key_of, measured, view
+from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
 from flows.synth.netlist import ROOT
 from models.console import add_output_options, interruptible, obey
 from models.encoding import load_encoding
 from models.errors import UserError, run_cli
-from models.files import write_text
 from models.replay import load_capture
+from models.store import Store, sources_of
 
 AGREEMENT_PERCENT = 5.0
 TRANSITIONS_PERCENT = 1.0
 
 
-def synthesised(args: argparse.Namespace, platform: Platform) -> dict:
-    """ppa.json with the wanted designs; runs synthesis if it lacks one."""
-    path = args.out / "reports" / "ppa.json"
-    wanted = set(args.designs.split(",")) if args.designs else set()
-    try:
-        document = json.loads(path.read_text())
-        records = document["designs"]
-        first = records[0]
-        size = first["parameters"]
-        rows, columns = args.rows or size["Rows"], args.columns or size["Cols"]
-        same = (platform.name, rows, args.clock_ns or first["clock_ns"])
-        fits = (columns, int(not args.ungated)) == (size["Cols"], size["GateWeights"]) and all(
-            (r["platform"], r["parameters"]["Rows"], r["clock_ns"]) == same
-            and package_sha256(r["encoding_source"]) == r["package_sha256"]
-            for r in records
-        )
-        for r in (r for r in records if r["design"].startswith("enc ")):
-            merged = load_encoding(r["encoding_source"]).is_power_of_two and not args.counted
-            fits &= (r["parameters"].get("RowsPerGroup"), r["parameters"]["Merged"]) == (args.group, int(merged))
-        exact = not args.exact or any(r["design"].startswith("exact ") for r in records)
-        if fits and exact and wanted <= {r["encoding_source"] for r in records}:
-            return document
-    except (OSError, KeyError, IndexError, TypeError, json.JSONDecodeError):
-        pass
-    command = [sys.executable, "-m", "flows.synth", "--platform", args.platform, "--out", args.out]
-    command += [f"--{flag}" for flag in ("ungated", "exact", "counted") if getattr(args, flag)]
-    for option in ("designs", "rows", "columns", "clock_ns", "group", "jobs"):
-        if value := getattr(args, option):
-            command += [f"--{option.replace('_', '-')}", str(value)]
-    if subprocess.run(command, cwd=ROOT).returncode:
-        raise UserError("synthesis did not pass; no power of its netlists")
-    return json.loads(path.read_text())
+def synthesised(args: argparse.Namespace, platform: Platform, clock_ns: float) -> list[dict]:
+    """The wanted columns, measured now unless they are known; without --designs those measured so before."""
+    conditions = {"platform": platform.name, "platform_sha256": platform.sha256, "clock_ns": clock_ns}
+    conditions |= {"rows": args.rows, "columns": args.columns, "gated": int(not args.ungated)}
+    if not args.designs:
+        known = measured(Store(args.out / "reports"), conditions)
+        names = dict.fromkeys(r["encoding_source"] for r in known if fits(r, args))
+        args.designs = ",".join(names) or DESIGNS
+        args.exact |= any(r["design"].startswith("exact ") for r in known)
+    records = side_by_side(platform, clock_ns, args, tables=False)
+    if wrong := wrong_ones(records):
+        raise UserError(f"no power: at {clock_ns:g} ns {', '.join(wrong)} did not pass; see make synth")
+    return records
 
 
-def column_power(records: list[dict], record: dict, key: str) -> float:
-    """mW of one column, with its share of an extra column."""
-    power = record["power_mw"][key] / record["parameters"].get("Cols", 1)
-    return power + share_of_f(records, record, lambda extra: extra["power_mw"][key])
-
-
-def compare(records: list[dict], load: Load) -> str:
-    """Fill in power of a column, its energies and reductions; returns the conventional design of least power.
-
-    Energy of a product and its addition; rows that a layer leaves unused are paid for by the others.
-    """
-    for r in records:
-        for key in ("total", "zero_delay_total", "wired_total"):
-            r["power_mw"][key.replace("total", "column")] = round(column_power(records, r, key), 5)
-    columns = {r["design"]: r["power_mw"]["column"] for r in records if not r["shared"]}
-    conventional = {name: mw for name, mw in columns.items() if name.startswith("conv ")}
-    exact = {
-        r["design"] for r in records if r["design"].startswith("exact ") or r["encoding"] in ("exact64", "exact36")
-    }
-    bases = conventional | {name: mw for name, mw in columns.items() if name in exact}
-    for r in records:
-        power = r["power_mw"]["column"]
-        r["energy_per_mac_pj"] = round(power * r["clock_ns"] * float(load.cycles.sum() / load.macs.sum()), 5)
-        found = {name: round(100 * (1 - power / base), 2) for name, base in bases.items()}
-        r["power_reduction_percent"] = {} if r["shared"] else found
-    return min(conventional, key=conventional.get)
+def fits(record: dict, args: argparse.Namespace) -> bool:
+    """True for an encoded column that adds its bits as it was asked for."""
+    if not record["design"].startswith("enc "):
+        return False
+    merged = load_encoding(record["encoding_source"]).is_power_of_two and not args.counted
+    parameters = record["parameters"]
+    return (parameters.get("RowsPerGroup"), parameters["Merged"]) == (args.group, int(merged))
 
 
 def print_table(records: list[dict], best: str, platform: Platform) -> None:
@@ -127,12 +87,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="flows.power", description=__doc__.splitlines()[0])
     parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
     parser.add_argument("--designs", help="encodings, names or JSON files, with commas (default: those of make synth)")
-    parser.add_argument("--rows", type=int, help="default: that of make synth")
-    parser.add_argument("--columns", type=int, help="that share the activation registers; default: that of make synth")
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--columns", type=int, default=1, help="that share the activation registers")
     parser.add_argument("--group", type=int, help="rows of an encoded column between registers (default: all)")
     parser.add_argument("--counted", action="store_true", help="encoded columns count positions, in place of one tree")
     parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
-    parser.add_argument("--clock-ns", type=float, help="default: that of make synth")
+    parser.add_argument("--clock-ns", type=float, help="default: the platform's")
     parser.add_argument("--vectors", type=int, default=128, help="activation vectors of each tile that count")
     parser.add_argument("--tiles", type=Path, help="tile archive (default: ResNet-20 of the zoo)")
     parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
@@ -142,13 +102,14 @@ def main() -> int:
     add_output_options(parser)
     args = parser.parse_args()
     obey(args, args.out / "reports/ppa.json")
-    args.out = args.out.resolve()
+    args.out, args.array = args.out.resolve(), None
     platform = load_platform(args.platform)
+    clock_ns = args.clock_ns or platform.clock_ns
+    check_sizes(args, platform, clock_ns)
     if args.vectors < 1:
         raise UserError(f"--vectors {args.vectors}: at least 1")
     capture = load_capture(args.tiles) if args.tiles else load_capture()
-    document = synthesised(args, platform)
-    records = document["designs"]
+    records = synthesised(args, platform, clock_ns)
     given = Conditions(platform, capture, args.vectors, opensta_reads_activity(), args.check)
 
     def run(record: dict) -> dict:
@@ -161,11 +122,21 @@ def main() -> int:
 
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         results = list(pool.map(run, records))
+    store = Store(args.out / "reports")
+    workload = {"network": capture.network, "tiles_sha256": tiles_sha256(capture), "vectors": args.vectors}
+    depends = sources() | sources_of(platform.liberty)
+    found = zip(records, results, strict=True)
+    store.put_all(
+        "power",
+        [
+            (key_of(r) | workload, {"netlist_sha256": r["netlist_sha256"], "fields": fields}, depends)
+            for r, fields in found
+        ],
+    )
+    store.publish("ppa", view)
     for record, fields in zip(records, results, strict=True):
         fill(record, fields)
-    best = compare(records, load_of(capture, records[0]["parameters"]["Rows"]))
-    document["best_conventional_power"] = best
-    write_text(args.out / "reports" / "ppa.json", json.dumps(document, indent=1) + "\n")
+    best = compare_power(records)
     title = f"{records[0]['parameters']['Rows']}-row column, {platform.title}, {records[0]['clock_ns']:g} ns"
     plot_parts(records, title, args.out / "reports" / "power")
     plot_tree(records, title, args.out / "reports" / "power_tree")

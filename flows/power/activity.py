@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -145,15 +146,16 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
 
 
 def measure_activity(
-    circuit: Circuit, design: Design, platform: Platform, clock_ns: float, given: Stimulus, timed: bool
+    circuit: Circuit, design: Design, platform: Platform, clock_ns: float, given: Stimulus, timed_in: Path | None
 ) -> Activity:
-    """Simulate a netlist and count; raises UserError if a result is wrong or a delay is missing."""
+    """Simulate a netlist and count, without delays, or with those that are written to the folder `timed_in`.
+
+    Raises UserError if a result is wrong or a delay is missing.
+    """
     delays = None
-    if timed:
-        folder = circuit.path.parent / "power"
-        folder.mkdir(exist_ok=True)
-        write_delays(circuit.path, TOP, platform, clock_ns, folder / "delays.sdf")
-        delays = read_sdf(folder / "delays.sdf")
+    if timed_in:
+        write_delays(circuit.path, TOP, platform, clock_ns, timed_in / "delays.sdf")
+        delays = read_sdf(timed_in / "delays.sdf")
     outputs = output_bits(circuit)
     period, before = round(clock_ns * PS), round(IO_SHARE * clock_ns * PS)
     found = simulate(circuit, delays, given.ports, outputs, given.windows, period, before)
@@ -166,7 +168,7 @@ def measure_activity(
     return Activity(
         netlist_sha256=circuit.sha256,
         clock_ns=float(cycles.sum() * period / clock.sum() / PS),
-        glitches=timed,
+        glitches=timed_in is not None,
         windows=tuple(f"{t.layer} k{t.k0} n{t.n0}" for t in given.tiles),
         cycles=cycles,
         nets=nets,

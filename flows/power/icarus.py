@@ -53,11 +53,13 @@ endmodule
 
 
 def icarus_counts(
-    circuit: Circuit, design: Design, platform: Platform, clock_ns: float, given: Stimulus, sdf: Path | None
+    circuit: Circuit, design: Design, platform: Platform, clock_ns: float, given: Stimulus, folder: Path, timed: bool
 ) -> Counts:
-    """Transitions of the circuit's nets; raises UserError if a result is wrong or a delay was not annotated."""
-    folder = circuit.path.parent / "power"
-    folder.mkdir(exist_ok=True)
+    """Transitions of the circuit's nets, simulated in `folder`, if `timed` with the `delays.sdf` that is there.
+
+    Raises UserError if a result is wrong or a delay was not annotated.
+    """
+    sdf = folder / "delays.sdf" if timed else None
     name = "icarus-timed" if sdf else "icarus-zero"
     outputs = output_bits(circuit)
     text = circuit.path.read_text()

@@ -16,11 +16,16 @@ from flows.power.circuit import PARTS, Circuit, classify, read_circuit
 from flows.power.engine import KINDS, Power, power_of
 from flows.power.icarus import icarus_counts
 from flows.power.opensta import opensta_power
+from flows.synth.measure import KEPT_RESULTS
 from flows.synth.netlist import ROOT, Design
 from models.errors import UserError
-from models.files import write_text
+from models.files import locked, making, sweep, write_text
 from models.replay import Capture
+from models.store import sources_of
 
+POWER = ("measure.py", "activity.py", "circuit.py", "engine.py", "icarus.py", "liberty.py", "opensta.py")
+POWER += ("simulate.py", "simulate.cpp")
+SOURCES = (*(f"flows/power/{name}" for name in POWER), "flows/sta", "flows/platform.py", "models/replay.py")
 WIRED_PF = 0.005  # of wire a pin, to see what layout may change
 
 
@@ -77,37 +82,52 @@ def measure(record: dict, given: Conditions) -> dict:
     circuit = read_circuit(path, given.platform)
     if circuit.sha256 != record["netlist_sha256"]:
         raise UserError(f"{path} is not the netlist that was tested (its hash changed); run make synth again")
-    kept, key = path.parent / "power" / "result.json", fingerprint(record, given)
-    try:
-        found = json.loads(kept.read_text())
-        if found["key"] == key:
-            return found["fields"]
-    except (OSError, KeyError, TypeError, json.JSONDecodeError):
-        pass
-    fields = weigh(circuit, design, clock_ns, record["parameters"]["Rows"], given)
-    write_text(kept, json.dumps({"key": key, "fields": fields}) + "\n")
+    key = fingerprint(record, given)
+    place = path.parent / "power" / key[:12]
+    with locked(place.with_name(f"{place.name}.lock")):
+        try:
+            found = json.loads((place / "result.json").read_text())
+            if found["key"] == key:
+                return found["fields"]
+        except (OSError, KeyError, TypeError, ValueError):
+            pass
+        with making(place) as folder:
+            fields = weigh(circuit, design, clock_ns, record["parameters"]["Rows"], given, folder)
+            write_text(folder / "result.json", json.dumps({"key": key, "fields": fields}) + "\n")
+    sweep(path.parent / "power", "[0-9a-f]*", keep=KEPT_RESULTS)
     return fields
 
 
 def fingerprint(record: dict, given: Conditions) -> str:
     """Hash of all that the power of a netlist depends on."""
-    layers = [(n, hashlib.sha256(x.inputs.tobytes() + x.weights.tobytes())) for n, x in given.capture.layers.items()]
     what = [record["netlist_sha256"], record["parameters"], record["package_sha256"], record["clock_ns"]]
-    what += [given.capture.network, given.vectors, given.compare, given.check, [(n, x.hexdigest()) for n, x in layers]]
-    stamp = given.platform.liberty.stat()
-    what += [repr(dataclasses.replace(given.platform, folder=Path())), stamp.st_size, stamp.st_mtime_ns]
-    digest = hashlib.sha256(json.dumps(what).encode())
-    for source in sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".cpp")):
-        digest.update(source.read_bytes())
+    what += [given.capture.network, given.vectors, given.compare, given.check, tiles_sha256(given.capture)]
+    what += [given.platform.sha256, sources()]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def tiles_sha256(capture: Capture) -> str:
+    """Hash of the operands of all layers."""
+    digest = hashlib.sha256()
+    for name, layer in capture.layers.items():
+        digest.update(name.encode() + layer.inputs.tobytes() + layer.weights.tobytes())
     return digest.hexdigest()
 
 
-def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: Conditions) -> dict:
-    """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes."""
+def sources() -> dict[str, str]:
+    """What every power depends on beside netlist, library and tiles, by name and hash."""
+    return sources_of(*(ROOT / name for name in SOURCES), programs=["sta"])
+
+
+def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: Conditions, folder: Path) -> dict:
+    """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes.
+
+    What the tools read and write goes to `folder`.
+    """
     platform, load = given.platform, load_of(given.capture, rows)
     columns = dict(design.parameters).get("Cols", 1)
     stimuli = stimulus(workload(given.capture, rows, given.vectors, columns), design, rows)
-    quiet, timed = (measure_activity(circuit, design, platform, clock_ns, stimuli, late) for late in (False, True))
+    quiet, timed = (measure_activity(circuit, design, platform, clock_ns, stimuli, late) for late in (None, folder))
     wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
     power = power_of(circuit, timed, platform, clock_ns)
     totals = {
@@ -133,6 +153,7 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
                 "network": given.capture.network,
                 "tiles": list(timed.windows),
                 "cycles_per_image": load.cycles.tolist(),
+                "macs_per_image": int(load.macs.sum()),
             },
             "clock_ns": round(timed.clock_ns, 6),
             "cycles": int(timed.cycles.sum()),
@@ -143,7 +164,7 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
         },
     }
     if given.compare:
-        theirs = {k: round(v, 6) for k, v in opensta_power(circuit, timed, platform, clock_ns).items()}
+        theirs = {k: round(v, 6) for k, v in opensta_power(circuit, timed, platform, clock_ns, folder).items()}
         fields["agreement_mw"] = {
             "ours_without_clock_net": round(without_clock_net(power), 6),
             "averaged": round(without_clock_net(power_of(circuit, timed.merged(), platform, clock_ns, False)), 6),
@@ -151,8 +172,7 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
         }
     if given.check:
         for name, activity in (("zero_delay", quiet), ("timed", timed)):
-            sdf = circuit.path.parent / "power" / "delays.sdf" if activity.glitches else None
-            other = icarus_counts(circuit, design, platform, clock_ns, stimuli, sdf)
+            other = icarus_counts(circuit, design, platform, clock_ns, stimuli, folder, activity.glitches)
             change = 100 * (activity.toggles.sum() / (other.rises + other.falls).sum() - 1)
             fields["activity"][f"{name}_transitions_against_icarus_percent"] = round(float(change), 4)
     return fields
@@ -162,10 +182,3 @@ def without_clock_net(power: Power) -> float:
     """mW over all cycles, without the load of the clock port: what OpenSTA counts."""
     clock_net = power.total("switching", "clock") + power.total("switching", "weight clock")
     return float((power.total() - clock_net).mean())
-
-
-def fill(record: dict, fields: dict) -> None:
-    """Put what was measured into an entry of ppa.json."""
-    fields = dict(fields)
-    record["area_um2"]["by_part"] = fields.pop("area_by_part")
-    record.update(fields)

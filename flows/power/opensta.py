@@ -58,9 +58,10 @@ def opensta_reads_activity() -> bool:
     return "found 1" in done.stdout
 
 
-def opensta_power(circuit: Circuit, activity: Activity, platform: Platform, clock_ns: float) -> dict[str, float]:
+def opensta_power(
+    circuit: Circuit, activity: Activity, platform: Platform, clock_ns: float, folder: Path
+) -> dict[str, float]:
     """mW by kind, "total" and "annotated_pins". The clock port's own net is not in it: no cell drives it."""
-    folder = circuit.path.parent / "power"
     saif = folder / "activity.saif"
     write_saif(circuit, activity, saif)
     commands = constraints(circuit.path, TOP, platform, clock_ns)

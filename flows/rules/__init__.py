@@ -13,7 +13,8 @@ import tomllib
 from pathlib import Path
 
 from flows.platform import load_platform
-from flows.power.measure import Conditions, fill, measure
+from flows.power.measure import Conditions, measure
+from flows.ppa import fill
 from flows.synth.measure import best_variant, forms, record
 from flows.synth.netlist import ROOT
 from models.errors import UserError

@@ -11,61 +11,24 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flows.platform import Platform, load_platform
-from flows.synth.array import Array, array_record, measure_array
-from flows.synth.measure import Result, best_variant, forms, measure, package_sha256, record
+from flows.ppa import ARRAY_COLUMNS, compare_areas, compare_arrays, key_of, view
+from flows.synth.array import SHELL_SOURCES, Array, array_record, measure_array
+from flows.synth.measure import best_variant, forms, measure, record, sources_of_column
 from flows.synth.netlist import ROOT
 from models.console import add_output_options, interruptible, obey
 from models.errors import UserError, run_cli
-from models.files import write_text
 from models.provenance import git_commit
+from models.store import Store, sources_of
 
-__all__ = ["forms", "measure", "package_sha256", "record"]
-ARRAY_COLUMNS = 64  # that share one extra column
-
-
-def share_of_f(records: list[dict], record: dict, value: Callable[[dict], float]) -> float:
-    """What one of ARRAY_COLUMNS columns bears of the extra column of its encoding's f(a)."""
-    if record["shared"]:
-        return 0.0
-    extra = (r for r in records if r["shared"] and r["encoding_source"] == record["encoding_source"])
-    return next((value(r) / ARRAY_COLUMNS for r in extra), 0.0)
-
-
-def column_area(records: list[dict], record: dict) -> float:
-    """um2 of one column, with its share of an extra column."""
-    area = record["area_um2"]["total"] / record["parameters"].get("Cols", 1)
-    return area + share_of_f(records, record, lambda extra: extra["area_um2"]["total"])
-
-
-def compare(records: list[dict]) -> str:
-    """Fill in areas of a column and their reductions; returns the smallest conventional design that meets its clock."""
-    for r in records:
-        r["area_um2"]["column"] = round(column_area(records, r), 3)
-    conventional = {
-        r["design"]: r["area_um2"]["column"] for r in records if r["design"].startswith("conv ") and r["wns_ns"] >= 0
-    }
-    if not conventional:
-        clock_ns, platform = records[0]["clock_ns"], records[0]["platform"]
-        raise UserError(f"no conventional column meets {clock_ns} ns on {platform}; give a longer CLOCK_NS")
-    exact = {
-        r["design"]: r["area_um2"]["column"]
-        for r in records
-        if r["design"].startswith("exact ") or (r["encoding"] in ("exact64", "exact36") and not r["shared"])
-    }
-    for r in records:
-        bases = {} if r["shared"] else conventional | exact
-        area = r["area_um2"]["column"]
-        r["area_reduction_percent"] = {name: round(100 * (1 - area / base), 2) for name, base in bases.items()}
-    return min(conventional, key=conventional.get)
+__all__ = ["forms", "measure", "record"]
+DESIGNS = "exact64,exact36,m28p,m20p,m16p,m12p"
 
 
 def print_table(records: list[dict], best: str, platform: Platform) -> None:
@@ -132,9 +95,7 @@ def main() -> int:
     """Command line; exit code 0 if every design meets the clock and its netlist computed right."""
     parser = argparse.ArgumentParser(prog="flows.synth", description=__doc__.splitlines()[0])
     parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
-    parser.add_argument(
-        "--designs", default="exact64,exact36,m28p,m20p,m16p,m12p", help="encodings, names or JSON files, with commas"
-    )
+    parser.add_argument("--designs", default=DESIGNS, help="encodings, names or JSON files, with commas")
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--columns", type=int, default=1, help="that share the activation registers")
     parser.add_argument("--array", type=int, help="measure the array of so many columns as well")
@@ -150,6 +111,15 @@ def main() -> int:
     obey(args, args.out / "reports/ppa.json")
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
+    check_sizes(args, platform, clock_ns)
+    wrong = wrong_ones(side_by_side(platform, clock_ns, args))
+    if wrong:
+        print(f"NOT at {clock_ns} ns or not right at gate level: {', '.join(dict.fromkeys(wrong))}")
+    return 1 if wrong else 0
+
+
+def check_sizes(args: argparse.Namespace, platform: Platform, clock_ns: float) -> None:
+    """Refuse sizes that make no column, before anything is measured."""
     if min(args.rows, args.columns, args.array or 1) < 1 or clock_ns <= 0:
         sizes = f"rows ({args.rows}), columns ({args.columns}), array ({args.array})"
         raise UserError(f"{sizes} and clock ({clock_ns} ns) must be positive")
@@ -159,16 +129,19 @@ def main() -> int:
         raise UserError("an array is made of single columns: --array takes --columns 1")
     if not platform.clock_gate and not args.ungated:
         raise UserError(f"platform {platform.name} names no clock_gate; add it to its config.toml or give --ungated")
-    document, results = side_by_side(platform, clock_ns, args)
-    wrong = [r.design.name for r in results if not r.meets or r.gate.status != "passed"]
-    wrong += [r["design"] for r in document["designs"] if r.get("array", {}).get("wns_ns", 0) < 0]
-    if wrong:
-        print(f"NOT at {clock_ns} ns or not right at gate level: {', '.join(dict.fromkeys(wrong))}")
-    return 1 if wrong else 0
 
 
-def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace) -> tuple[dict, list[Result]]:
-    """All designs at one clock; writes ppa.json and prints the tables."""
+def wrong_ones(records: list[dict]) -> list[str]:
+    """Designs that miss the clock, alone or in their array, or that computed wrong at gate level."""
+    wrong = [r["design"] for r in records if r["wns_ns"] < 0 or r["gate_sim"] != "passed"]
+    return wrong + [r["design"] for r in records if r.get("array", {}).get("wns_ns", 0) < 0]
+
+
+def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, tables: bool = True) -> list[dict]:
+    """All designs at one clock: kept in the store, and shown beside each other; their entries of ppa.json.
+
+    Raises UserError if no conventional column meets the clock.
+    """
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
     table = forms(
         args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact, args.group, args.counted
@@ -184,26 +157,31 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace) 
             fit = [r for r in results if r.meets and not r.design.shared and "FFIP" not in r.design.name]
             waiting = [pool.submit(measure_array, r, args.array, platform, clock_ns, folder) for r in fit]
             arrays = {r.design.name: future.result() for r, future in zip(fit, waiting, strict=True)}
-    records = [record(r, platform, clock_ns) for r in results]
-    document = {
-        "format": "encmac-ppa/1",
-        "designs": records,
-        "best_conventional": compare(records),
-        "tools": tool_versions(),
-        "git_commit": git_commit(),
-    }
-    if arrays:
-        exact = {name: a for name, a in arrays.items() if name.startswith(("conv ", "exact ", "enc exact"))}
-        for entry in records:
-            if entry["design"] in arrays:
-                entry["array"] = array_record(arrays[entry["design"]], exact)
-        conventional = [name for name in exact if name.startswith("conv ")]
-        document["best_conventional_array"] = min(conventional, key=lambda name: arrays[name].area_um2)
-    write_text(args.out / "reports" / "ppa.json", json.dumps(document, indent=1) + "\n")
-    print_table(records, document["best_conventional"], platform)
-    if arrays:
-        print_arrays(arrays, document["best_conventional_array"], platform, clock_ns)
-    return document, results
+    run = {"columns": args.columns, "gated": int(not args.ungated)}
+    run |= {"tools": tool_versions(), "git_commit": git_commit()}
+    records = [record(r, platform, clock_ns) | run for r in results]
+    store = Store(args.out / "reports")
+    depends = [sources_of_column(r.design, platform) for r in results]
+    store.put_all("area", [(key_of(r), r, s) for r, s in zip(records, depends, strict=True)])
+    parts = {r["design"]: (r, s) for r, s in zip(records, depends, strict=True)}
+    store.put_all("array", [array_entry(*parts[name], array) for name, array in arrays.items()])
+    document = store.publish("ppa", view)
+    keys = [key_of(r) for r in records]
+    records = sorted((r for r in document["designs"] if key_of(r) in keys), key=lambda r: keys.index(key_of(r)))
+    best = compare_areas(records)
+    if best is None:
+        raise UserError(f"no conventional column meets {clock_ns} ns on {platform.name}; give a longer CLOCK_NS")
+    if tables:
+        print_table(records, best, platform)
+    if arrays and tables:
+        print_arrays(arrays, compare_arrays(records), platform, clock_ns)
+    return records
+
+
+def array_entry(record: dict, sources: dict[str, str], array: Array) -> tuple[dict, dict, dict]:
+    """An array as the store keeps it."""
+    data = array_record(array) | {"column_netlist_sha256": record["netlist_sha256"]}
+    return key_of(record) | {"size": array.columns}, data, sources | sources_of(*(ROOT / p for p in SHELL_SOURCES))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flows.platform import Platform
-from flows.synth.measure import Result, choose, fingerprint
+from flows.synth.measure import KEPT_RESULTS, Result, choose, fingerprint, in_a_process
 from flows.synth.netlist import (
     ROOT,
     RTL,
@@ -29,12 +28,14 @@ from flows.synth.netlist import (
 )
 from models.encoding import export_package, load_encoding
 from models.errors import UserError
-from models.files import write_text
+from models.files import locked, making, sweep, write_text
+from models.store import sources_of
 
 TOP = "array_top"
 COLUMN = "array_column"
 SHELL_RTL = ("array/delay_triangle.sv", "array/stream_control.sv", "accum/position_multiplier.sv")
 SHELL_RTL += ("accum/position_weights.sv", "array/mac_array.sv")
+SHELL_SOURCES = (*(f"rtl/{name}" for name in SHELL_RTL), "flows/synth/array.py", "flows/synth/array_top.sv")
 SHELL_EFFORTS = ("amap",)  # nearly all of a shell is registers; the same for all designs
 
 # In place of array_stage: the extra column stays, every other stage becomes a cell whose inside is measured apart.
@@ -122,30 +123,31 @@ def plain_names(verilog: str) -> str:
 def measure_array(column: Result, columns: int, platform: Platform, clock_ns: float, folder: Path) -> Array:
     """The array of a measured column; kept and reused as columns are."""
     design = column.design
-    out = folder / f"{design.label}-shell-{columns}"
-    out.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(fingerprint(design, column.rows, platform, clock_ns, SHELL_EFFORTS).encode())
-    key = digest.hexdigest() + str(columns)
-    kept = out / "result.json"
-    try:
-        found = json.loads(kept.read_text())
-        shell = Netlist(**found["netlist"] | {"path": Path(found["netlist"]["path"])})
-        if found["key"] == key and hashlib.sha256(shell.path.read_bytes()).hexdigest() == shell.sha256:
-            return Array(column, columns, shell, found["slack_ns"])
-    except (OSError, KeyError, TypeError, json.JSONDecodeError):
-        pass
-    packages = {name: export_package(load_encoding(name), out) for name in {"exact64", design.encoding} if name}
-    arguments = (design, sorted(packages.values()), columns, platform, clock_ns, out)
-    process = multiprocessing.get_context("spawn").Process(target=_map_shell, args=arguments)
-    process.start()
-    process.join()
-    shell, slack = choose([out / effort for effort in SHELL_EFFORTS], TOP, platform, clock_ns)
-    document = {"key": key, "netlist": asdict(shell), "slack_ns": slack}
-    write_text(kept, json.dumps(document, default=str))
+    shells = folder / f"{design.label}-shell-{columns}"
+    known = (fingerprint(design, column.rows, platform, clock_ns, SHELL_EFFORTS), columns, SHELL_SOURCES)
+    key = hashlib.sha256(repr((known, sources_of(*(ROOT / name for name in SHELL_SOURCES)))).encode()).hexdigest()
+    place = shells / key[:12]
+    with locked(place.with_name(f"{place.name}.lock")):
+        try:
+            found = json.loads((place / "result.json").read_text())
+            shell = Netlist(**found["netlist"] | {"path": place / found["netlist"]["effort"] / "netlist.v"})
+            if found["key"] == key and hashlib.sha256(shell.path.read_bytes()).hexdigest() == shell.sha256:
+                return Array(column, columns, shell, found["slack_ns"])
+        except (OSError, KeyError, TypeError, ValueError):
+            pass
+        with making(place) as made:
+            encodings = {name: load_encoding(name) for name in {"exact64", design.encoding} if name}
+            packages = sorted(export_package(encoding, made) for encoding in encodings.values())
+            in_a_process(_map_shell, design, packages, columns, platform, clock_ns, made)
+            shell, slack = choose([made / effort for effort in SHELL_EFFORTS], TOP, platform, clock_ns)
+            shell = replace(shell, path=place / shell.path.relative_to(made))
+            document = {"key": key, "netlist": asdict(shell), "slack_ns": slack}
+            write_text(made / "result.json", json.dumps(document, default=str))
+    sweep(shells, "[0-9a-f]*", keep=KEPT_RESULTS)
     return Array(column, columns, shell, slack)
 
 
-def array_record(array: Array, baselines: dict[str, Array]) -> dict:
+def array_record(array: Array) -> dict:
     """What ppa.json says of an array, in the record of its column."""
     area = array.area_um2
     return {
@@ -158,5 +160,4 @@ def array_record(array: Array, baselines: dict[str, Array]) -> dict:
         },
         "wns_ns": round(array.slack_ns, 4),
         "shell_netlist_sha256": array.shell.sha256,
-        "area_reduction_percent": {name: round(100 * (1 - area / b.area_um2), 2) for name, b in baselines.items()},
     }

@@ -10,16 +10,21 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.gls import Simulated, simulate_column, surplus_of_pairs
 from flows.platform import Platform
+from flows.ppa import package_sha256
 from flows.sta import worst_slack_ns
 from flows.synth.netlist import ADDERS, EFFORTS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
-from models.encoding import export_package, load_encoding
+from models.encoding import LIBRARY, export_package, library_names, load_encoding
 from models.errors import UserError
-from models.files import write_text
+from models.files import locked, making, sweep, write_text
+from models.processes import end_with
+from models.store import sources_of
 
 CONVENTIONAL = (  # name, form in RTL, Booth recoding by Yosys
     ("conv written", 0, False),
@@ -33,6 +38,12 @@ EXACT = (  # other exact designs, shown beside the conventional ones
     ("exact FFIP", 6, False),
     ("exact FFIP booth", 5, True),
 )
+
+# what every column depends on beside its encoding and its library
+SOURCES = ("rtl/encmac_pkg.sv", "rtl/encmac_encoding.svh", "rtl/encmac_checks.svh", "rtl/mult", "rtl/accum")
+SOURCES += ("rtl/array", "flows/synth/netlist.py", "flows/synth/measure.py", "flows/synth/column_top.sv")
+SOURCES += ("flows/cells.py", "flows/platform.py", "flows/sta", "flows/gls", "tb/tests/column.py", "models/hardware")
+KEPT_RESULTS = 4  # of a design on a platform: those before a change of its sources
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,11 @@ def forms(
             for adders in ADDERS
         ]
 
+    sources: dict[str, str] = {}
     for encoding in encodings:
         loaded = load_encoding(encoding)
+        if sources.setdefault(loaded.name, loaded.sha256) != loaded.sha256:
+            raise UserError(f"two of the encodings are called '{loaded.name}' and differ; rename one of them")
         merged = int(loaded.is_power_of_two and not counted)
         name = f"enc {loaded.name} {'merged' if merged else 'counted'}{f' g{group}' if group else ''}"
         table[name] = variants(name, encoding, (*common, *groups), merged, False)
@@ -93,17 +107,25 @@ def forms(
 
 
 def fingerprint(design: Design, rows: int, platform: Platform, clock_ns: float, efforts: tuple[str, ...]) -> str:
-    """Hash of all that a result depends on: RTL, encoding, library, constraints, flow."""
-    code = [*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("*.sv")]
-    rtl = [p for p in (ROOT / "rtl").rglob("*.sv*") if "encodings" not in p.parts and "formal" not in p.parts]
-    flow = [Path(__file__).parent.parent / name for name in ("sta/__init__.py", "gls/__init__.py", "platform.py")]
-    digest = hashlib.sha256(repr((design, rows, clock_ns, efforts, package_sha256(design.encoding))).encode())
-    stamp = platform.liberty.stat()
-    known = dataclasses.replace(platform, folder=Path())
-    digest.update(repr((known, stamp.st_size, stamp.st_mtime_ns)).encode())
-    for path in sorted([*code, *rtl, *flow]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    """Hash of all that a result depends on: RTL, encoding, library, constraints, flow, tools."""
+    nameless = dataclasses.replace(design, encoding=None)  # where a user's encoding lies does not matter
+    what = (nameless, package_sha256(design.encoding), rows, clock_ns, efforts, platform.sha256, flow_sources())
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+def flow_sources() -> dict[str, str]:
+    """RTL, flow and tools of every column, by name and hash."""
+    return sources_of(*(ROOT / name for name in SOURCES), packages=["pyosys"], programs=["sta"])
+
+
+def sources_of_column(design: Design, platform: Platform) -> dict[str, str]:
+    """What a result in the store depends on, by name and hash."""
+    files = [platform.liberty, platform.cell_models]
+    if (own := str(design.encoding)).endswith(".json"):
+        files.append(Path(own))
+    elif design.encoding in library_names():
+        files.append(LIBRARY / f"{own}.json")
+    return flow_sources() | sources_of(*files)
 
 
 def measure(
@@ -116,34 +138,56 @@ def measure(
     simulate: bool = True,
 ) -> Result:
     """Map in every way, time, choose, simulate one design, the mapping in a process of its own (Yosys may end it)."""
-    place = folder / design.label
     key = fingerprint(design, rows, platform, clock_ns, efforts)
-    kept = place / "result.json"
-    if found := _kept(kept, key, design, rows, simulate):
-        return found
-    packages = {name: export_package(load_encoding(name), folder) for name in {"exact64", design.encoding} if name}
-    arguments = (design, sorted(packages.values()), platform, clock_ns, place, efforts)
-    process = multiprocessing.get_context("spawn").Process(target=synthesise, args=arguments)
+    place = folder / design.label / key[:12]
+    # one command makes it, others wait for it; a folder of its own until it is whole
+    with locked(place.with_name(f"{place.name}.lock")):
+        if found := _kept(place, key, design, rows, simulate):
+            return found
+        with making(place) as made:
+            encodings = {name: load_encoding(name) for name in {"exact64", design.encoding} if name}
+            packages = sorted(export_package(encoding, made) for encoding in encodings.values())
+            in_a_process(synthesise, design, packages, platform, clock_ns, made, efforts)
+            netlist, slack = choose([made / effort for effort in efforts], TOP, platform, clock_ns)
+            wanted = simulate and slack >= 0
+            gate = simulate_column(netlist.path, design, rows, platform) if wanted else Simulated("not_run", 0, 0)
+            netlist = dataclasses.replace(netlist, path=place / netlist.path.relative_to(made))
+            document = {"key": key, "netlist": dataclasses.asdict(netlist), "slack_ns": slack}
+            document |= {"gate": dataclasses.asdict(gate)}
+            write_text(made / "result.json", json.dumps(document, default=str))
+    sweep(folder / design.label, "[0-9a-f]*", keep=KEPT_RESULTS)
+    return Result(design, rows, netlist, slack, gate)
+
+
+def in_a_process(target: Callable, *arguments: object) -> None:
+    """Run what Yosys may end in a process of its own, which ends with this one; UserError if it was killed."""
+    process = multiprocessing.get_context("spawn").Process(target=_child, args=(os.getpid(), target, *arguments))
     process.start()
-    process.join()
-    netlist, slack = choose([place / effort for effort in efforts], TOP, platform, clock_ns)
-    wanted = simulate and slack >= 0
-    gate = simulate_column(netlist.path, design, rows, platform) if wanted else Simulated("not_run", 0, 0)
-    result = Result(design, rows, netlist, slack, gate)
-    document = {"key": key, "netlist": dataclasses.asdict(netlist), "slack_ns": slack, "gate": dataclasses.asdict(gate)}
-    write_text(kept, json.dumps(document, default=str))
-    return result
+    try:
+        process.join()
+    finally:
+        if process.is_alive():
+            process.kill()
+            process.join()
+    if process.exitcode and process.exitcode < 0:
+        name = signal.Signals(-process.exitcode).name
+        raise UserError(f"synthesis was killed by {name}; nothing of it is kept, run the same command again")
 
 
-def _kept(path: Path, key: str, design: Design, rows: int, simulate: bool) -> Result | None:
+def _child(parent: int, target: Callable, *arguments: object) -> None:
+    end_with(parent)
+    target(*arguments)
+
+
+def _kept(place: Path, key: str, design: Design, rows: int, simulate: bool) -> Result | None:
     """A result that was made before from the same inputs and whose netlist is still the same."""
     try:
-        found = json.loads(path.read_text())
-        netlist = Netlist(**found["netlist"] | {"path": Path(found["netlist"]["path"])})
+        found = json.loads((place / "result.json").read_text())
+        netlist = Netlist(**found["netlist"] | {"path": place / found["netlist"]["effort"] / "netlist.v"})
         same = found["key"] == key and hashlib.sha256(netlist.path.read_bytes()).hexdigest() == netlist.sha256
-    except (OSError, KeyError, TypeError, json.JSONDecodeError):
+        gate = Simulated(**found["gate"])
+    except (OSError, KeyError, TypeError, ValueError):
         return None
-    gate = Simulated(**found["gate"])
     ran = not simulate or gate.status == "passed" or found["slack_ns"] < 0
     return Result(design, rows, netlist, found["slack_ns"], gate) if same and ran else None
 
@@ -195,11 +239,6 @@ def fastest(
     raise UserError(f"{design.label} meets no clock up to {clock:g} ns on {platform.name}")
 
 
-def package_sha256(encoding: str | None) -> str | None:
-    """What was synthesised, whatever its name: the encoding's SystemVerilog package. None for conventional columns."""
-    return hashlib.sha256(load_encoding(encoding).to_systemverilog().encode()).hexdigest() if encoding else None
-
-
 def record(result: Result, platform: Platform, clock_ns: float) -> dict:
     """One entry of ppa.json."""
     netlist, parameters = result.netlist, dict(result.design.parameters)
@@ -208,12 +247,14 @@ def record(result: Result, platform: Platform, clock_ns: float) -> dict:
     return {
         "design": result.design.name,
         "platform": platform.name,
+        "platform_sha256": platform.sha256,
         "parameters": parameters | flags,
         "encoding": Path(result.design.encoding).stem if result.design.encoding else None,
         "encoding_source": result.design.encoding,
         "shared": result.design.shared,
         "surplus": surplus_of_pairs(result.design),
         "package_sha256": package_sha256(result.design.encoding),
+        "encoding_sha256": load_encoding(result.design.encoding).sha256 if result.design.encoding else None,
         "clock_ns": clock_ns,
         "wns_ns": round(result.slack_ns, 4),
         "fmax_mhz": round(1000 / (clock_ns - result.slack_ns), 1),

@@ -72,7 +72,7 @@ def run(kind: str, platform: Platform, args: argparse.Namespace) -> list[dict]:
             for r in sweep_columns(platform, size, clock_ns, designs, args.exact, args.jobs, out):
                 if r.meets and "FFIP" not in r.design.name:
                     array = measure_array(r, size, platform, clock_ns, folder)
-                    points.append(record(r, platform, clock_ns) | {"size": size, "array": array_record(array, {})})
+                    points.append(record(r, platform, clock_ns) | {"size": size, "array": array_record(array)})
     return points
 
 

@@ -190,13 +190,13 @@ def read_measured(paths: list[Path], platform: str) -> list[tuple[Encoding, int,
         try:
             designs = json.loads(path.read_text())["designs"]
             designs = [d for d in designs if d["encoding"] and not d.get("shared") and d["wns_ns"] >= 0]
-            for d in designs:
-                encoding = load_encoding(d["encoding"])
+            if designs and not any(d["platform"] == platform for d in designs):
+                raise UserError(f"{path} was measured on {designs[0]['platform']}, not on {platform}")
+            for d in (d for d in designs if d["platform"] == platform):
+                encoding = load_encoding(d.get("encoding_source", d["encoding"]))
                 package = hashlib.sha256(encoding.to_systemverilog().encode()).hexdigest()
                 if d["package_sha256"] != package:
                     raise UserError(f"{path}: {d['encoding']} has changed since; run python -m flows.synth again")
-                if d["platform"] != platform:
-                    raise UserError(f"{path} was measured on {d['platform']}, not on {platform}")
                 found.append((encoding, int(d["parameters"]["Rows"]), float(d["area_um2"]["total"])))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(

@@ -16,9 +16,10 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
 from models.errors import UserError
+from models.processes import SimulatorFault, signal_group
 from tb.build import LeanVerilator
 from tb.replay.store import Done, Part
-from tb.results import ASSERTION, SimulatorFault, signal_group
+from tb.results import ASSERTION
 from tb.suites import Config
 
 ATTEMPTS = 3  # of a part, each lost with its worker

@@ -1,0 +1,211 @@
+"""What synthesis and power leave in the store, and `ppa.json`, the view of it.
+
+Three kinds of entries: "area" of a column, "power" of its netlist on one workload, "array" of its array. Designs
+are compared with those of the same conditions alone: platform, clock, rows, columns, clock gates of weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+
+from models.encoding import load_encoding
+from models.errors import UserError
+from models.provenance import git_commit
+from models.store import Entry, Store, marked
+
+FORMAT = "encmac-ppa/1"
+ARRAY_COLUMNS = 64  # that share one extra column
+
+
+def conditions_of(record: dict) -> dict:
+    """Under which a column was measured; only columns of the same ones are compared.
+
+    An extra column for f(a) is one for all, but belongs to the columns and clock gates that it was measured with.
+    """
+    size = record["parameters"]
+    return {
+        "platform": record["platform"],
+        "platform_sha256": record["platform_sha256"],
+        "clock_ns": record["clock_ns"],
+        "rows": size["Rows"],
+        "columns": record.get("columns", size.get("Cols", 1)),
+        "gated": record.get("gated", size.get("GateWeights", 0)),
+    }
+
+
+def key_of(record: dict) -> dict:
+    """What a column is in the store: its conditions, the name of its form, its encoding by hash."""
+    form = {"design": record["design"], "group": record["parameters"].get("RowsPerGroup")}
+    return conditions_of(record) | form | {"package_sha256": record["package_sha256"]}
+
+
+def share_of_f(records: list[dict], record: dict, value: Callable[[dict], float]) -> float:
+    """What one of ARRAY_COLUMNS columns bears of the extra column of its encoding's f(a)."""
+    if record["shared"]:
+        return 0.0
+    same = (record["package_sha256"], record["parameters"].get("RowsPerGroup"))
+    extra = (r for r in records if r["shared"] and (r["package_sha256"], r["parameters"].get("RowsPerGroup")) == same)
+    return next((value(r) / ARRAY_COLUMNS for r in extra), 0.0)
+
+
+def column_area(records: list[dict], record: dict) -> float:
+    """um2 of one column, with its share of an extra column."""
+    area = record["area_um2"]["total"] / record["parameters"].get("Cols", 1)
+    return area + share_of_f(records, record, lambda extra: extra["area_um2"]["total"])
+
+
+def is_exact(record: dict) -> bool:
+    """True for exact designs that are not conventional, which stand beside the baseline."""
+    if record["design"].startswith("exact "):
+        return True
+    return record["encoding"] in ("exact64", "exact36") and not record["shared"]
+
+
+def compare_areas(records: list[dict]) -> str | None:
+    """Fill in areas of a column and their reductions, of designs of the same conditions.
+
+    Returns the smallest conventional design that meets its clock; None without one.
+    """
+    for r in records:
+        r["area_um2"]["column"] = round(column_area(records, r), 3)
+    areas = {r["design"]: r["area_um2"]["column"] for r in records}
+    conventional = [r["design"] for r in records if r["design"].startswith("conv ") and r["wns_ns"] >= 0]
+    exact = [r["design"] for r in records if is_exact(r)]
+    for r in records:
+        bases = [] if r["shared"] else [*conventional, *exact]
+        area = r["area_um2"]["column"]
+        r["area_reduction_percent"] = {name: round(100 * (1 - area / areas[name]), 2) for name in bases}
+    return min(conventional, key=areas.__getitem__, default=None)
+
+
+def compare_arrays(records: list[dict]) -> str | None:
+    """Fill in reductions of arrays of designs of the same conditions; the smallest conventional one, None without."""
+    arrays = {r["design"]: r["array"] for r in records if "array" in r}
+    exact = [name for name in arrays if name.startswith(("conv ", "exact ", "enc exact"))]
+    for array in arrays.values():
+        area = array["area_um2"]["total"]
+        bases = {name: arrays[name]["area_um2"]["total"] for name in exact}
+        array["area_reduction_percent"] = {name: round(100 * (1 - area / base), 2) for name, base in bases.items()}
+    conventional = [name for name in exact if name.startswith("conv ")]
+    return min(conventional, key=lambda name: arrays[name]["area_um2"]["total"], default=None)
+
+
+def column_power(records: list[dict], record: dict, key: str) -> float:
+    """mW of one column, with its share of an extra column."""
+    power = record["power_mw"][key] / record["parameters"].get("Cols", 1)
+    return power + share_of_f(records, record, lambda extra: extra["power_mw"][key])
+
+
+def compare_power(records: list[dict]) -> str | None:
+    """Fill in power of a column, its energy and reductions, of designs of the same conditions and workload.
+
+    Energy of a product and its addition; rows that a layer leaves unused are paid for by the others. Returns the
+    conventional design of least power; None without one.
+    """
+    for r in records:
+        for key in ("total", "zero_delay_total", "wired_total"):
+            r["power_mw"][key.replace("total", "column")] = round(column_power(records, r, key), 5)
+    columns = {r["design"]: r["power_mw"]["column"] for r in records if not r["shared"]}
+    conventional = [name for name in columns if name.startswith("conv ")]
+    exact = {r["design"] for r in records if is_exact(r)}
+    bases = [*conventional, *(name for name in columns if name in exact)]
+    for r in records:
+        power, load = r["power_mw"]["column"], r["activity"]["workload"]
+        cycles_per_mac = sum(load["cycles_per_image"]) / load["macs_per_image"]
+        r["energy_per_mac_pj"] = round(power * r["clock_ns"] * cycles_per_mac, 5)
+        found = {name: round(100 * (1 - power / columns[name]), 2) for name in bases}
+        r["power_reduction_percent"] = {} if r["shared"] else found
+    return min(conventional, key=columns.__getitem__, default=None)
+
+
+def fill(record: dict, fields: dict) -> None:
+    """Put the power that was measured into an entry of ppa.json."""
+    fields = dict(fields)
+    record["area_um2"]["by_part"] = fields.pop("area_by_part")
+    record.update(fields)
+
+
+def view(store: Store) -> dict:
+    """`ppa.json`: every column whose sources are as they were, each group of the same conditions compared.
+
+    A group has the power of the workload that was measured last in it; what other workloads gave is in `workloads`
+    of a design, by name. Columns whose sources have changed since are named in `stale`, and nothing else of them.
+    """
+    areas, stale = marked(store.entries("area"))
+    power, late = marked(store.entries("power"))
+    arrays, old = marked(store.entries("array"))
+    groups: dict[str, list[Entry]] = {}
+    for entry in areas:
+        groups.setdefault(json.dumps(conditions_of(entry.data), sort_keys=True), []).append(entry)
+    designs: list[tuple[int, dict]] = []
+    best: dict[str, str | None] = {}
+    for members in sorted(groups.values(), key=lambda group: max(e.number for e in group)):
+        records, best = _group(members, power, arrays)
+        designs += records
+    commits = [e.data.get("git_commit") for e in areas]
+    return {
+        "format": FORMAT,
+        "designs": designs,
+        **{name: value for name, value in best.items() if value},
+        "stale": [*stale, *late, *old],
+        "tools": areas[-1].data["tools"] if areas else {},
+        "git_commit": commits[-1] if commits else git_commit(),
+    }
+
+
+def _group(members: list[Entry], power: list[Entry], arrays: list[Entry]) -> tuple[list[dict], dict[str, str | None]]:
+    """Records of one group, compared, and the best conventional designs."""
+    records = [{k: v for k, v in e.data.items() if k != "tools"} | {"written": e.written} for e in members]
+    best = {"best_conventional": compare_areas(records)}
+    netlists = {r["netlist_sha256"]: r for r in records}
+    for entry in arrays:
+        if record := netlists.get(entry.data["column_netlist_sha256"]):
+            record["array"] = {k: v for k, v in entry.data.items() if k != "column_netlist_sha256"}
+    best["best_conventional_array"] = compare_arrays(records)
+    workloads: dict[str, list[Entry]] = {}
+    for entry in power:
+        if entry.data["netlist_sha256"] in netlists:
+            workloads.setdefault(workload_of(entry), []).append(entry)
+    last = max(workloads, key=lambda name: workloads[name][-1].number, default=None)
+    for name, entries in workloads.items():
+        run = []
+        for entry in entries:
+            record = netlists[entry.data["netlist_sha256"]]
+            own = record if name == last else json.loads(json.dumps(record | {"workloads": {}}))
+            fill(own, entry.data["fields"])
+            run.append((record, own))
+        winner = compare_power([own for _, own in run])
+        if name == last:
+            best["best_conventional_power"] = winner
+            continue
+        for record, own in run:
+            names = ("power_mw", "activity", "energy_per_mac_pj", "power_reduction_percent")
+            record.setdefault("workloads", {})[name] = {key: own[key] for key in names}
+    return records, best
+
+
+def workload_of(entry: Entry) -> str:
+    """Name of the tiles and the number of vectors that a power belongs to."""
+    key = entry.key
+    return f"{key['network']} {key['tiles_sha256'][:8]}, {key['vectors']} vectors"
+
+
+def measured(store: Store, conditions: dict) -> list[dict]:
+    """The columns measured before under these conditions whose sources are as they were, encodings by their path."""
+    entries, _ = marked([e for e in store.entries("area") if conditions_of(e.data) == conditions])
+    return [e.data for e in entries if unchanged(e.data)]
+
+
+def unchanged(record: dict) -> bool:
+    """True if the encoding that a record names still is the one that was measured."""
+    try:
+        return package_sha256(record["encoding_source"]) == record["package_sha256"]
+    except UserError:
+        return False
+
+
+def package_sha256(encoding: str | None) -> str | None:
+    """What was synthesised, whatever its name: the encoding's SystemVerilog package. None for conventional columns."""
+    return hashlib.sha256(load_encoding(encoding).to_systemverilog().encode()).hexdigest() if encoding else None

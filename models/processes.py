@@ -1,0 +1,52 @@
+"""Child processes that do not outlive who started them."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import signal
+import subprocess
+
+TIMEOUT, CRASH, DISK = CAUSES = ("timeout", "crash", "disk")  # why a run shows nothing of the design
+_PR_SET_PDEATHSIG = 1  # prctl(2): the signal that this process gets when its parent's thread ends
+_LIBRARY = ctypes.CDLL(None)
+
+
+def end_with(parent: int) -> None:
+    """Have this process killed when its parent, of that number, ends, however it does; first thing in a child."""
+    if hasattr(_LIBRARY, "prctl"):  # Linux
+        _LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # already gone
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SimulatorFault(RuntimeError):
+    """A process that did not end as it should; `cause` is one of CAUSES, empty for an exit code."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+def run_process(command: list[str], limit_s: float, **options) -> None:
+    """Run a process and its children to the end; SimulatorFault says how it failed, after `limit_s` that it hung."""
+    start = functools.partial(end_with, os.getpid())
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=start, **options)
+    try:
+        code = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        raise SimulatorFault(f"hung: no end after {limit_s:g} s", TIMEOUT) from None
+    finally:
+        if process.poll() is None:
+            signal_group(process.pid)
+            process.wait()
+    if code < 0:
+        raise SimulatorFault(f"was killed by {signal.Signals(-code).name}", CRASH)
+    if code:
+        raise SimulatorFault(f"ended with exit code {code}")
+
+
+def signal_group(leader: int) -> None:
+    """Kill a process that leads a session of its own, with its children."""
+    os.killpg(leader, signal.SIGKILL)

@@ -1,0 +1,133 @@
+"""ppa.json is a view of all columns that were measured: nothing replaces but the same, nothing is mixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.ppa import conditions_of, key_of, measured, view
+from flows.synth.measure import forms
+from models.errors import UserError
+from models.store import Store, sources_of
+
+MILLIWATTS = ("total", "zero_delay_total", "wired_total")
+
+
+def column(design: str, area: float, rows: int = 64, encoding: str | None = None, **more: object) -> dict:
+    """An entry of a column, as far as it is looked at."""
+    return {
+        "design": design,
+        "platform": "osu018",
+        "platform_sha256": "a" * 64,
+        "parameters": {"Rows": rows, "Cols": 1, "GateWeights": 1},
+        "encoding": encoding,
+        "encoding_source": encoding,
+        "shared": False,
+        "package_sha256": encoding and "b" * 64,
+        "clock_ns": 10.0,
+        "wns_ns": 1.0,
+        "area_um2": {"total": area},
+        "netlist_sha256": f"{design} {rows}",
+        "tools": {"pyosys": "0"},
+        "git_commit": "c",
+    } | more
+
+
+def put(store: Store, *records: dict, sources: dict[str, str] | None = None) -> None:
+    """Keep columns as make synth does."""
+    store.put_all("area", [(key_of(r), r, sources or {}) for r in records])
+
+
+def put_power(store: Store, record: dict, network: str, mw: float) -> None:
+    """Keep a power as make power does."""
+    load = {"network": network, "cycles_per_image": [100], "macs_per_image": 1000}
+    fields = {"area_by_part": {}, "power_mw": dict.fromkeys(MILLIWATTS, mw), "activity": {"workload": load}}
+    key = key_of(record) | {"network": network, "tiles_sha256": network, "vectors": 128}
+    store.put("power", key, {"netlist_sha256": record["netlist_sha256"], "fields": fields})
+
+
+def areas(store: Store) -> dict[tuple[str, int], float]:
+    """Areas of ppa.json by design and rows."""
+    return {(d["design"], d["parameters"]["Rows"]): d["area_um2"]["total"] for d in view(store)["designs"]}
+
+
+def test_a_small_table_does_not_erase_a_large_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, column("conv tree", 900), column("enc m12p merged", 300, encoding="m12p"))
+    put(store, column("conv tree", 60, rows=4), column("enc m12p merged", 30, rows=4, encoding="m12p"))
+    assert areas(store) == {
+        ("conv tree", 64): 900, ("enc m12p merged", 64): 300, ("conv tree", 4): 60, ("enc m12p merged", 4): 30
+    }  # fmt: skip
+    # each is compared with its own
+    reductions = {d["parameters"]["Rows"]: d["area_reduction_percent"] for d in view(store)["designs"] if d["encoding"]}
+    assert reductions == {64: {"conv tree": 66.67}, 4: {"conv tree": 50.0}}
+    # the same again replaces
+    put(store, column("conv tree", 100, rows=4))
+    assert areas(store)["conv tree", 4] == 100 and areas(store)["conv tree", 64] == 900
+
+
+@pytest.mark.parametrize("more", [{"clock_ns": 5.0}, {"platform_sha256": "d" * 64}, {"gated": 0}, {"columns": 4}])
+def test_columns_under_other_conditions_are_others(tmp_path: Path, more: dict) -> None:
+    store = Store(tmp_path)
+    put(store, column("conv tree", 900), column("enc m12p merged", 300, encoding="m12p", **more))
+    encoded = next(d for d in view(store)["designs"] if d["encoding"])
+    assert encoded["area_reduction_percent"] == {}
+
+
+def test_two_encodings_of_one_name_are_two_columns(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = column("enc mine merged", 300, encoding="a/mine.json")
+    put(store, first, first | {"package_sha256": "e" * 64, "area_um2": {"total": 200}})
+    assert sorted(d["area_um2"]["total"] for d in view(store)["designs"]) == [200, 300]
+
+
+def test_two_encodings_of_one_name_side_by_side_are_refused(tmp_path: Path) -> None:
+    paths = []
+    for folder, name in (("a", "m12p"), ("b", "m20p")):
+        text = (Path(__file__).parent.parent / f"models/encodings/{name}.json").read_text()
+        paths.append(tmp_path / folder / "mine.json")
+        paths[-1].parent.mkdir()
+        paths[-1].write_text(text.replace(f'"name": "{name}"', '"name": "mine"'))
+    with pytest.raises(UserError, match="two of the encodings are called 'mine' and differ; rename one"):
+        forms(4, [str(path) for path in paths])
+
+
+def test_power_belongs_to_its_netlist_and_its_workload(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    tree, encoded = column("conv tree", 900), column("enc m12p merged", 300, encoding="m12p")
+    put(store, tree, encoded)
+    for network, mw in (("resnet", 8.0), ("mobilenet", 16.0)):
+        put_power(store, tree, network, mw)
+        put_power(store, encoded, network, mw / 4)
+    mine = next(d for d in view(store)["designs"] if d["encoding"])
+    assert (mine["power_mw"]["column"], mine["activity"]["workload"]["network"]) == (4.0, "mobilenet")
+    (other,) = mine["workloads"].values()
+    assert other["power_mw"]["column"] == 2.0 and other["power_reduction_percent"]["conv tree"] == 75
+    assert view(store)["best_conventional_power"] == "conv tree"
+    # a column that was mapped anew has no power yet
+    put(store, encoded | {"netlist_sha256": "another"})
+    mine = next(d for d in view(store)["designs"] if d["encoding"])
+    assert "power_mw" not in mine and "workloads" not in mine
+
+
+def test_columns_of_other_sources_are_named_and_not_mixed(tmp_path: Path) -> None:
+    source = tmp_path / "rtl.sv"
+    source.write_text("old")
+    store = Store(tmp_path / "reports")
+    put(store, column("conv tree", 900), sources=sources_of(source))
+    source.write_text("new")
+    put(store, column("enc m12p merged", 300, encoding="m12p"), sources=sources_of(source))
+    document = view(store)
+    assert [d["design"] for d in document["designs"]] == ["enc m12p merged"]
+    assert "best_conventional" not in document and document["designs"][0]["area_reduction_percent"] == {}
+    (stale,) = document["stale"]
+    assert stale["key"]["design"] == "conv tree" and stale["changed"] == [str(source)]
+
+
+def test_known_columns_are_those_of_the_conditions(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), column("conv tree", 60, rows=4)
+    put(store, column("conv tree", 900), other)
+    assert [r["area_um2"]["total"] for r in measured(store, conditions_of(other))] == [60]
+    put(store, column("enc m12p merged", 300, rows=4, encoding="m12p"))  # another m12p than the library's
+    assert len(measured(store, conditions_of(other))) == 1
