@@ -59,9 +59,7 @@ def test_a_lock_waits_and_says_for_whom(tmp_path: Path) -> None:
 
 def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
     path = tmp_path / "thing.lock"
-    code = HOLD.replace(
-        'print("held"', 'import os, time\n    child = os.fork()\n    child or time.sleep(60)\n    print(f"{child}"'
-    )
+    code = HOLD.replace('print("held"', "import os, time\n    os.fork() and time.sleep(600)\n    print(os.getpid()")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     other = subprocess.Popen([sys.executable, "-c", code, str(path)], text=True, **pipes)
     child = int(other.stdout.readline())
