@@ -134,7 +134,7 @@ module axil_registers #(
   end
 
   // Write: address and data are kept, in whichever order they come; then the word is written.
-  logic aw_valid_q, w_valid_q, write, unhindered, allowed;
+  logic aw_valid_q, w_valid_q, write, allowed, aborts;
   logic [31:0] data_q, value, writable;
   logic [ 3:0] strobe_q;
   assign s_axil_awready = !aw_valid_q;
@@ -146,7 +146,7 @@ module axil_registers #(
     write_old = '0;
     writable  = '0;
     case (write_word)
-      CONTROL: {write_old, writable} = {30'd0, abort_o, 1'b0, 32'h3};
+      CONTROL: {write_old, writable} = {30'd0, abort_o, 1'b0, 32'h1};
       ERRORS:  writable = 32'((64'd1 << NumErrors) - 1);
       K_TILES: {write_old, writable} = {32'(k_tiles_o), 32'hffff};
       N_TILES: {write_old, writable} = {32'(n_tiles_o), 32'hffff};
@@ -160,10 +160,7 @@ module axil_registers #(
   for (genvar b = 0; b < 4; b++) begin : gen_byte
     assign value[b*8+:8] = strobe_q[b] ? data_q[b*8+:8] : write_old[b*8+:8];
   end
-  // what may be written while busy
-  assign unhindered = write_word == ERRORS || (write_word == CONTROL && !value[0]);
-  assign allowed = writable != '0 && (value & ~writable) == '0 && (unhindered || !busy_i) &&
-                   !(write_word == CONTROL && value[1:0] == 2'b11);
+  assign allowed = writable != '0 && (value & ~writable) == '0 && (write_word == ERRORS || !busy_i);
 
   // Start, if the sizes allow it.
   logic start;
@@ -177,6 +174,7 @@ module axil_registers #(
   end
   assign start   = write && allowed && write_word == CONTROL && value[0];
   assign start_o = start && config_errors == '0;
+  assign aborts  = write_word == CONTROL && (value & ~32'h2) == '0;  // an abort or its end: at any time
 
   logic [NumErrors-1:0] clear, set;
   assign clear = write && allowed && write_word == ERRORS ? value[NumErrors-1:0] : '0;
@@ -220,7 +218,6 @@ module axil_registers #(
         s_axil_bresp  <= allowed ? Okay : SlvErr;
         if (allowed) begin
           case (write_word)
-            CONTROL:   abort_o <= value[1];
             K_TILES:   k_tiles_o <= value[15:0];
             N_TILES:   n_tiles_o <= value[15:0];
             VECTORS:   vectors_o <= value[15:0];
@@ -230,6 +227,8 @@ module axil_registers #(
             default:   ;
           endcase
         end
+        if (aborts) s_axil_bresp <= Okay;
+        if (aborts || start) abort_o <= value[1];
       end
     end
   end

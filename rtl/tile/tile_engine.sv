@@ -316,8 +316,7 @@ module tile_engine #(
   // Results of the array: added up, then requantised.
   logic y_k_first, y_k_last, y_valid, y_ready, y_open, y_done;
   logic sum_valid, sum_ready, sum_last, sum_bank;
-  logic result_valid, result_ready, result_last;
-  logic [Cols*32-1:0] sum_data, result_data;
+  logic [Cols*32-1:0] sum_data;
   assign y_open                = held_q[sum_bank_q] && !summed_q[sum_bank_q];
   assign y_valid               = s_axis_array_y_tvalid && y_open;
   assign s_axis_array_y_tready = y_ready && y_open;
@@ -358,6 +357,8 @@ module tile_engine #(
       .m_axis_tready(sum_ready),
       .m_axis_tlast (sum_last)
   );
+  logic result_valid, result_ready, result_last;
+  logic [Cols*32-1:0] result_data;
   requantiser #(
       .Cols(Cols)
   ) u_requantiser (
