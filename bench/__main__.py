@@ -6,7 +6,6 @@ results are compared first: a wrong one ends the run with exit code 1, whatever 
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.metadata
 import json
@@ -15,9 +14,10 @@ import platform
 import re
 from pathlib import Path
 
-from models.console import add_output_options, obey
+from models.console import obey
 from models.errors import UserError, run_cli
-from models.provenance import ROOT, git_commit
+from models.provenance import git_commit
+from tools.options import parse
 
 FORMAT = "encmac-bench/1"
 # -> genomes compared, images of a batch, evaluations, rows and columns of the arrays
@@ -52,17 +52,7 @@ def print_table(rows: list) -> None:
 
 def main() -> int:
     """Command line; exit code 1 if a result differs."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--bench", default="all", help="search, emulate, paper, replay or all, with commas (default: all)"
-    )
-    parser.add_argument("--rounds", type=int, default=7, help="interleaved repetitions; their median counts")
-    parser.add_argument("--seconds", type=float, default=0.05, help="least time of a candidate in a round")
-    parser.add_argument("--size", type=int, help=SIZES)
-    parser.add_argument("--ref", type=Path, help="search, emulate: a clone of EncodingNet, which is run as well")
-    parser.add_argument("--out", type=Path, default=ROOT / "build")
-    add_output_options(parser)
-    args = parser.parse_args()
+    args = parse("bench")
     obey(args, args.out / "reports/bench.json")
     wanted = list(SUITES) if args.bench == "all" else args.bench.split(",")
     for name in wanted:

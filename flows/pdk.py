@@ -6,7 +6,6 @@ data/pdk/<name>, where the flows find it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from flows.platform import config_path, read_config
 from models.download import download
 from models.errors import UserError, run_cli
+from tools.options import parse
 
 
 def fetch_pdk(name: str, out: Path, quiet: bool = False) -> list[Path]:
@@ -43,11 +43,7 @@ def fetch_pdk(name: str, out: Path, quiet: bool = False) -> list[Path]:
 
 def main() -> None:
     """Command line of the downloader."""
-    parser = argparse.ArgumentParser(prog="flows.pdk", description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="platform, or a folder with a config.toml")
-    parser.add_argument("--out", type=Path, default=Path("data/pdk"), help="default: data/pdk")
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("flows.pdk")
     for path in fetch_pdk(args.name, args.out, args.quiet or not sys.stderr.isatty()):
         print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 as published")
 

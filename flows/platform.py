@@ -18,7 +18,7 @@ from pathlib import Path
 
 from flows.cells import cell_models, merge_libraries
 from models.datasets.cifar import candidate_folders
-from models.errors import UserError
+from models.errors import UserError, unknown
 from models.files import write_text
 from models.store import file_sha256
 
@@ -119,8 +119,8 @@ def config_path(name: str | Path) -> Path:
     """The config.toml of a platform; raises UserError that names the known ones."""
     path = (Path(name) if "/" in str(name) else PLATFORMS / name) / "config.toml"
     if not path.is_file():
-        known = ", ".join(sorted(p.parent.name for p in PLATFORMS.glob("*/config.toml")))
-        raise UserError(f"no platform '{name}': {path} does not exist; known: {known}, or give a folder")
+        known = [p.parent.name for p in PLATFORMS.glob("*/config.toml")]
+        raise unknown("platform", str(name), known, ", or a folder with a config.toml: mine/")
     return path
 
 

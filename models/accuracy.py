@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.console import add_output_options, obey
+from models.console import obey
 from models.datasets import Cifar, ImageNet, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import library_names, load_encoding
@@ -30,9 +30,10 @@ from models.provenance import git_commit
 from models.quant.__main__ import float_top1
 from models.quant.checkpoint import ZOO, load_network
 from models.quant.convert import load_weights
-from models.quant.correct import SCOPES, corrected_network, encoding_engine, offset_network
+from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import training_sample
+from tools.options import parse
 
 FORMAT = "encmac-accuracy/1"
 REPORT = Path("build/reports/accuracy.json")
@@ -200,28 +201,7 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     """Command line of the accuracy measurement."""
-    parser = argparse.ArgumentParser(prog="models.accuracy", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", help="network of the zoo, or a checkpoint file")
-    parser.add_argument(
-        "--encoding",
-        help="encodings of the library, JSON files, or any tables of products (models/multiplier.py), with commas",
-    )
-    parser.add_argument("--images", type=int, help="only the first N test images (default: all)")
-    parser.add_argument(
-        "--correction", choices=SCOPES, default="gain", help="what is corrected per channel (models/quant/correct.py)"
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of the correction")
-    parser.add_argument("--samples", type=int, default=500, help="training images for the correction")
-    parser.add_argument("--seed", type=int, default=1, help="which training images")
-    parser.add_argument("--float", help="float weights to run again (default: build/train/<net>/float.pt)")
-    parser.add_argument(
-        "--finetuned", type=Path, help="fine-tuned network (default: models/zoo/finetuned/<net>-<encoding>.npz)"
-    )
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--out", type=Path, default=REPORT)
-    add_output_options(parser)
-    parser.add_argument("--table", action="store_true", help="measure nothing; print the rows measured so far")
-    args = parser.parse_args()
+    args = parse("models.accuracy")
     obey(args, args.out)
     if args.table:
         if not (rows := read_rows(args.out)):

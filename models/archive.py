@@ -10,7 +10,6 @@ network some at a time and are written as they come. Tiles are cut from the inpu
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ from models.quant.checkpoint import load_network
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import Capture, Layer, layer_entry, layer_from, layer_of, load_capture
 from models.store import file_sha256
+from tools.options import parse
 
 FORMAT = "encmac-operands/1"
 HEADER = "archive.json"
@@ -152,14 +152,7 @@ def open_capture(path: str | Path) -> Capture:
 
 def main() -> None:
     """Command line: capture a network on images of its test set."""
-    parser = argparse.ArgumentParser(prog="models.archive", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--images", type=int, default=1, help="number of test images")
-    parser.add_argument("--layers", help="names, with commas (default: all)")
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("models.archive")
     network = load_network(args.net)
     images = load_dataset(network.dataset, "test", args.data).images
     if not 1 <= args.images <= len(images):

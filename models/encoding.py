@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError
+from models.errors import UserError, unknown
 from models.files import write_text
 
 FORMAT = "encmac-encoding/1"
@@ -374,10 +374,7 @@ def load_encoding(name: str | Path) -> Encoding:
         return rival(*bits)
     path = Path(name) if str(name).endswith(".json") else LIBRARY / f"{name}.json"
     if not path.is_file():
-        known = ", ".join(library_names())
-        raise UserError(
-            f"unknown encoding '{name}': no file {_shown(path)}; the library has: {known}; exact: w4a8, ..."
-        )
+        raise unknown("encoding", str(name), library_names(), ", exact products of fewer bits: w4a8, or a JSON file")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 # of files that cannot be written: a full disk, a quota, a limit, a folder that may only be read
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -12,6 +13,15 @@ UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES
 
 class UserError(Exception):
     """A mistake the user can mend. `str(error)` is one line: what is wrong, where, and the remedy."""
+
+
+def unknown(what: str, name: str, known: Iterable[str], more: str = "") -> UserError:
+    """The error of a name that is none of `known`: the nearest, then all; `more` says what else may stand here."""
+    names = sorted(set(known))
+    folded = {n.lower(): n for n in names}
+    close = [folded[n] for n in difflib.get_close_matches(name.lower(), folded, 3, 0.6)]
+    guess = f"did you mean {' or '.join(close)}? " if close else ""
+    return UserError(f"unknown {what} '{name}'; {guess}known: {', '.join(names) or 'none'}{more}")
 
 
 def run_cli(main: Callable[[], int | None]) -> None:

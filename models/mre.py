@@ -6,15 +6,14 @@ Reads the rows that `make accuracy` has measured, prints them as a table in Mark
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.accuracy import REPORT, read_rows, scope
+from models.accuracy import read_rows, scope
 from models.encoding import library_names
 from models.errors import UserError, run_cli
 from models.search.pareto import write
+from tools.options import parse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,11 +94,7 @@ def draw(measured: list[Measured], network: str) -> Figure:
 
 def main() -> None:
     """Command line: table and picture of what is measured."""
-    parser = argparse.ArgumentParser(prog="models.mre", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", default="resnet20_cifar10", help="network of the rows (default: resnet20_cifar10)")
-    parser.add_argument("--report", type=Path, default=REPORT, help=f"rows measured (default: {REPORT})")
-    parser.add_argument("--out", type=Path, default=REPORT.parent, help=f"folder to write (default: {REPORT.parent})")
-    args = parser.parse_args()
+    args = parse("models.mre")
     measured = collect(read_rows(args.report), args.net)
     if not measured:
         raise UserError(f"no rows of {args.net} in {args.report}; measure some first: make accuracy NET= ENCODING=")

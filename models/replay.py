@@ -10,7 +10,6 @@ output channel, a stream is one activation vector for each output pixel, images 
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +20,11 @@ import numpy as np
 from models.datasets import load_dataset
 from models.emulate import ExactEngine
 from models.emulate.table import output_size
-from models.errors import UserError, run_cli
+from models.errors import UserError, run_cli, unknown
 from models.quant.arith import INT8_MAX, INT8_MIN
 from models.quant.checkpoint import ZOO, load_network, pack_header, read_header, read_npz, write_npz
 from models.quant.graph import Linear, MacNode, QuantNetwork, Requant
+from tools.options import parse
 
 FORMAT = "encmac-tiles/1"
 # layer -> images kept; weighted with their MACs, these have as many zero activations as the whole network
@@ -128,7 +128,7 @@ class Capture:
     def layer(self, name: str) -> Layer:
         """The captured layer called `name`."""
         if name not in self.layers:
-            raise UserError(f"no layer '{name}' in this capture; it has: {', '.join(self.layers)}")
+            raise unknown("layer of the capture", name, self.layers)
         return self.layers[name]
 
 
@@ -253,14 +253,7 @@ def layer_from(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
 
 def main() -> None:
     """Command line: capture layers of a network on test images."""
-    parser = argparse.ArgumentParser(prog="models.replay", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
-    parser.add_argument(
-        "--layer", action="append", metavar="NAME=IMAGES", help="layer to keep, and for how many images"
-    )
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--out", help="archive to write (default: models/zoo/tiles_<net>.npz)")
-    args = parser.parse_args()
+    args = parse("models.replay")
     network = load_network(args.net)
     wanted = dict(_parse_layer(word) for word in args.layer) if args.layer else RESNET20_LAYERS
     images = load_dataset(network.dataset, "test", args.data).images[: max(wanted.values())]

@@ -170,10 +170,7 @@ def run(config: Config, options: Options) -> list[Outcome]:
         files["log"] = str(run_dir / "sim.log")
         if config.instrument == WAVES:
             files["waves"] = str(run_dir / WAVES_FILE)
-        pattern = f"^(?=.*(?:{config.tests}))(?=.*(?:{options.test}))"
-        if not config.programmable:
-            pattern = f"^(?!.*programmed){pattern}"
-        result = simulate(config, directory, run_dir, pattern, options)
+        result = simulate(config, directory, run_dir, config.pattern(options.test), options)
         outcomes = judge(result, outcome, time.perf_counter() - started)
     except UserError as error:
         cause = error.cause if isinstance(error, BuildFault) else ""

@@ -5,22 +5,22 @@ A suite is done when all that `testplan.toml` demands of it was shown.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import os
 import time
 from pathlib import Path
 
-from models.console import add_output_options, obey
-from models.errors import UserError, run_cli
+from models.console import obey
+from models.errors import UserError, run_cli, unknown
 from models.files import write_text
 from tb import code_coverage, testplan
 from tb.build import LIMIT_S, ROOT, prepare_environment, tool_versions
 from tb.results import About, Outcome, report
 from tb.run import HOME, Options, outcome_of, run, run_away, sources_sha256
-from tb.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen
+from tb.suites import COVERAGE, SEEDS, WAVES, Config, chosen
 from tb.workers import Dask, Processes
+from tools.options import parse
 
 
 def regress(configs: list[Config], options: Options, jobs: int, scheduler: str = "") -> list[Outcome]:
@@ -65,47 +65,23 @@ def keep_logs(outcomes: list[Outcome], reports: Path) -> list[Outcome]:
 
 def main() -> int:
     """Command line of the runner; exit code 0 only if every test passed and the test plan is fulfilled."""
-    parser = argparse.ArgumentParser(prog="tb.runner", description=__doc__.splitlines()[0])
-    parser.add_argument("--suite", default="smoke", help=f"one of {', '.join(SUITES)}")
-    parser.add_argument("--sim", help="verilator or icarus (default: what the suite says)")
-    parser.add_argument("--array", help="enc or conv (default: both)")
-    parser.add_argument("--encoding", help="name in the library or a JSON file (default: what the suite says)")
-    parser.add_argument("--dut", help="rtl, or gate: the mapped netlist (default: what the suite says)")
-    parser.add_argument("--design", help="one design of the suite, as reports call it")
-    parser.add_argument("--test", help="regular expression on test names")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument(
-        "--scheduler",
-        default=os.environ.get("SCHEDULER"),
-        help="Dask scheduler whose workers simulate, tcp://host:port",
-    )
-    parser.add_argument("--waves", action="store_true", help="write waves (FST) of every test")
-    parser.add_argument("--no-rerun", action="store_true", help="do not run failed tests again with waves")
-    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds that a simulator may run")
-    parser.add_argument("--plusarg", action="append", default=[], help="passed on to the simulator")
-    parser.add_argument("--stage", help="stage of the test plan to fulfil (default: the suite's, if all of it runs)")
-    parser.add_argument("--plan", type=Path, default=testplan.PLAN, help="the test plan")
-    parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design (for mutants)")
-    parser.add_argument("--out", type=Path, default=ROOT / "build", help="where builds and reports go")
-    add_output_options(parser)
-    args = parser.parse_args()
+    args = parse("tb.runner", limit=LIMIT_S, plan=testplan.PLAN)
     obey(args, args.out / "reports/sim.json")
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
-    configs = chosen(
-        args.suite, args.sim, args.array, args.encoding, args.design, args.dut, args.out / "reports" / "ppa.json"
-    )
+    suite = COVERAGE if args.coverage else args.suite
+    ppa = args.out / "reports" / "ppa.json"
+    configs = chosen(suite, args.sim, args.array, args.encoding, args.design, args.dut, ppa, args.test)
     plan = testplan.load_plan(args.plan)
     faults = testplan.static_faults(plan, testplan.discover())
     if faults:
         raise UserError(f"{args.plan.name}: {'; '.join(faults)}")
     if args.stage is not None and args.stage not in testplan.STAGES:
-        raise UserError(f"unknown stage '{args.stage}'; known: {', '.join(testplan.STAGES)}")
+        raise unknown("stage", args.stage, testplan.STAGES)
     narrowed = any((args.sim, args.array, args.encoding, args.design, args.test, args.dut))
-    stage = args.stage or (args.suite if args.suite in testplan.STAGES and not narrowed else None)
+    stage = args.stage or (suite if suite in testplan.STAGES and not narrowed else None)
     options = Options(
-        suite=args.suite,
+        suite=suite,
         seed=args.seed,
         test=args.test or "",
         rtl=args.rtl.resolve(),
@@ -122,12 +98,12 @@ def main() -> int:
     outcomes = regress(configs, options, args.jobs, args.scheduler or "")
     reports = options.out / "reports"
     shortfall = []
-    if args.suite == "coverage" and not narrowed and not args.waves:
+    if suite == COVERAGE and not narrowed and not args.waves:
         counts = [path for o in outcomes if o.log for path in [Path(o.log).with_name("coverage.dat")] if path.exists()]
         shortfall = code_coverage.report(sorted(set(counts)), plan.code_exclusions, reports, options.rtl)
     narrowing = {"SIM": args.sim, "ARRAY": args.array, "ENCODING": args.encoding, "DUT": args.dut}
     narrowing |= {"DESIGN": args.design, "TEST": args.test}
-    choice = " ".join([args.suite, *(f"{key}={value}" for key, value in narrowing.items() if value)])
+    choice = " ".join([suite, *(f"{key}={value}" for key, value in narrowing.items() if value)])
     about = About(choice, options.seed, round(time.perf_counter() - started, 1))
     code = report(outcomes, plan, stage, reports, tool_versions(), about)
     for fault in shortfall:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.encoding import absolute, library_names, load_encoding
-from models.errors import UserError
+from models.errors import UserError, unknown
 from tb import testplan
 
 SIMULATORS = ("verilator", "icarus")
@@ -85,6 +86,11 @@ class Config:
         if self.array in ("conv", testplan.LEAF):
             return []
         return library_names() if self.encoding == EVERY else [self.encoding]
+
+    def pattern(self, test: str = "") -> str:
+        """Regular expression on full names of tests, `tb.tests.<kind>.<name>`: its own and the user's choice."""
+        choice = f"^(?=.*(?:{self.tests}))(?=.*(?:{test}))"
+        return choice if self.programmable else f"^(?!.*programmed){choice}"
 
     @property
     def top(self) -> str:
@@ -301,10 +307,12 @@ def chosen(
     design: str | None,
     dut: str | None = None,
     ppa: Path | None = None,
+    test: str | None = None,
 ) -> list[Config]:
     """Configurations of a suite narrowed to the user's choice; an encoding of their own takes the
     place of the suite's approximate one, a netlist (`dut` "gate") that of the RTL. `ppa` is the record of
-    `make synth`, whose columns belong to the suites of netlists."""
+    `make synth`, whose columns belong to the suites of netlists. With `test`, a regular expression, only designs that
+    have such a test."""
     if dut == "gate" and suite == "smoke":
         suite = "gate"
     for value, known, what in (
@@ -314,7 +322,7 @@ def chosen(
         (dut, DUTS, "dut"),
     ):
         if value is not None and value not in known:
-            raise UserError(f"unknown {what} '{value}'; known: {', '.join(known)}")
+            raise unknown(what, value, known)
     configs = list(SUITES[suite])
     if suite in MAPPED and ppa:
         configs += columns(ppa)
@@ -333,7 +341,21 @@ def chosen(
         known = [c.design for c in configs]
         configs = [c for c in configs if c.design == design]
         if not configs:
-            raise UserError(f"no design '{design}' in this choice; it has: {', '.join(dict.fromkeys(known))}")
+            raise unknown("design of this choice", design, known)
     if not configs:
         raise UserError("no configuration of the suite fits this choice of SIM, ARRAY and ENCODING")
-    return configs
+    return with_test(configs, test) if test else configs
+
+
+def with_test(configs: list[Config], test: str) -> list[Config]:
+    """The configurations that have a test whose name fits the regular expression `test`; UserError if none has."""
+    try:
+        re.compile(test)
+    except re.error as error:
+        raise UserError(f"TEST={test} is no regular expression ({error})") from error
+    known = testplan.discover()
+    tests = {c: [n for n in known.get(c.kind, ()) if re.search(c.pattern(), f"tb.tests.{c.kind}.{n}")] for c in configs}
+    fit = [c for c in configs if any(re.search(c.pattern(test), f"tb.tests.{c.kind}.{n}") for n in tests[c])]
+    if not fit:
+        raise unknown("test of this choice", test, {name for names in tests.values() for name in names})
+    return fit

@@ -71,7 +71,12 @@ def test_report_row(checkpoint, monkeypatch, capsys, place):
     words = ("--net", checkpoint, "--encoding", "exact64", "--samples", 4, "--quiet")
     run(monkeypatch, models.accuracy, *words)
     run(monkeypatch, models.accuracy, *words)
-    run(monkeypatch, models.accuracy, *words, "--images", 3, "--correction", "none", "--float", "absent.pt")
+    with pytest.raises(UserError, match="--float absent.pt: there is no such file"):
+        run(monkeypatch, models.accuracy, *words, "--float", "absent.pt")
+    weights = place / "build/train" / NET / "float.pt"
+    weights.rename(place / "away.pt")
+    run(monkeypatch, models.accuracy, *words, "--images", 3, "--correction", "none")
+    (place / "away.pt").rename(weights)
     report = json.loads((place / "build/reports/accuracy.json").read_text())
     assert report["format"] == "encmac-accuracy/1"
     whole, part = report["rows"]
@@ -85,7 +90,7 @@ def test_report_row(checkpoint, monkeypatch, capsys, place):
 def test_bad_requests(checkpoint, monkeypatch, place):
     words = ("--net", checkpoint, "--encoding", "exact64", "--quiet")
     for option, message in (
-        ("--images=0", "has 1..8 images"),
+        ("--images=0", "--images 0: must be at least 1"),
         ("--images=9", "has 1..8"),
         ("--rounds=0", "--rounds 0"),
     ):
@@ -110,7 +115,7 @@ def test_replay_command(checkpoint, monkeypatch, place):
     assert layer.sums().shape == (8, 10)
     with pytest.raises(UserError, match="write NAME=IMAGES"):
         run(monkeypatch, models.replay, "--net", checkpoint, "--layer", "conv1")
-    with pytest.raises(UserError, match="has no layer 'conv9'"):
+    with pytest.raises(UserError, match="unknown layer of .* 'conv9'"):
         run(monkeypatch, models.replay, "--net", checkpoint, "--layer", "conv9=1")
 
 
@@ -126,5 +131,5 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
     assert len(lines) == 4 and "of_a_user" not in "".join(lines)
     assert "| m20p |" in lines[2] and lines[2].endswith("| 87.50 | -2.50 | - | - | - |")  # smallest column first
     assert lines[3].endswith("| 90.00 | +0.00 | - | - | - |")
-    with pytest.raises(UserError, match="which network and which encoding"):
+    with pytest.raises(UserError, match="needs --encoding, or --table"):
         run(monkeypatch, models.accuracy, "--net", NET)

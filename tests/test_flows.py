@@ -23,7 +23,7 @@ CONFIG = (PLATFORMS / "osu018" / "config.toml").read_text()
 
 
 def test_unknown_platform_names_the_known() -> None:
-    with pytest.raises(UserError, match=r"no platform 'tsmc5'.*osu018"):
+    with pytest.raises(UserError, match=r"unknown platform 'tsmc5'.*osu018"):
         load_platform("tsmc5")
 
 

@@ -231,10 +231,10 @@ def test_timeout_fails_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--proof", "enc_mul"], "no proof 'enc_mul'; known: full_adder, bit_counter"),
+        (["--proof", "enc_mul"], "unknown proof 'enc_mul'; did you mean enc_mult? known: "),
         (["--encoding", "m7"], "unknown encoding 'm7'"),
         (["--rtl", "models"], "holds no encmac_pkg.sv"),
-        (["--jobs", "0"], "must be positive"),
+        (["--jobs", "0"], "--jobs 0: must be at least 1"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:

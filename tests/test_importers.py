@@ -355,7 +355,8 @@ def test_onnx_command(quantised, tmp_path, monkeypatch, capsys):
     network = load_network(out)
     assert network.mean == (0.5, 0.5, 0.5) and network.provenance["imported"]["rounding"] == "float"
     assert "8 nodes, 4 of them convolutions and linear layers" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["command", "model.pb"])
+    (tmp_path / "model.pb").touch()
+    monkeypatch.setattr(sys, "argv", ["command", str(tmp_path / "model.pb")])
     with pytest.raises(UserError, match="cannot import '.pb'"):
         models.importers.__main__.main()
 

@@ -245,7 +245,7 @@ def test_a_broken_array_shows_where(tmp_path: Path) -> None:
         (["--rows", "0"], "holds nothing"),
         (["--array", "conv", "--encoding", "m32p"], "belongs to ARRAY=enc"),
         (["--sample", "2"], "between 0 and 1"),
-        (["--layers", "nothing"], "no layer 'nothing'"),
+        (["--layers", "nothing"], "unknown layer of the capture 'nothing'"),
         (["--jobs", "0"], "give at least 1"),
         (["--capture", "/nowhere.npz"], "no tile archive at /nowhere.npz"),
     ],

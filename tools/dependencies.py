@@ -5,7 +5,6 @@ Purposes and pins are those of requirements.txt, licences those that the install
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from models.errors import UserError, run_cli
 from models.files import write_text
 from models.provenance import ROOT
 from tools import doctor
+from tools.options import parse
 
 PAGE = ROOT / "docs" / "dependencies.md"
 SOURCES = ("bench", "flows", "models", "tb", "tests", "tools")
@@ -94,9 +94,7 @@ def page() -> str:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="tools.dependencies", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=PAGE)
-    args = parser.parse_args()
+    args = parse("tools.dependencies", out=PAGE)
     write_text(args.out, page())
 
 

@@ -9,7 +9,6 @@ A fenced block of commands says what becomes of it in the word behind its fence:
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from flows.platform import load_platform
 from models.datasets import load_dataset
 from models.errors import UserError, run_cli
 from models.provenance import ROOT
+from tools.options import parse
 
 LIMIT_S = 600
 DATA_SETS = ("cifar10", "cifar100", "imagenet")
@@ -137,9 +137,7 @@ def run_page(page: Path, root: Path = ROOT) -> dict[str, int]:
 
 def main() -> int:
     """Command line; exit code 1 if a command failed or none was run."""
-    parser = argparse.ArgumentParser(prog="tools.docs", description=__doc__.splitlines()[0])
-    parser.add_argument("page", nargs="*", type=Path, help="default: README.md, CONTRIBUTING.md and all of docs/")
-    args = parser.parse_args()
+    args = parse("tools.docs")
     wanted = [page.resolve() for page in args.page] or pages()
     for page in wanted:
         if not page.is_file():

@@ -19,9 +19,6 @@ import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from targets import given, variable_fault
-
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -145,11 +142,7 @@ def interpreter_fault() -> str:
 
 
 def quick(targets: list) -> str:
-    """One line on a mistyped variable of make or on what the targets lack, or an empty string."""
-    goals, names = os.environ.get("MAKECMDGOALS", "").split(), given(os.environ.get("MAKEFLAGS", ""))
-    mistyped = variable_fault(targets[0], goals, names) if "MAKELEVEL" in os.environ else ""
-    if mistyped:
-        return mistyped
+    """One line on what the targets lack, or an empty string."""
     for target in targets:
         if target not in NEEDS:
             return "doctor knows no '{}'; known: {}".format(target, ", ".join(NEEDS))
@@ -220,7 +213,6 @@ def full() -> int:
     rows += [wheel_row(pin, wheels.get(normal(pin.name), "")) for pin in pins()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     faults = [row for row in rows if row.fault and not row.optional]
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     colours = {"ok": "32", "FAULT": "31", "absent": "33"} if coloured else {}
     for row in rows:

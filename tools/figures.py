@@ -7,7 +7,6 @@ counted as not measured. Tolerances are in COLUMNS; seconds are never compared.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections import Counter
@@ -17,7 +16,8 @@ from pathlib import Path
 
 from flows.platform import config_path, read_config
 from models.errors import UserError, run_cli
-from tools.docs import ROOT, pages
+from tools.docs import pages
+from tools.options import parse
 
 BLOCK = re.compile(r"<!-- begin output: (make .*?) -->\n(.*?)<!-- end output", re.DOTALL)
 NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
@@ -153,9 +153,7 @@ def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:
 
 def main() -> int:
     """Command line; exit code 1 if a figure is wrong."""
-    parser = argparse.ArgumentParser(prog="tools.figures", description=__doc__.splitlines()[0])
-    parser.add_argument("--reports", type=Path, default=ROOT / "build" / "reports")
-    args = parser.parse_args()
+    args = parse("tools.figures")
     count: Counter[str] = Counter()
     known: dict[str, Measured] = {}
     for page in pages():

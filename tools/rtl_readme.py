@@ -7,7 +7,6 @@ simulation tops. `--check` writes nothing and fails if a file is not current.
 
 from __future__ import annotations
 
-import argparse
 import io
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ from flows.formal.proofs import all_proofs
 from models.encoding import library_names
 from models.errors import UserError, run_cli
 from models.files import write_text
+from tools.options import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "rtl"
@@ -247,9 +247,7 @@ A test runs both from these lists, and compares the lists with the folder.
 
 def main() -> int:
     """Write or check the page."""
-    parser = argparse.ArgumentParser(prog="tools.rtl_readme", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not current")
-    args = parser.parse_args()
+    args = parse("tools.rtl_readme")
     files = {RTL / "README.md": readme()} | {RTL / "diagrams" / f"{name}.svg": diagram(name) for name in DIAGRAMS}
     stale = [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
     if args.check and stale:

@@ -7,11 +7,9 @@ proof that was asked for came about: a counterexample, a timeout and a fault of 
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import importlib.util
 import json
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +20,12 @@ from tqdm import tqdm
 from flows.formal.proofs import Proof
 from flows.formal.worker import Result, proofs_of, prove
 from flows.platform import load_platform
-from models.console import add_output_options, interruptible, obey
+from models.console import interruptible, obey
 from models.encoding import library_names
-from models.errors import UserError, run_cli
+from models.errors import UserError, run_cli, unknown
 from models.files import write_text
 from models.provenance import git_commit
+from tools.options import parse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -39,8 +38,8 @@ def select(proofs: dict[str, Proof], wanted: str | None) -> list[Proof]:
     for word in wanted.split(","):
         found = {name: proof for name, proof in proofs.items() if f"{name}/".startswith(f"{word.strip('/')}/")}
         if not found:
-            known = ", ".join(dict.fromkeys(proof.module for proof in proofs.values()))
-            raise UserError(f"no proof '{word}'; known: {known}, each also as <module>/<name> (--list shows them)")
+            known = {proof.module for proof in proofs.values()}
+            raise unknown("proof", word, known, ", each also as <module>/<name> (--list shows them)")
         chosen |= found
     return list(chosen.values())
 
@@ -93,17 +92,7 @@ def _print(rows: list[tuple[str, ...]]) -> None:
 
 def main() -> int:
     """Command line; exit code 0 if every proof came about."""
-    parser = argparse.ArgumentParser(prog="flows.formal", description=__doc__.splitlines()[0])
-    parser.add_argument("--proof", help="names or modules, with commas; default: all")
-    parser.add_argument("--encoding", help="encodings, names or JSON files, with commas; default: the library")
-    parser.add_argument("--platform", help="prove leaf modules mapped to this library's cells, in place of the RTL")
-    parser.add_argument("--time-limit", type=float, default=120, help="seconds for each proof")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the RTL")
-    parser.add_argument("--out", type=Path, default=ROOT / "build")
-    parser.add_argument("--list", action="store_true", help="names of the proofs, and nothing else")
-    add_output_options(parser)
-    args = parser.parse_args()
+    args = parse("flows.formal")
     obey(args, args.out / "reports/formal.json")
     if args.time_limit <= 0 or args.jobs < 1:
         raise UserError(f"time limit ({args.time_limit:g} s) and jobs ({args.jobs}) must be positive")

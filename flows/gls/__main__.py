@@ -8,13 +8,11 @@ library's own models (timed, for Icarus).
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 from flows.platform import load_platform
 from flows.sta import worst_slack_ns, write_delays
-from flows.synth.netlist import ADDERS, read_netlist, run_yosys, script, slang_options
+from flows.synth.netlist import read_netlist, run_yosys, script, slang_options
 from models.errors import UserError, run_cli
+from tools.options import parse
 
 # the simulator runs in a folder beside the netlist's
 ANNOTATE = """`timescale 1ns/1ps
@@ -31,17 +29,7 @@ def pairs(words: list[str]) -> dict[str, str]:
 
 def main() -> None:
     """Command line; writes netlist.v and its models to the folder."""
-    parser = argparse.ArgumentParser(prog="flows.gls", description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="+", type=Path, help="SystemVerilog, packages first")
-    parser.add_argument("--top", required=True)
-    parser.add_argument("--define", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
-    parser.add_argument("--clock-ns", type=float, help="default: the platform's")
-    parser.add_argument("--adders", choices=ADDERS, default=ADDERS[0])
-    parser.add_argument("--delays", action="store_true", help="write delays.sdf; the netlist must meet the clock")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    args = parser.parse_args()
+    args = parse("flows.gls")
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
     args.out.mkdir(parents=True, exist_ok=True)

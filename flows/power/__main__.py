@@ -9,10 +9,8 @@ synthesised first. What was measured is kept beside the netlist: an interrupted 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
@@ -22,12 +20,12 @@ from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
 from flows.ppa import compare_power, fill, key_of, measured, view
 from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
-from flows.synth.netlist import ROOT
-from models.console import add_output_options, interruptible, obey
+from models.console import interruptible, obey
 from models.encoding import load_encoding
 from models.errors import UserError, run_cli
 from models.replay import load_capture
 from models.store import Store, sources_of
+from tools.options import parse
 
 AGREEMENT_PERCENT = 5.0
 TRANSITIONS_PERCENT = 1.0
@@ -84,23 +82,7 @@ def print_table(records: list[dict], best: str, platform: Platform) -> None:
 
 def main() -> int:
     """Command line; exit code 0 if every netlist has its power."""
-    parser = argparse.ArgumentParser(prog="flows.power", description=__doc__.splitlines()[0])
-    parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
-    parser.add_argument("--designs", help="encodings, names or JSON files, with commas (default: those of make synth)")
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--columns", type=int, default=1, help="that share the activation registers")
-    parser.add_argument("--group", type=int, help="rows of an encoded column between registers (default: all)")
-    parser.add_argument("--counted", action="store_true", help="encoded columns count positions, in place of one tree")
-    parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
-    parser.add_argument("--clock-ns", type=float, help="default: the platform's")
-    parser.add_argument("--vectors", type=int, default=128, help="activation vectors of each tile that count")
-    parser.add_argument("--tiles", type=Path, help="tile archive (default: ResNet-20 of the zoo)")
-    parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
-    parser.add_argument("--check", action="store_true", help="count the transitions with Icarus as well (long)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=ROOT / "build")
-    add_output_options(parser)
-    args = parser.parse_args()
+    args = parse("flows.power")
     obey(args, args.out / "reports/ppa.json")
     args.out, args.array = args.out.resolve(), None
     platform = load_platform(args.platform)

@@ -6,7 +6,6 @@ written one by one, as SVG, PNG and CSV. A record that is absent is shown as not
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -26,8 +25,9 @@ from flows.report.facts import Facts, gather
 from flows.report.records import KINDS, Records, load_records
 from models.errors import run_cli
 from models.files import write_bytes, write_text
-from models.provenance import ROOT, git_commit
+from models.provenance import git_commit
 from tb.report import log_of_test
+from tools.options import parse
 
 PAGE = Path(__file__).parent / "page"
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -116,13 +116,7 @@ def write_figures(drawn: Iterable[Figure], folder: Path) -> None:
 
 def main() -> None:
     """Command line of the report."""
-    parser = argparse.ArgumentParser(prog="flows.report", description=__doc__.splitlines()[0])
-    parser.add_argument("--reports", type=Path, default=ROOT / "build/reports", help="folder of the records")
-    parser.add_argument("--out", type=Path, help="folder to write report.html and figures/ to (default: --reports)")
-    parser.add_argument("--headline", help="encoding of the cards (default: by the rule that the page tells)")
-    parser.add_argument("--json", action="store_true", help="print the cards as JSON")
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("flows.report")
     out = args.out or args.reports
     records = load_records(args.reports)
     facts = gather(records, args.headline)

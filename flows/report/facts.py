@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows.report.records import Records
 from models.encoding import Encoding, library_names, load_encoding
-from models.errors import UserError
+from models.errors import unknown
 from models.search.islands import load_archive
 from models.search.pareto import Point, undominated
 
@@ -290,7 +290,7 @@ def choose_headline(facts: Facts, wanted: str | None) -> tuple[str, str]:
     known = {row["encoding"] for row in (*facts.costs, *facts.accuracy)} - {""}
     if wanted:
         if wanted not in known:
-            raise UserError(f"no record has an encoding '{wanted}'; known: {', '.join(sorted(known)) or 'none'}")
+            raise unknown("encoding of the records", wanted, known)
         return wanted, "as asked for"
     rule = f"of least measured area among those that lose at most {LOSS:g} point of top-1 on every network measured"
     networks = {row["network"] for row in facts.accuracy}

@@ -7,7 +7,6 @@ least slack (ns), most power (mW) on tiles of ResNet-20. What is worse than a bo
 
 from __future__ import annotations
 
-import argparse
 import json
 import tomllib
 from pathlib import Path
@@ -16,10 +15,10 @@ from flows.platform import load_platform
 from flows.power.measure import Conditions, measure
 from flows.ppa import fill
 from flows.synth.measure import best_variant, forms, record
-from flows.synth.netlist import ROOT
 from models.errors import UserError
 from models.files import write_text
 from models.replay import load_capture
+from tools.options import parse
 
 RULES = Path(__file__).parent
 VECTORS = 32  # of each tile, for power
@@ -108,12 +107,7 @@ def rules_text(rules: dict, entries: list[dict]) -> str:
 
 def main() -> int:
     """Command line; exit code 1 if a rule is not kept."""
-    parser = argparse.ArgumentParser(prog="flows.rules", description=__doc__.splitlines()[0])
-    parser.add_argument("--platform", default="osu018")
-    parser.add_argument("--ppa", type=Path, help="check this ppa.json in place of measuring")
-    parser.add_argument("--update", action="store_true", help="write the bounds anew")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "rules")
-    args = parser.parse_args()
+    args = parse("flows.rules")
     rules = load_rules(args.platform)
     try:
         entries = json.loads(args.ppa.read_text())["designs"] if args.ppa else None

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from flows.platform import Platform, load_platform
 from flows.ppa import ARRAY_COLUMNS, compare_areas, compare_arrays, key_of, view
 from flows.synth.array import SHELL_SOURCES, Array, array_record, measure_array
 from flows.synth.measure import best_variant, forms, measure, record, sources_of_column
 from flows.synth.netlist import ROOT
-from models.console import add_output_options, interruptible, obey
+from models.console import interruptible, obey
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 from models.store import Store, sources_of
+from tools.options import parse
 
 __all__ = ["forms", "measure", "record"]
 DESIGNS = "exact64,exact36,m28p,m20p,m16p,m12p"
@@ -93,21 +92,7 @@ def print_arrays(arrays: dict[str, Array], best: str, platform: Platform, clock_
 
 def main() -> int:
     """Command line; exit code 0 if every design meets the clock and its netlist computed right."""
-    parser = argparse.ArgumentParser(prog="flows.synth", description=__doc__.splitlines()[0])
-    parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
-    parser.add_argument("--designs", default=DESIGNS, help="encodings, names or JSON files, with commas")
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--columns", type=int, default=1, help="that share the activation registers")
-    parser.add_argument("--array", type=int, help="measure the array of so many columns as well")
-    parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
-    parser.add_argument("--group", type=int, help="rows of an encoded column between registers (default: all)")
-    parser.add_argument("--counted", action="store_true", help="encoded columns count positions, in place of one tree")
-    parser.add_argument("--ungated", action="store_true", help="weight registers with enables, not gated clocks")
-    parser.add_argument("--clock-ns", type=float, help="default: the platform's")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=ROOT / "build")
-    add_output_options(parser)
-    args = parser.parse_args()
+    args = parse("flows.synth")
     obey(args, args.out / "reports/ppa.json")
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flows.platform import Platform, load_platform
 from flows.synth.array import array_record, measure_array
 from flows.synth.measure import Result, best_variant, fastest, forms, record
-from flows.synth.netlist import ROOT
 from flows.synth.plots import plot_array, plot_breakdown, plot_clock, plot_pareto, plot_rows
 from models.console import interruptible
 from models.errors import UserError, run_cli
 from models.files import write_text
 from models.provenance import git_commit
+from tools.options import parse
 
 CLOCKS = (0.5, 0.6, 0.75, 1.0, 1.5, 2.0)  # of the platform's clock
 ROWS = (16, 32, 64)
@@ -98,16 +97,7 @@ def print_points(kind: str, points: list[dict]) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="flows.synth.sweep", description=__doc__.splitlines()[0])
-    parser.add_argument("sweep", choices=("clock", "fmax", "rows", "array"))
-    parser.add_argument("--platform", default="osu018", help="name, or a folder with a config.toml")
-    parser.add_argument("--designs", default="exact36,m20p,m16p,m12p", help="encodings, with commas")
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--exact", action="store_true", help="with OPT-style, recoded and fast-inner-product columns")
-    parser.add_argument("--clock-ns", type=float, help="default: the platform's")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=ROOT / "build")
-    args = parser.parse_args()
+    args = parse("flows.synth.sweep")
     platform = load_platform(args.platform)
     if args.rows < 1 or (args.clock_ns is not None and args.clock_ns <= 0):
         raise UserError(f"rows ({args.rows}) and clock ({args.clock_ns} ns) must be positive")

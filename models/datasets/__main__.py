@@ -5,24 +5,18 @@ The official archive is fetched, checked against its MD5 and kept as it is; load
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from tqdm import tqdm
 
-from models.datasets import DATASETS, download_cifar
-from models.datasets.cifar import OFFICIAL_URL
+from models.datasets import download_cifar
 from models.errors import run_cli
+from tools.options import parse
 
 
 def main() -> None:
     """Command line of the downloader."""
-    parser = argparse.ArgumentParser(prog="models.datasets", description=__doc__.splitlines()[0])
-    parser.add_argument("name", help=f"one of: {', '.join(DATASETS)}")
-    parser.add_argument("--out", default="data", help="folder to put the archive in (default: data)")
-    parser.add_argument("--url", default=OFFICIAL_URL, help="base address of a mirror (default: the official one)")
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("models.datasets")
 
     silent = args.quiet or not sys.stderr.isatty()
     with tqdm(desc=args.name, unit="B", unit_scale=True, unit_divisor=1024, disable=silent, leave=False) as bar:

@@ -8,13 +8,13 @@ nothing and fails if anything is missing or not current.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 from models.encoding import LIBRARY, PACKAGES, Encoding, export_package, library_names, load_encoding
 from models.errors import UserError, run_cli
 from models.search.baselines import baselines
 from models.search.presets import all_figures
+from tools.options import parse
 
 TOLERANCE = 1e-5  # figures are stored with six digits
 
@@ -52,9 +52,7 @@ def row(encoding: Encoding) -> str:
 
 def main() -> int:
     """Command line of the library."""
-    parser = argparse.ArgumentParser(prog="models.encodings", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not current")
-    args = parser.parse_args()
+    args = parse("models.encodings")
     stale = []
     for encoding in baselines():
         path = LIBRARY / f"{encoding.name}.json"

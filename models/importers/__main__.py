@@ -5,7 +5,6 @@ Writes a checkpoint that every command takes for a network: `make accuracy NET=b
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 from dataclasses import replace
@@ -14,28 +13,15 @@ from pathlib import Path
 from models.errors import UserError, run_cli
 from models.importers.onnx import read_onnx
 from models.importers.tflite import read_tflite
-from models.quant.arith import ROUNDINGS
 from models.quant.checkpoint import save_network
+from tools.options import parse
 
 READERS = {".tflite": read_tflite, ".onnx": read_onnx}
 
 
 def main() -> None:
     """Command line of the importers."""
-    parser = argparse.ArgumentParser(prog="models.importers", description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help=f"file to import ({', '.join(READERS)})")
-    parser.add_argument("--name", help="name of the network (default: that of the file)")
-    parser.add_argument("--dataset", default="imagenet", help="what it classifies: cifar10, cifar100 or imagenet")
-    parser.add_argument("--out", type=Path, help="checkpoint to write (default: build/imported/<name>.npz)")
-    parser.add_argument(
-        "--rounding",
-        choices=ROUNDINGS,
-        default="float",
-        help="float: as the runtime's default kernels; double: as its reference kernels; single: as our tile engine",
-    )
-    parser.add_argument("--mean", help="of images scaled to 0..1, for ONNX models, e.g. 0.485,0.456,0.406 (default: 0)")
-    parser.add_argument("--std", help="the same (default: 1)")
-    args = parser.parse_args()
+    args = parse("models.importers")
     if args.model.suffix not in READERS:
         raise UserError(f"{args.model}: cannot import '{args.model.suffix}'; known: {', '.join(READERS)}")
     name = args.name or args.model.stem

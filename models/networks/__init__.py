@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from models.errors import UserError
+from models.errors import UserError, unknown
 from models.networks.imagenet import BasicBlock, Bottleneck, EfficientNetB0, ResNet
 from models.networks.mobilenet import CifarMobileNetV2
 from models.networks.resnet import CifarResNet, CifarResNet18
@@ -52,7 +52,7 @@ def network_spec(name: str) -> NetworkSpec:
     if function:
         return own_spec(Path(f"{file}.py"), function)
     if name not in NETWORKS:
-        raise UserError(f"unknown network '{name}'; known: {', '.join(NETWORKS)}, or a file of yours: mine.py:function")
+        raise unknown("network", name, NETWORKS, ", or a file of yours: mine.py:function")
     return NETWORKS[name]
 
 

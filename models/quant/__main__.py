@@ -6,7 +6,6 @@ what float and int8 score on the whole test set.
 
 from __future__ import annotations
 
-import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,9 @@ from models.errors import run_cli
 from models.importers.weights import read_weights
 from models.networks import NetworkSpec, network_name, network_spec
 from models.quant.checkpoint import ZOO, save_network
-from models.quant.convert import BATCH_PIXELS, RULES, convert, load_weights
+from models.quant.convert import BATCH_PIXELS, convert, load_weights
 from models.quant.histogram import training_sample
+from tools.options import parse
 
 
 @torch.inference_mode()
@@ -49,18 +49,7 @@ def training_command(record: dict) -> str:
 
 def main() -> None:
     """Command line of the quantiser."""
-    parser = argparse.ArgumentParser(prog="models.quant", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True, help="network of models/networks, or mine.py:function")
-    parser.add_argument("--float", help="float checkpoint (default: build/train/<net>/float.pt)")
-    parser.add_argument("--out", help="checkpoint to write (default: models/zoo/<net>.npz)")
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--rule", choices=RULES, default="mse", help="calibration of activation scales")
-    parser.add_argument("--per-tensor", action="store_true", help="one weight scale for each layer")
-    parser.add_argument("--images", type=int, default=1000, help="training images to calibrate on")
-    parser.add_argument("--test-images", type=int, help="only the first N test images; 0 for none (default: all)")
-    parser.add_argument("--seed", type=int, default=1, help="which training images")
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("models.quant")
 
     spec, name = network_spec(args.net), network_name(args.net)
     path = args.float or f"build/train/{name}/float.pt"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError
+from models.errors import UserError, unknown
 from models.quant.arith import INT8_MAX, INT8_MIN, MAX_SHIFT, MIN_SHIFT, ROUNDINGS
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
 from models.quant.nodes import (
@@ -158,8 +158,8 @@ def load_network(name: str | Path) -> QuantNetwork:
     """A network of the zoo by name, or any checkpoint by the path of its npz file."""
     path = Path(name) if str(name).endswith(".npz") else ZOO / f"{name}.npz"
     if path.parent == ZOO and not path.exists():
-        known = sorted(p.stem for p in ZOO.glob("*.npz") if not p.stem.startswith("tiles_"))
-        raise UserError(f"unknown network '{name}'; the zoo has: {', '.join(known) or 'none'}")
+        known = [p.stem for p in ZOO.glob("*.npz") if not p.stem.startswith("tiles_")]
+        raise unknown("network", str(name), known, ", or a checkpoint: mine.npz")
     arrays, sha256 = read_npz(path, "network checkpoint")
     header = read_header(arrays, FORMAT, path)
     try:

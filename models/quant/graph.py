@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from models.errors import UserError
+from models.errors import UserError, unknown
 from models.quant.arith import INT8_MAX, INT8_MIN, round_half_even
 from models.quant.nodes import PlainNode, Requant
 
@@ -152,9 +152,7 @@ class QuantNetwork:
         for node in self.mac_nodes:
             if node.name == name:
                 return node
-        raise UserError(
-            f"network {self.name} has no layer '{name}'; it has: {', '.join(n.name for n in self.mac_nodes)}"
-        )
+        raise unknown(f"layer of {self.name}", name, [n.name for n in self.mac_nodes])
 
     def with_nodes(self, changed: dict[str, Node]) -> QuantNetwork:
         """A copy in which the nodes named in `changed` are replaced."""

@@ -8,7 +8,6 @@ included, and of the weight over the output channels; summed over k.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from models.datasets import load_dataset
 from models.errors import UserError, run_cli
 from models.quant.checkpoint import load_network, pack_header, read_header, read_npz, write_npz
 from models.quant.graph import Conv, Engine, Linear, MacNode, QuantNetwork
+from tools.options import parse
 
 FORMAT = "encmac-histogram/1"
 
@@ -157,14 +157,7 @@ def main() -> None:
     """Command line: count the products of a network on training images."""
     from models.emulate.exact import ExactEngine
 
-    parser = argparse.ArgumentParser(prog="models.quant.histogram", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
-    parser.add_argument("--images", type=int, default=1000, help="training images to count on")
-    parser.add_argument("--seed", type=int, default=1, help="which training images")
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--out", help="file to write (default: build/histograms/<net>.npz)")
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("models.quant.histogram")
     network = load_network(args.net)
     images = training_sample(network.dataset, args.images, args.seed, args.data)
     found = measure(network, images, ExactEngine(), label="" if args.quiet else "histogram")

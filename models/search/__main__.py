@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
 import sys
@@ -15,42 +14,17 @@ from tqdm import tqdm
 from models.encoding import LIBRARY, Encoding, export_package, from_json
 from models.errors import UserError, run_cli
 from models.search.anneal import Task
-from models.search.histogram import UNIFORM_SHARE
 from models.search.islands import Archipelago, Dask, Processes, run_islands
 from models.search.pareto import plot_archive
-from models.search.presets import PRESETS, Options, search
+from models.search.presets import Options, search
 from models.search.select import Progress
 from models.search.target import FOLDER, Target, load_target, measured_target
+from tools.options import parse
 
 
 def main() -> None:
     """Command line of the search."""
-    parser = argparse.ArgumentParser(prog="models.search", description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", choices=sorted(PRESETS), help="kind of search (default: radix4; islands: anneal)")
-    parser.add_argument("--hist", help="joint histogram or target of a network (.npz); without it: uniform operands")
-    parser.add_argument("--net", help="network whose target is build/search/<net>.npz, measured if it is not there")
-    parser.add_argument("--data", help="folder with the data set for --net (default: see models/datasets)")
-    parser.add_argument("-M", dest="m", type=int, required=True, help="number of product bits")
-    parser.add_argument("--weights", default="pow2", help="position weights: pow2, general, or csd<t>: t digits")
-    parser.add_argument("--price", type=float, default=0.3, help="log(error) worth the gates of M product bits")
-    parser.add_argument("--steps", type=int, default=1_000_000, help="anneal: proposals of a restart")
-    parser.add_argument("--restarts", type=int, default=6, help="anneal, radix-4 digits: restarts")
-    parser.add_argument("--pairs", type=int, default=0, help="greedy: second-level candidates drawn at random")
-    parser.add_argument("--kicks", type=int, default=150, help="greedy, radix-4 digits: random exchanges tried")
-    parser.add_argument("--evaluations", type=int, default=20_000, help="paper: genomes evaluated")
-    parser.add_argument("--threshold", type=float, default=0.01, help="paper: maximal relative error allowed")
-    parser.add_argument("--islands", type=int, help="anneal on this many islands; keeps build/search/<name>.json")
-    parser.add_argument("--rounds", type=int, default=8, help="islands: rounds")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="islands: processes")
-    parser.add_argument(
-        "--scheduler", default=os.environ.get("SCHEDULER"), help="islands: Dask scheduler, tcp://host:port"
-    )
-    parser.add_argument("--uniform", type=float, default=UNIFORM_SHARE, help="share of uniform mass mixed in")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--name", help="name of the encoding, also of its file (default: from target, M and weights)")
-    parser.add_argument("--out", type=Path, default=LIBRARY, help="folder to write (default: models/encodings)")
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("models.search")
 
     if not 0 <= args.uniform <= 1:
         raise UserError(f"share of uniform mass {args.uniform}; it must lie in 0..1")

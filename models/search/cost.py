@@ -16,7 +16,6 @@ measured by `python -m flows.synth`. The registers are counted, not fitted.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
@@ -32,6 +31,7 @@ from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, posit
 from models.errors import UserError, run_cli
 from models.files import write_text
 from models.search.native import NAMES
+from tools.options import parse
 
 COEFFICIENTS = Path(__file__).parent / "cost.json"
 FORMAT = "encmac-cost/1"
@@ -209,11 +209,7 @@ def main() -> None:
     """Command line of the fit."""
     from flows.platform import load_platform  # only here: the model itself needs no platform
 
-    parser = argparse.ArgumentParser(prog="models.search.cost", description="fit the cost model to synthesised columns")
-    parser.add_argument("--fit", nargs="+", type=Path, required=True, metavar="PPA", help="reports of flows.synth")
-    parser.add_argument("--platform", default="osu018")
-    parser.add_argument("--out", type=Path, default=COEFFICIENTS)
-    args = parser.parse_args()
+    args = parse("models.search.cost", out=COEFFICIENTS)
     platform = load_platform(args.platform)
     area = cell_areas(platform.liberty, platform.full_adder.cell)
     measured = read_measured(args.fit, platform.name)

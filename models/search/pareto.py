@@ -7,7 +7,6 @@ error. The same data give the same SVG, byte for byte.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli
 from models.provenance import ROOT
 from models.search.islands import Archive, load_archive
+from tools.options import parse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,10 +174,7 @@ def plot_library(folder: Path) -> list[Path]:
 
 def main() -> None:
     """Command line: draw the library, or the archive of a search."""
-    parser = argparse.ArgumentParser(prog="models.search.pareto", description=__doc__.splitlines()[0])
-    parser.add_argument("--archive", type=Path, help="archive of a search, build/search/<name>.json, in its place")
-    parser.add_argument("--out", type=Path, default=REPORTS, help="folder to write (default: build/reports)")
-    args = parser.parse_args()
+    args = parse("models.search.pareto")
     if args.archive:
         found = plot_archive(load_archive(args.archive), args.out, args.archive.stem)
     else:

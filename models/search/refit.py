@@ -10,7 +10,6 @@ two: the decoder of a column costs area, which the encoding's figures tell.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from models.search.__main__ import check_name
 from models.search.figures import SQUARE
 from models.search.presets import all_figures
 from models.search.target import Target, load_target, measured_target
+from tools.options import parse
 
 LIMIT = 1 << 14  # largest position weight
 
@@ -79,14 +79,7 @@ def refit(encoding: Encoding, target: Target, name: str) -> Encoding:
 
 def main() -> None:
     """Command line: fit, say what it gained, write the encoding."""
-    parser = argparse.ArgumentParser(prog="models.search.refit", description=__doc__.splitlines()[0])
-    parser.add_argument("--encoding", required=True, help="encoding of the library, or a JSON file")
-    parser.add_argument("--net", help="network whose target is build/search/<net>.npz, measured if it is not there")
-    parser.add_argument("--hist", help="in its place: joint histogram or target of a network (.npz)")
-    parser.add_argument("--data", help="folder with the data set for --net (default: see models/datasets)")
-    parser.add_argument("--name", help="name of the encoding, also of its file (default: <encoding>_<target>)")
-    parser.add_argument("--out", type=Path, default=LIBRARY, help="folder to write (default: models/encodings)")
-    args = parser.parse_args()
+    args = parse("models.search.refit")
     if bool(args.net) == bool(args.hist):
         raise UserError("fitted to what? give --net or --hist")
     encoding = load_encoding(args.encoding)

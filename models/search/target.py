@@ -18,7 +18,6 @@ gain, which the requantiser restores (models/quant/correct.py), so it does not c
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from models.quant.graph import Engine, Linear, MacNode, QuantNetwork
 from models.quant.histogram import tap_histograms, training_sample
 from models.search.histogram import UNIFORM_SHARE, joint_distribution, load_histogram
 from models.search.moments import Moments, walsh_moments
+from tools.options import parse
 
 NOISE = 0.02  # noise-to-signal ratio injected to measure sensitivities
 SENSITIVITY_IMAGES = 100
@@ -208,13 +208,7 @@ def measured_target(net: str, data: str | None = None, progress: Callable[[str],
 
 def main() -> None:
     """Command line: measure a network on training images."""
-    parser = argparse.ArgumentParser(prog="models.search.target", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True, help="network of the zoo, or a checkpoint file")
-    parser.add_argument("--images", type=int, default=IMAGES, help="training images")
-    parser.add_argument("--seed", type=int, default=1, help="which training images and windows")
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--out", type=Path, help="file to write (default: build/search/<net>.npz)")
-    args = parser.parse_args()
+    args = parse("models.search.target")
     network = load_network(args.net)
     arrays = measure(network, training_sample(network.dataset, args.images, args.seed, args.data), seed=args.seed)
     out = args.out or FOLDER / f"{network.name}.npz"

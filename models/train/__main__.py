@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from models.datasets import load_cifar
 from models.errors import UserError, run_cli
 from models.networks import NetworkSpec, network_spec
 from models.train.team import Team
+from tools.options import parse
 
 CROP_PADDING = 4
 
@@ -197,23 +197,7 @@ def settings(args: argparse.Namespace) -> dict:
 
 def main() -> None:
     """Command line of the trainer."""
-    parser = argparse.ArgumentParser(prog="models.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True)
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--out", help="folder of checkpoints (default: build/train/<net>)")
-    parser.add_argument("--epochs", type=int, default=36)
-    parser.add_argument("--sizes", default="", help="smaller images at first: 16x10,24x8 (pixels x epochs)")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=0.2)
-    parser.add_argument("--weight-decay", type=float, default=5e-4)
-    parser.add_argument("--smoothing", type=float, default=0.0, help="label smoothing")
-    parser.add_argument("--average", type=float, default=0.999, help="decay of the moving average, per step")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--bf16", action="store_true", help="bfloat16 mixed precision")
-    parser.add_argument("--evaluate-every", type=int, default=5, metavar="EPOCHS")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("models.train")
     torch.set_num_threads(args.threads)
     record = train(args)
     print(f"{args.net}: top-1 {record['top1']:.4f} on {record['images']} test images")

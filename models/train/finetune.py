@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from models.datasets import load_dataset
 from models.emulate import exact_table
-from models.emulate.modules import GRADIENTS, TrainingTable
+from models.emulate.modules import TrainingTable
 from models.errors import UserError, run_cli
 from models.files import write_text
 from models.multiplier import Products, load_products
@@ -36,6 +36,7 @@ from models.quant.histogram import training_sample
 from models.train.__main__ import CROP_PADDING, augment, save_atomically
 from models.train.integer import TrainableNetwork
 from models.train.team import Team
+from tools.options import parse
 
 FORMAT = "encmac-finetune/1"
 TEMPERATURE = 2.0
@@ -223,23 +224,7 @@ def command_line(args: argparse.Namespace) -> str:
 
 def main() -> None:
     """Command line of fine-tuning."""
-    parser = argparse.ArgumentParser(prog="models.train.finetune", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", required=True, help="int8 network of the zoo, or a checkpoint file")
-    parser.add_argument("--encoding", required=True, help="encoding of the library, JSON file, or table of products")
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=0.05, help="int8 codes that a weight moves in a step")
-    parser.add_argument("--distil", type=float, default=0.7, help="share of the teacher in the loss")
-    parser.add_argument("--gradient", choices=GRADIENTS, default="straight", help="slope of the products")
-    parser.add_argument("--samples", type=int, default=500, help="training images for the correction at the start")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--folder", help="checkpoint, log and curves (default: build/finetune/<net>-<encoding>)")
-    parser.add_argument("--out", help="network to write (default: models/zoo/finetuned/<net>-<encoding>.npz)")
-    parser.add_argument("--save-every", type=int, default=25, metavar="STEPS")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--quiet", action="store_true")
-    args = parser.parse_args()
+    args = parse("models.train.finetune")
     torch.set_num_threads(args.threads)
     network, record = finetune(args)
     if "top1" not in record:

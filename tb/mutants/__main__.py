@@ -9,7 +9,6 @@ that the seed gives; verdicts are kept, so that the next run of the same design 
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import shutil
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.errors import UserError, run_cli
+from models.errors import UserError, run_cli, unknown
 from models.files import scratch
 from models.provenance import git_commit
 from models.store import Sources, Store, sources_of
@@ -35,6 +34,7 @@ from tb.results import CAUSES, CRASH, Outcome
 from tb.run import Options, run
 from tb.suites import Config
 from tb.workers import Processes
+from tools.options import parse
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 KIND = "mutant"  # of entries of the store
@@ -316,25 +316,14 @@ def count_of(word: str) -> int | None:
 
 def main() -> int:
     """Command line; exit code 0 only if the suite kills what can be killed."""
-    parser = argparse.ArgumentParser(prog="tb.mutants", description=__doc__.splitlines()[0])
-    parser.add_argument("--number", help="mutants that build, or all (default: as many as the budget allows)")
-    parser.add_argument("--budget", type=float, help=f"minutes (default: {BUDGET_MIN:g} without a number, else no end)")
-    parser.add_argument("--file", help="only of this file within rtl/")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--equivalent", type=Path, default=EQUIVALENT, help="what is explained")
-    parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design")
-    parser.add_argument("--out", type=Path, default=ROOT / "build", help="where the report goes")
-    args = parser.parse_args()
+    args = parse("tb.mutants", equivalent=EQUIVALENT)
     started = time.monotonic()
     rtl, out = args.rtl.resolve(), args.out.resolve()
     number = count_of(args.number or "all")
     budget = args.budget if args.budget or args.number else BUDGET_MIN
-    if budget is not None and budget <= 0:
-        raise UserError(f"BUDGET={budget:g}: how many minutes? more than 0")
     known = files(rtl)
     if args.file and args.file not in known:
-        raise UserError(f"'{args.file}' is not mutated; known: {', '.join(known)}")
+        raise unknown("file to mutate", args.file, known)
     reasons = equivalents(args.equivalent)
     queues = {file: queue(rtl, file, args.seed) for file in ([args.file] if args.file else known)}
     folder = out / "mutants"

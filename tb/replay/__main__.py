@@ -14,12 +14,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from models.archive import open_capture
-from models.console import add_output_options, obey
+from models.console import obey
 from models.datasets import load_dataset
 from models.emulate import ExactEngine, GatherEngine, TableEngine, exact_table
 from models.encoding import load_encoding
@@ -29,7 +30,7 @@ from models.provenance import git_commit
 from models.quant.checkpoint import load_network
 from models.quant.correct import offset_network
 from models.quant.graph import Engine, MacNode, QuantNetwork
-from models.replay import layer_of, load_capture
+from models.replay import Capture, layer_of, load_capture
 from tb.build import ROOT, build, prepare_environment, tool_versions
 from tb.replay.cluster import DaskPool
 from tb.replay.design import ENGINE_DEPTH, replay_config, timing
@@ -37,6 +38,7 @@ from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
 from tb.replay.report import LEGEND, plot, print_table, totals
 from tb.suites import Config
+from tools.options import parse
 
 FORMAT = "encmac-replay/1"
 BATCH_BYTES = 1 << 28  # of the largest layer's operands and sums: so many images are held at once
@@ -90,13 +92,31 @@ def load_images(network: QuantNetwork, args: argparse.Namespace) -> Sequence:
     return images
 
 
-def replay_network(args: argparse.Namespace, config: Config, replay: Replay, progress: Progress) -> dict:
-    """Run a network, some images after the others; what the report says of its scores."""
+class Work(NamedTuple):
+    """What is replayed, opened before anything is built: a network and images of it, or a capture."""
+
+    source: QuantNetwork | Capture
+    layers: list[str]
+    images: Sequence = ()
+
+
+def opened(args: argparse.Namespace, config: Config) -> Work:
+    """The network with its images or the capture; UserError for a name or a number that there is not."""
+    if not args.net:
+        found = load_capture() if args.capture == "shipped" else open_capture(args.capture)
+        names = args.layers.split(",") if args.layers else list(found.layers)
+        for name in set(names) - set(found.layers):
+            found.layer(name)
+        return Work(found, names)
     network = load_network(args.net)
     if config.array == "enc":
         network = offset_network(network, load_encoding(config.encoding))
-    layers = chosen_layers(network, args.layers)
-    images = load_images(network, args)
+    return Work(network, chosen_layers(network, args.layers), load_images(network, args))
+
+
+def replay_network(args: argparse.Namespace, work: Work, replay: Replay, progress: Progress) -> dict:
+    """Run a network, some images after the others; what the report says of its scores."""
+    network, layers, images = work
     macs, largest = network_size(network, images[args.first : args.first + 1], layers, replay.emulator)
     progress.expect(macs * args.images)
     whole = replay.sampling is None  # a sample gives no scores of its own
@@ -137,10 +157,9 @@ def second_opinion(table: np.ndarray, macs: int) -> Engine | None:
     return GatherEngine(table) if macs <= LONGEST_GATHER else None
 
 
-def replay_capture(args: argparse.Namespace, replay: Replay, progress: Progress) -> dict:
+def replay_capture(args: argparse.Namespace, work: Work, replay: Replay, progress: Progress) -> dict:
     """Run the layers of an archive, each on its own operands."""
-    found = load_capture() if args.capture == "shipped" else open_capture(args.capture)
-    names = args.layers.split(",") if args.layers else list(found.layers)
+    found, names, _ = work
     progress.expect(sum(layer.macs * len(layer.inputs) for layer in map(found.layer, names)))
     for name in names:
         layer = found.layer(name)
@@ -167,36 +186,14 @@ def make_pool(args: argparse.Namespace, config: Config, directory: Path, progres
 
 def main() -> int:
     """Command line; exit code 0 only if everything was compared and nothing was wrong."""
-    parser = argparse.ArgumentParser(prog="tb.replay", description=__doc__.splitlines()[0])
-    parser.add_argument("--net", help="network of the zoo, or a checkpoint file (default: the captured layers)")
-    parser.add_argument("--capture", default="shipped", help="archive of captured layers, without --net")
-    parser.add_argument("--images", type=int, default=1, help="number of test images")
-    parser.add_argument("--first", type=int, default=0, help="first of them")
-    parser.add_argument("--array", default="conv", help="conv, enc or merged")
-    parser.add_argument("--encoding", help="of ARRAY=enc: name in the library or a JSON file")
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--cols", type=int, default=64)
-    parser.add_argument("--layers", help="names, with commas (default: all)")
-    parser.add_argument("--engine", action="store_true", help="through tile engines: K sums and requantisation in RTL")
-    parser.add_argument("--depth", type=int, default=ENGINE_DEPTH, help="vectors that an engine's buffer holds")
-    parser.add_argument("--naive", action="store_true", help="one pixel a vector, one group a tile")
-    parser.add_argument("--sample", type=float, help="only some tiles: share of wrong ones that must be noticed")
-    parser.add_argument("--confidence", type=float, default=0.95, help="with which probability")
-    parser.add_argument("--seed", type=int, default=1, help="which tiles")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="simulators at a time")
-    parser.add_argument("--scheduler", help="tcp://host:port of a Dask cluster, in place of --jobs")
-    parser.add_argument("--data", help="folder with the data set (default: see models/datasets)")
-    parser.add_argument("--rtl", type=Path, default=ROOT / "rtl", help="folder of the design")
-    parser.add_argument("--out", type=Path, default=ROOT / "build", help="where builds and reports go")
-    parser.add_argument("--fresh", action="store_true", help="do not go on with what an earlier run finished")
-    add_output_options(parser)
-    args = parser.parse_args()
+    args = parse("tb.replay", depth=ENGINE_DEPTH)
     obey(args, args.out / "reports/replay.json")
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     config = replay_config(args.array, args.encoding, args.rows, args.cols, args.depth if args.engine else 0)
     sampling = Sampling(args.sample, args.confidence, args.seed) if args.sample is not None else None
+    work = opened(args, config)
     started = time.perf_counter()
     directory = build(config, args.rtl.resolve(), args.out.resolve() / "sim")
     built = time.perf_counter()
@@ -218,7 +215,7 @@ def main() -> int:
             packed=not args.naive,
             progress=progress,
         )
-        what = replay_network(args, config, replay, progress) if args.net else replay_capture(args, replay, progress)
+        what = (replay_network if args.net else replay_capture)(args, work, replay, progress)
         workers, lost = pool.size, pool.lost
     finally:
         pool.close()

@@ -1,0 +1,1 @@
+"""Setup, doctor, commands and their options, checks of the docs."""

@@ -1,0 +1,625 @@
+"""All commands of the project and their options, each declared once; tools/options.py says what comes from this.
+
+A command with a group is a target of make. Standard library only and plain Python >= 3.7.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tools.options import (
+    EXISTING,
+    PATH,
+    ROOT,
+    SWITCH,
+    TABLES,
+    TEXT,
+    Command,
+    Kind,
+    Option,
+    choice,
+    keys_of,
+    named,
+    number,
+    stems,
+    whole,
+    with_suffix,
+)
+
+OF_MAKE = {"SHELL", "MAKE"}  # may be given to any target
+CPUS = os.cpu_count() or 1
+
+ENCODING_FILE = "a JSON file: mine.json"
+RIVALS = [f"w{w}a{a}" for w in range(4, 9) for a in range(6, 9)]  # exact products of fewer bits (models/rivals.py)
+networks = stems("models/zoo", "*.npz")
+
+
+def encodings() -> list:
+    """Names of encodings: the library and the rivals."""
+    return [*stems("models/encodings", "*.json")(), *RIVALS]
+
+
+an_encoding = named("encoding", encodings, with_suffix(".json"), ENCODING_FILE)
+some_encodings = named("encoding", encodings, with_suffix(".json"), ENCODING_FILE, many=True)
+TABLE_FILE = "a file: mine.json, mine.npy, mine.npz:name, mine.c:function"
+a_multiplier = named("encoding", encodings, with_suffix(".json", *TABLES), TABLE_FILE)
+some_multipliers = named("encoding", encodings, with_suffix(".json", *TABLES), TABLE_FILE, many=True)
+a_network = named("network", networks, with_suffix(".npz"), "a checkpoint: mine.npz")
+a_definition = named(
+    "network",
+    lambda: keys_of("models/networks/__init__.py", "NETWORKS"),
+    with_suffix(".py"),
+    "a function of yours, which is run: mine.py:function",
+)
+a_platform = named(
+    "platform",
+    lambda: sorted(p.parent.name for p in (ROOT / "flows/platforms").glob("*/config.toml")),
+    lambda word: Path(word) / "config.toml" if "/" in word else None,
+    "a folder with a config.toml: mine/",
+)
+
+NET = Option("net", "network of the zoo, or a checkpoint file", a_network)
+ENCODING = Option("encoding", "encoding of the library, or a JSON file", an_encoding)
+DATA = Option("data", "folder with the data set (default: see models/datasets)", EXISTING)
+SEED = Option("seed", "of everything that is drawn at random", whole(0), 1)
+JOBS = Option("jobs", "processes or threads at a time", whole(), CPUS)
+OUT = Option("out", "folder of what is written", PATH, ROOT / "build")
+RTL = Option("rtl", "folder of the RTL", EXISTING, ROOT / "rtl")
+SCHEDULER = Option("scheduler", "Dask cluster: tls://host:port or tcp://host:port", TEXT, os.environ.get("SCHEDULER"))
+PLATFORM = Option("platform", "cell library: a name, or a folder with a config.toml", a_platform, "osu018")
+DESIGNS = Option("designs", "encodings, names or JSON files, with commas", some_encodings)
+ROWS = Option("rows", "rows of a column", whole(), 64)
+COLS = Option("columns", "columns that share the activation registers", whole(), 1, "COLS")
+GROUP = Option("group", "rows of an encoded column between registers (default: all)", whole())
+COUNTED = Option("counted", "encoded columns count positions, in place of one tree", SWITCH)
+UNGATED = Option("ungated", "weight registers with enables, not gated clocks", SWITCH)
+EXACT = Option("exact", "with OPT-style, recoded and fast-inner-product columns", SWITCH)
+CLOCK_NS = Option("clock-ns", "clock period (default: the platform's)", number(above=True))
+IMAGES = Option("images", "test images", whole(), 1)
+TRAINING_IMAGES = IMAGES.but(help="training images", default=1000)
+LAYERS = Option("layers", "names, with commas (default: all)", TEXT)
+THREADS = Option("threads", "of torch", whole(), CPUS)
+SAMPLES = Option("samples", "training images for the correction", whole(), 500)
+QUIET = Option("quiet", "print errors only; the exit code tells", SWITCH)
+JSON = Option("json", "print the record as JSON; text for people goes to stderr", SWITCH)
+VERBOSE = Option("verbose", "print every command that is started, on stderr", SWITCH)
+OUTPUT = (JSON, QUIET, VERBOSE)
+PPA = (PLATFORM, ROWS, COLS, GROUP, COUNTED, UNGATED, EXACT, CLOCK_NS, JOBS, OUT, *OUTPUT)
+
+START, VERIFY, MEASURE = "Start", "Verify", "Measure"
+ENCODE, DEVELOP = "Encodings and networks", "Develop"
+
+COMMANDS = (
+    Command(START, "help", "this list", options=(Option("for", "a target: its variables", Kind("<target>", str)),)),
+    Command(
+        START,
+        "setup",
+        "Debian packages, .venv and pinned wheels",
+        options=(Option("python", "interpreter of .venv (default: the first fit one)", Kind("<interpreter>", str)),),
+    ),
+    Command(START, "doctor", "what is installed, what is missing, how to mend it"),
+    Command(
+        VERIFY,
+        "sim",
+        "simulate an array against its model",
+        "tb.runner",
+        (
+            Option(
+                "suite", "what is simulated: smoke, full, nightly, or a part of them", Kind("<suite>", str), "smoke"
+            ),
+            Option("sim", "simulator (default: what the suite says)", choice("simulator", "verilator", "icarus")),
+            Option("array", "kind of array (default: both)", choice("array", "enc", "conv")),
+            ENCODING.but(help=f"{ENCODING.help} (default: what the suite says)"),
+            Option("design", "one design of the suite, as reports call it", TEXT),
+            Option("dut", "RTL or mapped netlist (default: what the suite says)", choice("dut", "rtl", "gate")),
+            Option("test", "tests: a name, or a regular expression", TEXT),
+            SEED,
+            Option("waves", "write waves (FST) of every test", SWITCH),
+            Option("coverage", "the suite that counts lines and toggles", SWITCH),
+            JOBS,
+            SCHEDULER,
+            Option("no-rerun", "do not run failed tests again with waves", SWITCH),
+            Option("limit", "seconds that a simulator may run", number(above=True)),
+            Option("plusarg", "passed on to the simulator", TEXT, several="append"),
+            Option("stage", "stage of the test plan to fulfil (default: the suite's, if all of it runs)", TEXT),
+            Option("plan", "the test plan", EXISTING),
+            RTL,
+            OUT,
+            *OUTPUT,
+        ),
+        "ENCODING=m12p SIM=verilator",
+    ),
+    Command(
+        VERIFY,
+        "mutants",
+        "small faults in the RTL; the suite must kill them",
+        "tb.mutants",
+        (
+            Option("budget", "minutes (default: 30 without a number, else no end)", number(above=True)),
+            Option("number", "mutants that build, or all (default: as many as the budget allows)", TEXT),
+            Option("file", "only of this file within rtl/", TEXT),
+            SEED,
+            JOBS,
+            Option("equivalent", "what is explained", EXISTING),
+            RTL,
+            OUT,
+        ),
+    ),
+    Command(
+        VERIFY,
+        "replay",
+        "a whole network through the RTL",
+        "tb.replay",
+        (
+            NET.but(help=f"{NET.help} (default: captured layers)"),
+            Option("capture", "archive of captured layers, without a network", TEXT, "shipped"),
+            IMAGES,
+            Option("first", "the first of them", whole(0), 0),
+            Option("array", "kind of array", choice("array", "conv", "enc", "merged"), "conv"),
+            ENCODING.but(help=f"of the array enc: {ENCODING.help}"),
+            ROWS.but(help="rows of the array"),
+            Option("cols", "columns of the array", whole(), 64),
+            LAYERS,
+            Option("engine", "through tile engines: K sums and requantisation in RTL", SWITCH),
+            Option("depth", "vectors that an engine's buffer holds", whole()),
+            Option("naive", "one pixel a vector, one group a tile", SWITCH),
+            Option("sample", "only some tiles: share of wrong ones that must be noticed", number(0, 1, above=True)),
+            Option("confidence", "with which probability", number(0, 1, above=True), 0.95),
+            SEED,
+            JOBS,
+            SCHEDULER,
+            DATA,
+            RTL,
+            OUT,
+            Option("fresh", "do not go on with what an earlier run finished", SWITCH),
+            *OUTPUT,
+        ),
+        "NET=resnet20_cifar10",
+    ),
+    Command(
+        VERIFY,
+        "formal",
+        "prove modules, for all inputs and for ever",
+        "flows.formal",
+        (
+            Option("proof", "names or modules, with commas (default: all)", TEXT),
+            DESIGNS.but(name="encoding", help=f"{DESIGNS.help} (default: the library)"),
+            PLATFORM.but(help="prove leaf modules mapped to this library's cells, in place of the RTL", default=None),
+            Option("time-limit", "seconds for each proof", number(above=True), 120),
+            JOBS,
+            RTL,
+            OUT,
+            Option("list", "names of the proofs, and nothing else", SWITCH),
+            *OUTPUT,
+        ),
+        "PROOF=enc_mult",
+    ),
+    Command(
+        MEASURE,
+        "pdk",
+        "fetch a cell library from its official place",
+        "flows.pdk",
+        (
+            Option("name", "platform, or a folder with a config.toml", a_platform, None, "PDK", True, "?"),
+            OUT.but(default=Path("data/pdk")),
+            QUIET,
+        ),
+        "PDK=nangate45",
+    ),
+    Command(
+        MEASURE,
+        "synth",
+        "area and timing of columns and arrays",
+        "flows.synth",
+        (
+            DESIGNS.but(default="exact64,exact36,m28p,m20p,m16p,m12p"),
+            Option("array", "measure the array of so many columns as well", whole(), variable="SIZE"),
+            *PPA,
+        ),
+        "DESIGNS=m20p,m12p PLATFORM=nangate45",
+    ),
+    Command(
+        MEASURE,
+        "ppa",
+        "sweeps of area: one table, plots",
+        "flows.synth.sweep",
+        (
+            Option("sweep", "what varies", choice("sweep", "clock", "fmax", "rows", "array"), None, "", True, "?"),
+            PLATFORM,
+            DESIGNS.but(default="exact36,m20p,m16p,m12p"),
+            ROWS,
+            EXACT,
+            CLOCK_NS,
+            JOBS,
+            OUT,
+        ),
+        "SWEEP=clock",
+    ),
+    Command(
+        MEASURE,
+        "layout",
+        "place and route a netlist with OpenROAD",
+        "flows.openroad",
+        (
+            Option("netlist", "one of build/synth/*/*/*/netlist.v", EXISTING, required=True, place="?"),
+            Option("top", "module to place", TEXT, "column_top"),
+            PLATFORM.but(default="nangate45"),
+            CLOCK_NS,
+            Option("activity", "VCD of a gate-level run of this netlist (default: default activity)", EXISTING),
+            Option("scope", "instance of the netlist in the VCD", TEXT, "column_gates/dut"),
+            OUT.but(help="folder of what is written (default: layout beside the netlist)", default=None),
+        ),
+        "NETLIST=build/synth/nangate45-2.5ns-64/m12p/merged/netlist.v",
+    ),
+    Command(
+        MEASURE,
+        "rules",
+        "area, timing and power of small columns keep their bounds",
+        "flows.rules",
+        (
+            PLATFORM,
+            Option("ppa", "check this ppa.json in place of measuring", EXISTING),
+            Option("update", "write the bounds anew", SWITCH),
+            OUT.but(default=ROOT / "build" / "rules"),
+        ),
+    ),
+    Command(
+        MEASURE,
+        "power",
+        "power of the same on layers of a network",
+        "flows.power",
+        (
+            DESIGNS.but(help=f"{DESIGNS.help} (default: those of make synth)"),
+            Option("vectors", "activation vectors of each tile that count", whole(), 128),
+            Option("tiles", "archive of tiles (default: ResNet-20 of the zoo)", EXISTING),
+            Option("check", "count the transitions with Icarus as well (long)", SWITCH),
+            *PPA,
+        ),
+        "DESIGNS=m20p,m12p",
+    ),
+    Command(
+        MEASURE,
+        "accuracy",
+        "accuracy of a network with encoded products",
+        "models.accuracy",
+        (
+            NET.but(required=True),
+            Option(
+                "encoding",
+                "encodings of the library, or files (models/multiplier.py; a .c file is compiled and run), with commas",
+                some_multipliers,
+                required=True,
+            ),
+            IMAGES.but(help="only the first test images (default: all)", default=None),
+            Option("correction", "what is corrected per channel", choice("correction", "gain", "bias", "none"), "gain"),
+            Option("rounds", "rounds of the correction", whole(), 3),
+            SAMPLES,
+            SEED,
+            Option("float", "float weights to run again (default: build/train/<net>/float.pt)", EXISTING),
+            Option("finetuned", "fine-tuned network (default: models/zoo/finetuned/<net>-<encoding>.npz)", EXISTING),
+            DATA,
+            OUT.but(help="record to write", default=Path("build/reports/accuracy.json")),
+            Option("table", "measure nothing; print the rows measured so far", SWITCH),
+            *OUTPUT,
+        ),
+        "NET=resnet20_cifar10 ENCODING=m20p,m12p",
+        ("table",),
+    ),
+    Command(
+        MEASURE,
+        "bench",
+        "our tools beside a peer",
+        "bench",
+        (
+            Option(
+                "bench",
+                "what is timed, with commas",
+                choice("benchmark", "search", "emulate", "paper", "replay", "all", many=True),
+                "all",
+            ),
+            Option("rounds", "interleaved repetitions; their median counts", whole(), 7),
+            Option("seconds", "least time of a candidate in a round", number(), 0.05),
+            Option("size", "genomes, images, evaluations, or rows and columns (default: 8, 8, 24000, 64)", whole()),
+            Option("ref", "search, emulate: a clone of EncodingNet, which is run as well", EXISTING),
+            OUT,
+            *OUTPUT,
+        ),
+        "BENCH=emulate",
+    ),
+    Command(
+        MEASURE,
+        "report",
+        "one page of all that was measured",
+        "flows.report",
+        (
+            Option("reports", "folder of the records", PATH, ROOT / "build/reports"),
+            OUT.but(help="folder of report.html and figures/ (default: that of the records)", default=None),
+            Option("headline", "encoding of the cards (default: by the rule that the page tells)", TEXT),
+            JSON,
+            QUIET,
+        ),
+    ),
+    Command(
+        ENCODE,
+        "search",
+        "search an encoding",
+        "models.search",
+        (
+            NET.but(help="network whose operands count, measured if they are not yet"),
+            Option("hist", "in its place: joint histogram or target (.npz); without both: uniform operands", EXISTING),
+            DATA,
+            Option("M", "number of product bits", whole(1, 256), required=True),
+            Option("weights", "position weights: pow2, general, or csd<t>: t digits", TEXT, "pow2"),
+            Option(
+                "preset",
+                "kind of search (default: radix4; islands: anneal)",
+                choice("preset", "anneal", "greedy", "paper", "radix4", "signed", "signedf", "booth", "boothf"),
+            ),
+            Option("name", "name of the encoding, also of its file (default: from target, M and weights)", TEXT),
+            SEED,
+            Option("price", "log(error) worth the gates of M product bits", number(), 0.3),
+            Option("steps", "anneal: proposals of a restart", whole(), 1_000_000),
+            Option("restarts", "anneal, radix-4 digits: restarts", whole(), 6),
+            Option("pairs", "greedy: second-level candidates drawn at random", whole(0), 0),
+            Option("kicks", "greedy, radix-4 digits: random exchanges tried", whole(0), 150),
+            Option("evaluations", "paper: genomes evaluated", whole(), 20_000),
+            Option("threshold", "paper: maximal relative error allowed", number(), 0.01),
+            Option("islands", "anneal on this many islands; keeps build/search/<name>.json", whole()),
+            Option("rounds", "islands: rounds", whole(), 8),
+            Option("workers", "islands: processes", whole(), CPUS),
+            SCHEDULER.but(help=f"islands: {SCHEDULER.help}"),
+            Option("uniform", "share of uniform mass mixed in", number(0, 1), 1e-3),
+            OUT.but(default=ROOT / "models" / "encodings"),
+            QUIET,
+        ),
+        "NET=resnet20_cifar10 M=20 NAME=mine",
+    ),
+    Command(
+        ENCODE,
+        "train",
+        "train a float network",
+        "models.train",
+        (
+            Option("net", "network of models/networks, or mine.py:function, which is run", a_definition, required=True),
+            Option("epochs", "passes over the training images", whole(), 36),
+            Option("sizes", "smaller images at first: 16x10,24x8 (pixels x epochs)", TEXT, ""),
+            DATA,
+            SEED,
+            Option("batch", "images of a step", whole(), 128),
+            Option("lr", "highest learning rate", number(above=True), 0.2),
+            Option("weight-decay", "of the optimiser", number(), 5e-4),
+            Option("smoothing", "label smoothing", number(0, 1), 0.0),
+            Option("average", "decay of the moving average, per step", number(0, 1), 0.999),
+            Option("bf16", "bfloat16 mixed precision", SWITCH),
+            Option("evaluate-every", "epochs between evaluations", whole(), 5),
+            THREADS,
+            OUT.but(help="folder of checkpoints (default: build/train/<net>)", default=None),
+            QUIET,
+        ),
+        "NET=resnet20_cifar10",
+    ),
+    Command(
+        ENCODE,
+        "finetune",
+        "train an int8 network with encoded products",
+        "models.train.finetune",
+        (
+            NET.but(required=True),
+            Option(
+                "encoding",
+                "encoding of the library, or a file (models/multiplier.py; a .c file is compiled and run)",
+                a_multiplier,
+                required=True,
+            ),
+            Option("steps", "of training", whole(0), 500),
+            Option("lr", "int8 codes that a weight moves in a step", number(above=True), 0.05),
+            Option("gradient", "slope of the products", choice("gradient", "straight", "table"), "straight"),
+            DATA,
+            SEED,
+            Option("batch", "images of a step", whole(), 64),
+            Option("distil", "share of the teacher in the loss", number(0, 1), 0.7),
+            SAMPLES,
+            Option("folder", "checkpoint, log and curves (default: build/finetune/<net>-<encoding>)", PATH),
+            Option("save-every", "steps between checkpoints", whole(), 25),
+            THREADS,
+            OUT.but(help="network to write (default: models/zoo/finetuned/<net>-<encoding>.npz)", default=None),
+            QUIET,
+        ),
+        "NET=resnet20_cifar10 ENCODING=m12p",
+    ),
+    Command(
+        ENCODE,
+        "import",
+        "an int8 network from TFLite or ONNX",
+        "models.importers",
+        (
+            Option("model", "file to import: .tflite or .onnx", EXISTING, required=True, place="?"),
+            Option("name", "name of the network (default: that of the file)", TEXT),
+            Option("dataset", "what it classifies", choice("data set", "cifar10", "cifar100", "imagenet"), "imagenet"),
+            Option(
+                "rounding",
+                "float: as the runtime's default kernels; double: as its reference kernels; single: as our tile engine",
+                choice("rounding", "float", "double", "single"),
+                "float",
+            ),
+            Option("mean", "of images scaled to 0..1, for ONNX, e.g. 0.485,0.456,0.406 (default: 0)", TEXT),
+            Option("std", "the same (default: 1)", TEXT),
+            OUT.but(help="checkpoint to write (default: build/imported/<name>.npz)", default=None),
+        ),
+        "MODEL=resnet8.tflite DATASET=cifar10",
+    ),
+    Command(
+        ENCODE,
+        "encodings",
+        "write the encodings and their RTL packages anew",
+        "models.encodings",
+        (Option("check", "write nothing; fail if a file is not current", SWITCH),),
+    ),
+    Command(DEVELOP, "lint", "ruff on Python, Verilator and slang on RTL"),
+    Command(DEVELOP, "test", "lint, pytest, a short simulation"),
+    Command(
+        DEVELOP,
+        "docs-test",
+        "every command of the docs, in a scratch clone",
+        "tools.docs",
+        (Option("page", "pages (default: README.md, CONTRIBUTING.md and all of docs/)", PATH, place="*"),),
+    ),
+    Command(
+        DEVELOP,
+        "figures",
+        "README and docs beside what the last runs measured",
+        "tools.figures",
+        (Option("reports", "folder of the records", PATH, ROOT / "build" / "reports"),),
+    ),
+    Command(DEVELOP, "clean", "remove what builds wrote; trained networks, data and .venv stay"),
+    # modules without a target
+    Command(
+        "",
+        "",
+        "map a module to a netlist of cells, with models for simulation",
+        "flows.gls",
+        (
+            Option("files", "SystemVerilog, packages first", EXISTING, required=True, place="*"),
+            Option("top", "module to map", TEXT, required=True),
+            Option("define", "macro, NAME=VALUE", TEXT, several="append"),
+            Option("parameter", "of the top, NAME=VALUE", TEXT, several="append"),
+            PLATFORM,
+            CLOCK_NS,
+            Option("adders", "how adders are mapped", choice("adder", "ripple", "lookahead"), "ripple"),
+            Option("delays", "write delays.sdf; the netlist must meet the clock", SWITCH),
+            OUT.but(default=None, required=True),
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "capture layers of a whole network on images of its test set",
+        "models.archive",
+        (NET.but(required=True), OUT.but(default=None, required=True), IMAGES, LAYERS, DATA, QUIET),
+    ),
+    Command(
+        "",
+        "",
+        "capture some layers of a network, from which tiles are cut",
+        "models.replay",
+        (
+            NET.but(required=True),
+            Option("layer", "layer to keep, and for how many images: NAME=IMAGES", TEXT, several="append"),
+            DATA,
+            OUT.but(help="archive to write (default: models/zoo/tiles_<net>.npz)", default=None),
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "download a data set from its official place",
+        "models.datasets",
+        (
+            Option("name", "data set", choice("data set", "cifar10", "cifar100"), required=True, place="?"),
+            OUT.but(help="folder to put the archive in", default=Path("data")),
+            Option("url", "base address of a mirror (default: the official one)", TEXT),
+            QUIET,
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "error of multipliers beside the accuracy they leave",
+        "models.mre",
+        (
+            NET.but(help="network of the rows", kind=TEXT, default="resnet20_cifar10"),
+            Option("report", "rows measured", PATH, Path("build/reports/accuracy.json")),
+            OUT.but(default=Path("build/reports")),
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "quantise a float network to int8",
+        "models.quant",
+        (
+            Option("net", "network of models/networks, or mine.py:function, which is run", a_definition, required=True),
+            Option("float", "float checkpoint (default: build/train/<net>/float.pt)", EXISTING),
+            OUT.but(help="checkpoint to write (default: models/zoo/<net>.npz)", default=None),
+            DATA,
+            Option("rule", "calibration of activation scales", choice("rule", "max", "percentile", "mse"), "mse"),
+            Option("per-tensor", "one weight scale for each layer", SWITCH),
+            TRAINING_IMAGES.but(help="training images to calibrate on"),
+            Option("test-images", "only the first test images; 0 for none (default: all)", whole(0)),
+            SEED,
+            QUIET,
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "count the operand pairs of a network on training images",
+        "models.quant.histogram",
+        (
+            NET.but(required=True),
+            TRAINING_IMAGES,
+            SEED,
+            DATA,
+            OUT.but(help="file to write (default: build/histograms/<net>.npz)", default=None),
+            QUIET,
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "fit the cost model to synthesised columns",
+        "models.search.cost",
+        (
+            Option("fit", "records of make synth", EXISTING, required=True, several="extend"),
+            PLATFORM,
+            OUT.but(help="file to write", default=None),
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "error against area: the library, or the archive of a search",
+        "models.search.pareto",
+        (
+            Option("archive", "archive of a search, build/search/<name>.json, in place of the library", EXISTING),
+            OUT.but(default=ROOT / "build" / "reports"),
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "fit the position weights of an encoding to a network",
+        "models.search.refit",
+        (
+            ENCODING.but(required=True),
+            NET.but(help="network whose operands count, measured if they are not yet"),
+            Option("hist", "in its place: joint histogram or target of a network (.npz)", EXISTING),
+            DATA,
+            Option("name", "name of the encoding, also of its file (default: <encoding>_<target>)", TEXT),
+            OUT.but(default=ROOT / "models" / "encodings"),
+        ),
+    ),
+    Command(
+        "",
+        "",
+        "measure what a search takes from a network: operand pairs and sensitivities",
+        "models.search.target",
+        (
+            NET.but(required=True),
+            TRAINING_IMAGES.but(default=256),
+            SEED,
+            DATA,
+            OUT.but(help="file to write (default: build/search/<net>.npz)", default=None),
+        ),
+    ),
+    Command("", "", "write docs/dependencies.md", "tools.dependencies", (OUT.but(help="file to write", default=None),)),
+    Command(
+        "",
+        "",
+        "write rtl/README.md and its diagrams from the RTL",
+        "tools.rtl_readme",
+        (Option("check", "write nothing; fail if a file is not current", SWITCH),),
+    ),
+)
+TARGETS = {command.name: command for command in COMMANDS if command.group}
