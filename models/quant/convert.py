@@ -169,11 +169,10 @@ def _integer_node(
     if node.kind == "average_pool":
         factors = np.array([scales[source] / (out * pixels[source])])
         return GlobalAveragePool(name, source, requant(factors), out, pixels=pixels[source], **node.attributes)
-    weights, weight_scale = quantise_weights(node.weights.numpy(), per_channel and not last)
-    bias = round_half_even(node.bias.double().numpy() / (scales[source] * weight_scale))
-    if np.abs(bias).max() >= BIAS_LIMIT:
-        raise UserError(f"layer {name}: bias of {np.abs(bias).max()} units does not fit; are the weights all zero?")
-    bias = bias.astype(np.int32)
+    float_bias = node.bias.double().numpy()
+    least = 2 * np.abs(float_bias) / (scales[source] * BIAS_LIMIT)  # a channel of tiny weights still holds its bias
+    weights, weight_scale = quantise_weights(node.weights.numpy(), per_channel and not last, least)
+    bias = round_half_even(float_bias / (scales[source] * weight_scale)).astype(np.int32)
     if last:
         return Linear(name, source, weights, bias, None, weight_scale, float(scales[source] * weight_scale[0]))
     kind = Conv if node.kind == "conv" else Linear
@@ -181,11 +180,16 @@ def _integer_node(
     return kind(name, source, weights, bias, requant(factors), weight_scale, out, **node.attributes)
 
 
-def quantise_weights(weights: np.ndarray, per_channel: bool) -> tuple[np.ndarray, np.ndarray]:
-    """int8 weights in -127..127 and scales float64 [O] of float `weights` [O, ...], by the largest magnitude."""
+def quantise_weights(
+    weights: np.ndarray, per_channel: bool, least: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """int8 weights in -127..127 and scales float64 [O] of float `weights` [O, ...], by the largest magnitude.
+
+    No scale is below `least` (one for all, or one for each channel).
+    """
     peaks = np.abs(weights.astype(np.float64)).reshape(len(weights), -1).max(axis=1)
     peak = peaks.max() or 1.0
     peaks = np.where(peaks > peak * 1e-6, peaks, peak) if per_channel else np.full_like(peaks, peak)
-    scale = peaks / WEIGHT_MAX
+    scale = np.maximum(peaks / WEIGHT_MAX, least if per_channel else np.max(least))
     codes = quantise(weights, scale.reshape(-1, *[1] * (weights.ndim - 1)), -WEIGHT_MAX, WEIGHT_MAX)
     return codes, scale

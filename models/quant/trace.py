@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from models.errors import UserError
+from models.networks.efficientnet_lite import SameConv2d
 from models.networks.resnet import SubsamplePad
 from models.quant.graph import INPUT
 
@@ -22,6 +23,7 @@ CLAMPS = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
 CURVES = {"silu": F.silu, "sigmoid": torch.sigmoid}  # any function of one value becomes a table
 MODULES = {
     nn.Conv2d: "conv",
+    SameConv2d: "conv",
     nn.Linear: "linear",
     nn.BatchNorm2d: "norm",
     nn.ReLU: "relu",
@@ -71,8 +73,9 @@ class FloatNode:
         return y if self.clamp == (None, None) else y.clamp(*self.clamp)
 
     def _conv(self, x: Tensor) -> Tensor:
-        padding = self.attributes["padding"][0], self.attributes["padding"][2]
-        return F.conv2d(x, self.weights, self.bias, self.attributes["stride"], padding, 1, self.attributes["groups"])
+        top, bottom, left, right = self.attributes["padding"]
+        x = F.pad(x, (left, right, top, bottom))
+        return F.conv2d(x, self.weights, self.bias, self.attributes["stride"], 0, 1, self.attributes["groups"])
 
     def _linear(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weights, self.bias)
@@ -196,7 +199,7 @@ class _Lowering:
         if module.dilation != (1, 1) or module.padding_mode != "zeros" or isinstance(module.padding, str):
             raise UserError(f"convolution '{name}': dilation and padding by words or modes are not supported")
         vertical, horizontal = module.padding
-        padding = (vertical, vertical, horizontal, horizontal)
+        padding = getattr(module, "around", (vertical, vertical, horizontal, horizontal))
         attributes = {"stride": tuple(module.stride), "padding": padding, "groups": module.groups}
         weights = module.weight.detach()
         bias = module.bias.detach() if module.bias is not None else torch.zeros(len(weights))
