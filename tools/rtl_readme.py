@@ -117,7 +117,7 @@ DIAGRAMS: dict[str, tuple[str, Boxes, list[tuple[str, str, str]]]] = {
             "encode": ("encoders\nof activations", 26, 3.5, 8, 3),
             "stage0": ("array_stage 0\nregister, ColsPerStage columns", 37, 3.5, 17, 7.5),
             "stage1": ("array_stage 1 ...", 57, 3.5, 11, 7.5),
-            "extra": ("extra column\nsums f(a)", 37, -1.5, 17, 3),
+            "extra": ("extra column\nsums f(a)", 37, -3, 17, 3),
             "straight": ("delay_triangle\nresults side by side", 71, 3.5, 12, 7.5),
             "y": ("m_axis_y\nresults", 86, 3.5, 8, 7.5),
         },
@@ -125,7 +125,7 @@ DIAGRAMS: dict[str, tuple[str, Boxes, list[tuple[str, str, str]]]] = {
             ("a", "skew", ""), ("skew", "encode", ""), ("encode", "stage0", ""),
             ("w", "stage0", "encoded by each column"),
             ("stage0", "stage1", ""), ("stage1", "straight", ""), ("straight", "y", ""), ("skew", "extra", ""),
-            ("extra", "stage1", ""), ("control", "stage0", ""),
+            ("extra", "stage0", ""), ("control", "stage0", ""),
         ],
     ),
     "enc_column": (
@@ -198,7 +198,7 @@ def diagram(name: str) -> str:
             start, end = edge(boxes[source], *centres[1]), edge(boxes[sink], *centres[0])
             axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#30507a", "linewidth": 1.2})
             if label:
-                axes.text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.4, label, ha="center", fontsize=7)
+                axes.text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.8, label, ha="center", fontsize=7)
         axes.set_xlim(-1, right + 1)
         axes.set_ylim(low - 1, top + 1)
         axes.set_title(title, fontsize=10)
