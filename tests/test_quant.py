@@ -80,7 +80,13 @@ def test_multiplier_is_precise(real):
     assert abs(Fraction(multiplier, 1 << shift) / Fraction(real) - 1) <= Fraction(1, 1 << 31)
 
 
-@pytest.mark.parametrize("real", [0.0, -1.0, float("nan"), float("inf"), 2.0**40, 2.0**-40])
+def test_factors_that_bring_every_sum_to_zero():
+    sums = np.array([-(2**31), -1, 0, 1, 2**31 - 1])
+    for rounding in ("single", "double", "float"):
+        assert not requantise(sums, *quantise_multiplier(4e-13), rounding=rounding).any()
+
+
+@pytest.mark.parametrize("real", [0.0, -1.0, float("nan"), float("inf"), 2.0**40])
 def test_bad_factors_are_refused(real):
     with pytest.raises(ValueError, match="requantisation factor"):
         quantise_multiplier(real)

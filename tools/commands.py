@@ -61,7 +61,7 @@ a_platform = named(
 
 NET = Option("net", "network of the zoo, or a checkpoint file", a_network)
 ENCODING = Option("encoding", "encoding of the library, or a JSON file", an_encoding)
-DATA = Option("data", "folder with the data set (default: see models/datasets)", EXISTING)
+DATA = Option("data", "folder with the data set, or npz file of one (default: see models/datasets)", EXISTING)
 SEED = Option("seed", "of everything that is drawn at random", whole(0), 1)
 JOBS = Option("jobs", "processes or threads at a time", whole(), CPUS)
 OUT = Option("out", "folder of what is written", PATH, ROOT / "build")
@@ -436,7 +436,11 @@ COMMANDS = (
         (
             Option("model", "file to import: .tflite or .onnx", EXISTING, required=True, place="?"),
             Option("name", "name of the network (default: that of the file)", TEXT),
-            Option("dataset", "what it classifies", choice("data set", "cifar10", "cifar100", "imagenet"), "imagenet"),
+            Option(
+                "dataset",
+                "what it classifies (default: what a file given as DATA= holds, any number of classes)",
+                choice("data set", "cifar10", "cifar100", "imagenet"),
+            ),
             Option(
                 "rounding",
                 "float: as the runtime's default kernels; double: as its reference kernels; single: as our tile engine",
@@ -445,6 +449,7 @@ COMMANDS = (
             ),
             Option("mean", "of images scaled to 0..1, for ONNX, e.g. 0.485,0.456,0.406 (default: 0)", TEXT),
             Option("std", "the same (default: 1)", TEXT),
+            Option("size", "of one image, where an ONNX model leaves it open, e.g. 3x32x32", TEXT),
             OUT.but(help="checkpoint to write (default: build/imported/<name>.npz)", default=None),
         ),
         "MODEL=resnet8.tflite DATASET=cifar10",

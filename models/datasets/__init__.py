@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.datasets.arrays import Arrays, load_arrays
 from models.datasets.cifar import DATASETS, Cifar, class_count, download_cifar, have_cifar, load_cifar
 from models.datasets.imagenet import CLASSES, ImageNet, have_imagenet, load_imagenet
 
 
-def load_dataset(name: str, split: str, folder: str | Path | None = None) -> Cifar | ImageNet:
-    """`split` "train" or "test" of a data set by name: `images` [N, 3, H, W] uint8, `labels` [N]."""
+def load_dataset(name: str, split: str, folder: str | Path | None = None) -> Cifar | ImageNet | Arrays:
+    """`split` "train" or "test" of a data set by name: `images` [N, 3, H, W] uint8, `labels` [N].
+
+    "" is whatever the npz file `folder` holds (models.datasets.arrays).
+    """
+    if not name or (folder is not None and Path(folder).suffix == ".npz"):
+        return load_arrays(split, folder)
     return load_imagenet(split, folder) if name == "imagenet" else load_cifar(name, split, folder)
 
 
@@ -20,12 +26,14 @@ def classes_of(name: str) -> int:
 
 __all__ = [
     "DATASETS",
+    "Arrays",
     "Cifar",
     "ImageNet",
     "classes_of",
     "download_cifar",
     "have_cifar",
     "have_imagenet",
+    "load_arrays",
     "load_cifar",
     "load_dataset",
     "load_imagenet",

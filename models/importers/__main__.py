@@ -25,12 +25,11 @@ def main() -> None:
     if args.model.suffix not in READERS:
         raise UserError(f"{args.model}: cannot import '{args.model.suffix}'; known: {', '.join(READERS)}")
     name = args.name or args.model.stem
-    options = {}
-    if args.mean or args.std:
-        if args.model.suffix != ".onnx":
-            raise UserError("--mean and --std are for ONNX models; the input of a TFLite model is the pixel")
-        options = {k: _numbers(k, v) for k, v in (("mean", args.mean), ("std", args.std)) if v}
-    network, _ = READERS[args.model.suffix](args.model, name, args.dataset, args.rounding, **options)
+    given = (("mean", args.mean, ","), ("std", args.std, ","), ("size", args.size, "x"))
+    options = {k: _numbers(k, v, apart) for k, v, apart in given if v}
+    if options and args.model.suffix != ".onnx":
+        raise UserError(f"--{next(iter(options))} is for ONNX models; the input of a TFLite model is the pixel")
+    network, _ = READERS[args.model.suffix](args.model, name, args.dataset or "", args.rounding, **options)
     imported = network.provenance["imported"] | {
         "sha256": hashlib.sha256(args.model.read_bytes()).hexdigest(),
         "rounding": args.rounding,
@@ -39,14 +38,22 @@ def main() -> None:
     sha256 = save_network(replace(network, provenance={"imported": imported}), out)
     layers = len(network.mac_nodes)
     print(f"{name}: {len(network.nodes)} nodes, {layers} of them convolutions and linear layers")
+    for reason in imported.get("runtime", ()):
+        print(f"  left to the runtime: {reason}")
+    if differing := imported.get("differs"):
+        print(f"  not the runtime's results bit for bit: {', '.join(differing)}")
     print(f"{os.path.relpath(out)}: sha256 {sha256[:16]}")
 
 
-def _numbers(option: str, text: str) -> tuple[float, ...]:
+def _numbers(option: str, text: str, apart: str) -> tuple[float, ...] | tuple[int, ...]:
+    kind = int if option == "size" else float
     try:
-        return tuple(float(word) for word in text.split(","))
+        numbers = tuple(kind(word) for word in text.split(apart))
     except ValueError as error:
-        raise UserError(f"--{option} {text}: give numbers with commas, one for each channel") from error
+        raise UserError(f"--{option} {text}: give numbers with '{apart}' between them") from error
+    if option != "mean" and min(numbers) <= 0:
+        raise UserError(f"--{option} {text}: numbers above 0 are expected")
+    return numbers
 
 
 if __name__ == "__main__":

@@ -1,99 +1,58 @@
-"""ONNX models in QDQ form (QuantizeLinear and DequantizeLinear around float operators) to integer networks.
+"""ONNX models with quantised operands to integer networks.
 
-Every operator whose operands come from DequantizeLinear and whose result goes to QuantizeLinear, with a Relu or Clip
-between at most, becomes one node. Activations are int8 or uint8 with any zero point (uint8 codes are shifted by 128,
-which changes no value), weights int8 with zero point 0. Sums are rounded as ONNX Runtime's integer kernels do it:
-times a float32 factor, to nearest, ties to even.
+ONNX Runtime itself fuses the graph, as it does before it runs it. Convolutions and matrix products of 8-bit codes
+with constant 8-bit weights become layers of ours (models/importers/onnx_layers.py); what lies between two of them is
+cut out as a piece of ONNX and executed by the runtime (models/quant/runtime.py). So no operator is missing, and
+results are the runtime's, bit for bit. uint8 codes are shifted by 128, which changes no value.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from models.datasets import classes_of
+from models.emulate import ExactEngine
 from models.errors import UserError
-from models.quant.arith import (
-    INT8_MAX,
-    INT8_MIN,
-    ROUNDINGS,
-    float32_multipliers,
-    quantise_multiplier_pair,
-    quantise_multipliers,
-)
+from models.importers.onnx_layers import PRODUCTS, Lowering, Step
+from models.quant.arith import ROUNDINGS
 from models.quant.checkpoint import validate
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
-from models.quant.nodes import Add, Flatten, GlobalAveragePool, Lookup, Multiply, Pool, Requant
+from models.quant.runtime import Runtime, first_line, session, shifted
 
-LAYERS = ("Conv", "Gemm", "MatMul", "Add", "Mul", "GlobalAveragePool", "ReduceMean")
-MOVES = ("MaxPool", "Flatten", "Reshape")  # results have their operand's codes
-POOLS = ("GlobalAveragePool", "ReduceMean")
-CLAMPS = ("Relu", "Clip")
-SUPPORTED = ("QuantizeLinear", "DequantizeLinear", *LAYERS, *MOVES, *CLAMPS, "Softmax", "Identity", "Constant")
-_SHORT = {
-    "GlobalAveragePool": "pool",
-    "ReduceMean": "pool",
-    "Gemm": "linear",
-    "MatMul": "linear",
-    "MaxPool": "max_pool",
-}
-
-
-@dataclass(frozen=True)
-class _Codes:
-    """A quantised activation: the node that makes it, its scale and (int8) zero point."""
-
-    node: str
-    scale: float
-    zero_point: int
-
-
-@dataclass(frozen=True)
-class _Constant:
-    """A quantised constant: int32 or int8 `codes`, `scale` float32 [n] along the first axis or [1]."""
-
-    codes: np.ndarray
-    scale: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """A float result that waits for its scale."""
-
-    kind: str
-    name: str
-    operands: tuple[_Codes | _Constant, ...]
-    attributes: dict
-    clamp: tuple[float | None, float | None] = (None, None)
-
-
-@dataclass
-class _Values:
-    """What is known of the tensors of a graph, by their names."""
-
-    constants: dict[str, np.ndarray] = field(default_factory=dict)
-    codes: dict[str, _Codes | _Constant] = field(default_factory=dict)  # integer tensors
-    real: dict[str, _Codes | _Constant | _Pending | str] = field(default_factory=dict)  # float ones; str: ended
+LARGEST = 2**31 - 1  # bytes of a model: the limit of its format
+PIXELS = "encmac/pixels"
+IMAGES = 2  # that are run while a model is read
+CHEAP = ("DequantizeLinear", "Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Constant")
+# in floating point the order of their sums depends on the number of rows
+ROW_PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "Attention", "MultiHeadAttention")
+SIZES = {"cifar10": (3, 32, 32), "cifar100": (3, 32, 32), "imagenet": (3, 224, 224)}
+_STEMS = {"GlobalAveragePool": "pool", "AveragePool": "pool", "MaxPool": "max_pool", "ReduceMean": "mean"}
 
 
 def read_onnx(
     path: str | Path,
     name: str,
-    dataset: str,
+    dataset: str = "",
     rounding: str = "float",
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0),
-    std: tuple[float, ...] = (1.0, 1.0, 1.0),
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    size: tuple[int, ...] | None = None,
 ) -> tuple[QuantNetwork, dict[str, str]]:
     """The network in `path`, and the name of the quantised tensor of the file that each node makes.
 
-    Images scaled to 0..1 are normalised by `mean` and `std`, as for the network's training. `rounding` is one of
-    models.quant.arith.ROUNDINGS. Raises UserError if the file is damaged or holds what the layer graph does not
-    have; unsupported operators are named.
+    Images scaled to 0..1 are normalised by `mean` and `std` (default 0 and 1), as for the network's training. `size`
+    is that of one image, for dimensions that the file leaves open. `rounding` is one of models.quant.arith.ROUNDINGS.
+    Raises UserError, which names what is wrong, where, and what to do.
     """
+    if rounding not in ROUNDINGS:
+        raise UserError(f"unknown rounding '{rounding}'; known: {', '.join(ROUNDINGS)}")
     reader = _Reader(Path(path), rounding)
-    network = reader.network(name, dataset, tuple(mean), tuple(std))
+    network = reader.network(name, dataset, mean, std, size)
     try:
         validate(network)
     except ValueError as error:
@@ -101,371 +60,464 @@ def read_onnx(
     return network, reader.made
 
 
+@dataclass
+class _Known:
+    """A tensor that a node of the network makes: the node's name, and what it gives for IMAGES random images.
+
+    `rows` is the leading size for one image, 0 for scalars; `unsigned` whether it is uint8 in ONNX.
+    """
+
+    node: str
+    value: np.ndarray
+    rows: int
+    unsigned: bool
+
+
 class _Reader:
-    """Goes through the nodes of the graph in order."""
+    """One file."""
 
     def __init__(self, path: Path, rounding: str) -> None:
         try:
             import onnx
         except ImportError as error:
             raise UserError("ONNX models need the package 'onnx'; run 'make setup'") from error
-        if rounding not in ROUNDINGS:
-            raise UserError(f"unknown rounding '{rounding}'; known: {', '.join(ROUNDINGS)}")
         self.path, self.rounding, self._onnx = path, rounding, onnx
-        try:
-            self.model = onnx.load(str(path))
-            onnx.checker.check_model(self.model)
-            self.graph = self.model.graph
-            self.values = _Values({i.name: onnx.numpy_helper.to_array(i) for i in self.graph.initializer})
-        except FileNotFoundError as error:
-            raise UserError(f"cannot read {path} (no such file)") from error
-        except Exception as error:  # protobuf's own exceptions differ between its versions
-            raise UserError(f"{path} is damaged or no ONNX model ({str(error).splitlines()[0]})") from error
+        self.model = self._load()
         self.nodes: list[Node] = []
         self.made: dict[str, str] = {}
-        self.input_codes: _Codes | None = None
-        self._used: set[str] = set()
 
-    def network(self, name: str, dataset: str, mean: tuple, std: tuple) -> QuantNetwork:
-        """All operators as nodes."""
-        if unknown := sorted({n.op_type for n in self.graph.node} - set(SUPPORTED)):
-            raise UserError(
-                f"{self.path}: operators {', '.join(unknown)} are not supported; supported: {', '.join(SUPPORTED)}"
-            )
-        inputs = [i for i in self.graph.input if i.name not in self.values.constants]
-        if len(inputs) != 1 or len(self.graph.output) != 1:
-            raise UserError(f"{self.path}: only models with one input and one output are supported")
-        channels = inputs[0].type.tensor_type.shape.dim[1].dim_value or len(mean)
-        self.values.real[inputs[0].name] = _Pending("input", INPUT, (), {})
-        for node in self.graph.node:
-            self._node(node)
-        result = self.values.real.get(self.graph.output[0].name)
-        if isinstance(result, _Pending) and result.kind in ("Gemm", "MatMul"):
-            self._emit(result, None, self.graph.output[0].name)
-        elif result is None or self.input_codes is None:
-            raise UserError(f"{self.path}: no quantised path from input to output; quantise the model in QDQ form")
-        outputs, classes = self._outputs(), classes_of(dataset)
-        if outputs - classes not in (0, 1):
+    # ---- the file
+
+    def _load(self) -> object:
+        onnx, path = self._onnx, self.path
+        try:
+            if path.stat().st_size > LARGEST:
+                raise UserError(f"{path} is larger than 2 GB, more than ONNX allows in one file; use external data")
+            model = onnx.load(str(path), load_external_data=False)
+        except OSError as error:
+            raise UserError(f"cannot read {path} ({(error.strerror or str(error)).lower()})") from error
+        except UserError:
+            raise
+        except Exception as error:  # protobuf's own exceptions differ between its versions
+            raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)})") from error
+        if not model.graph.node:
+            raise UserError(f"{path} is damaged or no ONNX model (it has no nodes)")
+        try:
+            onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
+        except Exception as error:  # of onnx, of the file system
+            raise UserError(f"{path}: its external data cannot be read ({first_line(error)}); copy them too") from error
+        self._known_opsets(model)
+        if any(n.op_type in ("Quant", "BipolarQuant", "Trunc") for n in model.graph.node):
+            from models.importers.qonnx import to_qdq
+
+            model = to_qdq(model, path)
+        try:
+            onnx.checker.check_model(model)
+        except Exception as error:
+            raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)})") from error
+        return model
+
+    def _known_opsets(self, model: object) -> None:
+        newest = self._onnx.defs.onnx_opset_version()
+        for entry in model.opset_import:
+            if entry.domain in ("", "ai.onnx") and entry.version > newest:
+                raise UserError(
+                    f"{self.path} needs operators of ONNX opset {entry.version}, newer than the {newest} known here; "
+                    f"export it with opset {newest} or older"
+                )
+
+    def _fused(self, model: object, int8: bool) -> object:
+        """The graph as the runtime fuses it; nothing is computed."""
+        with tempfile.TemporaryDirectory() as place:
+            target = f"{place}/fused.onnx"
+            session(model.SerializeToString(), str(self.path), save=target, int8=int8)
+            return self._onnx.load(target)
+
+    # ---- the network
+
+    def network(
+        self, name: str, dataset: str, mean: tuple | None, std: tuple | None, size: tuple | None
+    ) -> QuantNetwork:
+        """All layers, and pieces of ONNX between them."""
+        classes = classes_of(dataset) if dataset else None
+        stored = {i.name for i in self.model.graph.initializer}
+        inputs = [i for i in self.model.graph.input if i.name not in stored]
+        if len(inputs) != 1 or len(self.model.graph.output) != 1:
+            found = f"{len(inputs)} inputs and {len(self.model.graph.output)} outputs"
+            raise UserError(f"{self.path} has {found}; only models with one input and one output are supported")
+        shape = self._shape(inputs[0], size, dataset)
+        channels = shape[1] if len(shape) > 2 else 1
+        mean, std = (tuple(v) if v is not None else (d,) * channels for v, d in ((mean, 0.0), (std, 1.0)))
+        if not len(mean) == len(std) == channels:
+            raise UserError(f"{self.path} takes {channels} channels; give as many values of mean and std")
+        self._fuse(inputs[0], shape, mean, std)
+        about = self._start(inputs[0], shape, mean, std)
+        self._cut()
+        result = self.known[self.result].value
+        outputs = result.shape[-1] if result.ndim else 1
+        if classes is not None and outputs - classes not in (0, 1):
             raise UserError(
                 f"{self.path} has {outputs} outputs, {dataset} has {classes} classes; is it another data set?"
             )
-        if not len(mean) == len(std) == channels:
-            raise UserError(f"{self.path} takes {channels} channels; give as many values of mean and std")
+        imported = {"file": self.path.name, "shape": list(shape[1:]), "runtime": self.lowering.left}
         return QuantNetwork(
             name,
             dataset,
-            mean,
-            std,
-            self.input_codes.scale,
-            tuple(self.nodes),
-            {"imported": {"file": self.path.name}},
-            input_zero_point=self.input_codes.zero_point,
-            first_class=outputs - classes,
+            nodes=tuple(self.nodes),
+            provenance={"imported": imported | {"differs": self.differs}},
+            first_class=outputs - classes if classes is not None else 0,
+            **about,
         )
 
-    def _outputs(self) -> int:
-        macs = [n for n in self.nodes if isinstance(n, Conv | Linear)]
-        if not macs:
-            raise UserError(f"{self.path}: no convolution or linear layer is quantised")
-        return len(macs[-1].bias)
+    def _shape(self, value: object, size: tuple | None, dataset: str) -> tuple[int, ...]:
+        """[1, ...]: of one image."""
+        found = value.type.tensor_type
+        if found.elem_type not in (1, 2, 3):
+            kind = self._onnx.TensorProto.DataType.Name(found.elem_type)
+            raise UserError(f"{self.path}: its input '{value.name}' is {kind}; images or features are expected")
+        dims = [d.dim_value for d in found.shape.dim]
+        if len(dims) < 2:
+            raise UserError(f"{self.path}: its input '{value.name}' has {len(dims)} axes; [batch, ...] is expected")
+        given = size or (SIZES.get(dataset) if len(dims) == 4 else None)
+        if given is not None and len(given) == len(dims) - 2:
+            given = (dims[1], *given)
+        for k, n in enumerate(dims[1:]):
+            if n <= 0 and (given is None or len(given) != len(dims) - 1):
+                free = " x ".join(d.dim_param or str(d.dim_value or "?") for d in found.shape.dim)
+                raise UserError(
+                    f"{self.path}: its input '{value.name}' is {free}; give the size of one image, e.g. SIZE=3x32x32"
+                )
+            if n > 0 and size is not None and given[k] != n:
+                raise UserError(f"{self.path}: its input '{value.name}' has {n} at axis {k + 1}, SIZE= says {given[k]}")
+        if dims[0] > 1:
+            raise UserError(f"{self.path}: its input '{value.name}' is {dims[0]} images; export it with a batch of 1")
+        return (1, *(n if n > 0 else given[k] for k, n in enumerate(dims[1:])))
 
-    def _attributes(self, node: object) -> dict:
-        return {a.name: self._onnx.helper.get_attribute_value(a) for a in node.attribute}
+    def _fuse(self, value: object, shape: tuple, mean: tuple, std: tuple) -> None:
+        """The fused graph, its constants, and every tensor for one random image."""
+        onnx = self._onnx
+        fused = self._fused(self.model, int8=False)
+        plain = self._fused(self.model, int8=True)
+        names = {o for n in self.model.graph.node for o in n.output} | {value.name}
+        self.file_names: dict[str, str] = {t: t for t in names}
+        same = {n.name: n.output for n in plain.graph.node if n.name}
+        if [n.op_type for n in fused.graph.node] == [n.op_type for n in plain.graph.node]:
+            same |= {n.name: p.output for n, p in zip(fused.graph.node, plain.graph.node, strict=True)}
+        for node in fused.graph.node:
+            pairs = zip(node.output, same.get(node.name, ()), strict=False)
+            self.file_names |= {s: t for s, t in pairs if t in names and s not in names}
+        self.fused = fused
+        self.opsets = [onnx.helper.make_opsetid(o.domain, o.version) for o in fused.opset_import]
+        self.constants = {i.name: onnx.numpy_helper.to_array(i) for i in fused.graph.initializer}
+        for node in list(fused.graph.node):
+            if node.op_type == "Constant":
+                value_of = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+                array = value_of.get("value")
+                array = (
+                    onnx.numpy_helper.to_array(array) if array is not None else np.array(next(iter(value_of.values())))
+                )
+                self.constants[node.output[0]] = array
+                fused.graph.node.remove(node)
+                fused.graph.initializer.append(onnx.numpy_helper.from_array(array, node.output[0]))
+        probe = onnx.ModelProto()
+        probe.CopyFrom(fused)
+        del probe.graph.value_info[:], probe.graph.output[:]
+        made = [o for n in probe.graph.node for o in n.output if o]
+        probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(o) for o in made)
+        self.pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, *shape[1:])).astype(np.uint8)
+        feed = self._feed(value, self.pixels, mean, std)
+        run = session(probe.SerializeToString(), str(self.path), optimise=False)
+        self.values = dict(zip(made, self._run(run, value.name, feed[:1], made), strict=True))
+        self.values[value.name] = feed[:1]
 
-    def _node(self, node: object) -> None:
-        kind, inputs, output = node.op_type, list(node.input), node.output[0]
-        if kind == "Constant":
-            self.values.constants[output] = self._onnx.numpy_helper.to_array(self._attributes(node)["value"])
-        elif kind == "Identity":
-            for known in (self.values.constants, self.values.codes, self.values.real):
-                if inputs[0] in known:
-                    known[output] = known[inputs[0]]
-        elif kind == "QuantizeLinear":
-            self._quantise(inputs, output)
-        elif kind == "DequantizeLinear":
-            self._dequantise(node, inputs, output)
-        elif kind == "Softmax":
-            self._real(inputs[0])
-            self.values.real[output] = "Softmax"
-        elif kind in CLAMPS:
-            self._clamp(node, kind, inputs, output)
-        else:
-            operands = tuple(self._real(i) for i in inputs[: 3 if kind in ("Conv", "Gemm") else 2] if i)
-            if kind in ("Reshape", "ReduceMean"):
-                operands = operands[:1]
-            if kind in ("Flatten", "Reshape") and isinstance(operands[0], _Pending) and operands[0].kind in POOLS:
-                self.values.real[output] = replace(operands[0], attributes=operands[0].attributes | {"flat": True})
-                return
-            if any(isinstance(o, _Pending) for o in operands):
-                raise UserError(f"{self.path}: an operand of {kind} '{node.name}' is not quantised")
-            attributes = self._attributes(node) | {"inputs": inputs}
-            self.values.real[output] = _Pending(kind, self._name(kind), operands, attributes)
+    def _run(self, run: object, name: str, feed: np.ndarray, made: list[str]) -> list[np.ndarray]:
+        try:
+            return run.run(made, {name: feed})
+        except Exception as error:
+            raise UserError(f"{self.path}: ONNX Runtime cannot run it on {feed.shape} ({first_line(error)})") from error
 
-    def _name(self, kind: str) -> str:
-        stem = _SHORT.get(kind, kind.lower())
-        name = next(f"{stem}{i}" for i in range(10**6) if f"{stem}{i}" not in self._used)
-        self._used.add(name)
-        return name
+    def _feed(self, value: object, image: np.ndarray, mean: tuple, std: tuple) -> np.ndarray:
+        kind = value.type.tensor_type.elem_type
+        if kind == 2:
+            return image
+        if kind == 3:
+            return shifted(image)
+        shape = (1, -1) + (1,) * (image.ndim - 2) if image.ndim > 2 else (1,)
+        m, s = (np.array(v, np.float32).reshape(shape) for v in (mean, std))
+        return ((image.astype(np.float32) / np.float32(255) - m) / s).astype(np.float32)
 
-    def _real(self, name: str) -> _Codes | _Constant | _Pending:
-        value = self.values.real.get(name)
-        if isinstance(value, str):
-            raise UserError(f"{self.path}: something follows {value}; it is supported at the very end only")
-        if value is None:
-            if name in self.values.constants:  # float constants: a bias that is not quantised, a shape
-                return _Constant(self.values.constants[name], np.ones(1, np.float32))
-            raise UserError(f"{self.path}: tensor '{name}' is not quantised; quantise the whole model in QDQ form")
-        return value
+    def _start(self, value: object, shape: tuple, mean: tuple, std: tuple) -> dict:
+        """Where the network's input enters, and how images become its codes."""
+        readers: dict[str, list] = {}
+        for node in self.fused.graph.node:
+            for i in node.input:
+                readers.setdefault(i, []).append(node)
+        self.lowering = Lowering(self._onnx.helper, self.constants, self.values, self._evaluate, self.rounding, readers)
+        self.known: dict[str, _Known] = {}
+        same = {"mean": (0.0,), "std": (1.0,), "input_scale": 1 / 255, "input_zero_point": -128}
+        codes = shifted(self.pixels)
+        if value.type.tensor_type.elem_type in (2, 3):
+            unsigned = value.type.tensor_type.elem_type == 2
+            self.known[value.name] = _Known(INPUT, codes, 1, unsigned)
+            self.made[INPUT] = value.name
+            return same
+        quantised = [self._input_codes(node) for node in readers.get(value.name, [])]
+        if quantised and quantised[0] is not None and len(set(quantised)) == 1:
+            scale, zero, unsigned = quantised[0]
+            about = {"mean": mean, "std": std, "input_scale": scale, "input_zero_point": zero - 128 * unsigned}
+            codes = QuantNetwork("", "", nodes=(), **about).quantise_input(self.pixels)
+            for node in readers[value.name]:
+                self.known[node.output[0]] = _Known(INPUT, codes, 1, unsigned)
+                if node.output[0] in self.file_names:
+                    self.made[INPUT] = self.file_names[node.output[0]]
+            return about
+        # floating point goes on: pixels are normalised inside
+        low, axes = self.lowering, [1, -1] + [1] * (len(shape) - 2) if len(shape) > 2 else [1]
+        self.known[PIXELS] = _Known(INPUT, codes, 1, True)
+        real = low.emit("Div", [low.emit("Cast", [PIXELS], to=1), low.constant(np.float32(255))])
+        real = low.emit("Sub", [real, low.constant(np.array(mean, np.float32).reshape(axes))])
+        low.emit("Div", [real, low.constant(np.array(std, np.float32).reshape(axes))], value.name)
+        return same
 
-    def _scale(self, inputs: list[str]) -> tuple[np.ndarray, int]:
-        """Scale float32 [n] and zero point, as of int8; without one it is 0, of the type that is quantised."""
-        constants = self.values.constants
-        if inputs[1] not in constants or (len(inputs) > 2 and inputs[2] not in constants):
-            raise UserError(f"{self.path}: scale or zero point of '{inputs[0]}' is no constant")
-        scale = np.atleast_1d(constants[inputs[1]]).astype(np.float32)
-        kind = constants[inputs[0]].dtype if inputs[0] in constants else np.uint8
-        zeros = np.atleast_1d(constants[inputs[2]]) if len(inputs) > 2 and inputs[2] else np.zeros(1, kind)
-        if zeros.dtype not in (np.int8, np.uint8, np.int32) or len(set(zeros.tolist())) != 1:
-            raise UserError(f"{self.path}: '{inputs[0]}' has zero points {zeros.dtype}; int8 or uint8, all the same")
-        if not np.isfinite(scale).all() or scale.min() <= 0:
-            raise UserError(f"{self.path}: scale of '{inputs[0]}' is not a positive number")
-        return scale, int(zeros[0]) - 128 * (zeros.dtype == np.uint8)
+    def _input_codes(self, node: object) -> tuple[float, int, bool] | None:
+        """Scale, zero point and type of a QuantizeLinear with one constant scale."""
+        if node.op_type != "QuantizeLinear" or any(i not in self.constants for i in node.input[1:] if i):
+            return None
+        scale = self.constants[node.input[1]]
+        kind = self.values[node.output[0]].dtype
+        if scale.size != 1 or kind not in (np.int8, np.uint8):
+            return None
+        zero = self.constants[node.input[2]] if len(node.input) > 2 and node.input[2] else np.zeros(1)
+        return float(scale.ravel()[0]), int(zero.ravel()[0]), kind == np.uint8
 
-    def _quantise(self, inputs: list[str], output: str) -> None:
-        scale, zero = self._scale(inputs)
-        value = self._real(inputs[0])
-        if isinstance(value, _Constant):
-            raise UserError(f"{self.path}: constant '{inputs[0]}' is stored as float; store it quantised")
-        if isinstance(value, _Pending):
-            target = _Codes(value.name, float(scale[0]), zero)
-            self.values.codes[output] = self._emit(value, target, output)
-        elif (value.scale, value.zero_point) == (float(scale[0]), zero):
-            self.values.codes[output] = value
-        else:
-            target = _Codes(self._name("rescale"), float(scale[0]), zero)
-            self.values.codes[output] = self._rescale(value, target, output)
+    # ---- cutting
 
-    def _dequantise(self, node: object, inputs: list[str], output: str) -> None:
-        if inputs[0] in self.values.codes:
-            scale, zero = self._scale(inputs)
-            codes = self.values.codes[inputs[0]]
-            if (codes.scale, codes.zero_point) != (float(scale[0]), zero):
-                raise UserError(f"{self.path}: '{inputs[0]}' is read with another scale than it was made with")
-            self.values.real[output] = codes
-            return
-        if inputs[0] not in self.values.constants:
-            raise UserError(f"{self.path}: '{inputs[0]}' is read, but nothing before makes it")
-        codes = self.values.constants[inputs[0]]
-        scale, zero = self._scale(inputs)
-        axis = self._attributes(node).get("axis", 1)
-        if len(scale) > 1 and axis % codes.ndim:
-            if codes.ndim != 2:
-                raise UserError(f"{self.path}: '{inputs[0]}' has scales along axis {axis}; outputs are expected")
-            scale = scale[None]  # of a MatMul's columns
-        if codes.dtype == np.uint8:
-            codes = (codes.astype(np.int16) - 128).astype(np.int8)
-        if codes.dtype not in (np.int8, np.int32) or zero:
-            raise UserError(f"{self.path}: constant '{inputs[0]}' is {codes.dtype}, zero point {zero}; int8 and 0")
-        self.values.real[output] = _Constant(codes, scale)
+    def _cut(self) -> None:
+        """Layers, and between them the nodes of ONNX that their operands and the result need."""
+        low = self.lowering
+        for node in self.fused.graph.node:
+            if not self.known.keys() >= set(node.output):
+                low.add(node)
+        self.producer = {o: k for k, step in enumerate(low.steps) for o in step.outputs if o}
+        if not any(isinstance(s.node, Conv | Linear) for s in low.steps):
+            raise UserError(self._nothing())
+        self.result = self._result()
+        targets = [s.inputs[0] for s in low.steps if isinstance(s.node, Conv | Linear)] + [self.result]
+        wanted, users = self._wanted(targets)
+        self.differs: list[str] = []
+        for step in low.steps:
+            if isinstance(step.node, Conv | Linear):
+                if wanted.get(step.outputs[0]):
+                    self._layer(step)
+                continue
+            for tensor in step.outputs:
+                shared = users.get(tensor, 0) > 1 and len(wanted.get(tensor, ())) > 1
+                if tensor in targets or (shared and step.node.op_type not in CHEAP):
+                    self._need(tensor)
+        self._need(self.result)
+        if self.nodes[-1].name != self.known[self.result].node:
+            self._last()
 
-    def _clamp(self, node: object, kind: str, inputs: list[str], output: str) -> None:
-        value = self._real(inputs[0])
-        bounds = (0.0, None)
-        if kind == "Clip":
-            attributes, constants = self._attributes(node), self.values.constants
-            given = [constants.get(i) if i else None for i in [*inputs[1:3], "", ""][:2]]
-            bounds = tuple(
-                float(g) if g is not None else attributes.get(k) for g, k in zip(given, ("min", "max"), strict=True)
-            )
-        if isinstance(value, _Codes):
-            value = _Pending("rescale", self._name(kind.lower()), (value,), {})
-        if not isinstance(value, _Pending) or value.clamp != (None, None) or value.kind == "input":
-            raise UserError(f"{self.path}: {kind} '{node.name}' does not follow a layer; that is not supported")
-        self.values.real[output] = replace(value, clamp=bounds)
+    def _result(self) -> str:
+        """The tensor that the network gives: the model's output, or the codes that it dequantises at the end."""
+        output = self.model.graph.output[0].name
+        step = self.lowering.steps[self.producer[output]] if output in self.producer else None
+        if step is None:
+            raise UserError(f"{self.path}: no operator makes its output '{output}'")
+        if getattr(step.node, "op_type", "") == "DequantizeLinear" and step.inputs[0] in self.producer:
+            scale = self.constants.get(step.inputs[1])
+            codes = self.values.get(step.inputs[0])
+            if scale is not None and scale.size == 1 and codes is not None and codes.dtype in (np.int8, np.uint8):
+                return step.inputs[0]
+        return output
 
-    # ---- nodes
+    def _wanted(self, targets: list[str]) -> tuple[dict[str, set[int]], dict[str, int]]:
+        """For each tensor the targets whose pieces it is in, and how many steps read it."""
+        low = self.lowering
+        wanted: dict[str, set[int]] = {}
+        users: dict[str, int] = {}
+        for k, target in enumerate(targets):
+            wanted.setdefault(target, set()).add(k)
+        for step in reversed(low.steps):
+            if isinstance(step.node, Conv | Linear):
+                continue
+            goal = set().union(*(wanted.get(o, set()) for o in step.outputs))
+            for i in {*step.inputs, *self._captured(step.node)}:
+                if goal:
+                    wanted.setdefault(i, set()).update(goal)
+                    users[i] = users.get(i, 0) + 1
+        return wanted, users
 
-    def _add_node(self, node: Node, tensor: str) -> None:
+    def _captured(self, node: object) -> set[str]:
+        """Tensors of the graph that bodies of a node (If, Loop) read."""
+        found: set[str] = set()
+        for a in node.attribute:
+            for body in [a.g] if a.HasField("g") else a.graphs:
+                for inner in body.node:
+                    found |= set(inner.input) | self._captured(inner)
+        return found
+
+    def _layer(self, step: Step) -> None:
+        self._need(step.inputs[0])
+        source = self.known[step.inputs[0]]
+        node = replace(step.node, source=source.node)
+        unsigned = self.lowering.kinds[step.outputs[0]] == np.uint8
+        self._add(node, step.outputs[0], node(source.value, ExactEngine()), source.rows, unsigned)
+
+    def _add(self, node: Node, tensor: str, value: np.ndarray, rows: int, unsigned: bool) -> None:
         self.nodes.append(node)
-        self.made[node.name] = tensor
+        self.known[tensor] = _Known(node.name, value, rows, unsigned)
+        name = next((o for o in self._same(tensor) if o in self.file_names), None)
+        if name is not None and (value.dtype == np.int8 or tensor == self.result):
+            self.made[node.name] = self.file_names[name]
+        elif tensor == self.result:
+            self.made[node.name] = self._file_result()
+        expected = self.values.get(name or tensor) if name or tensor not in self.lowering.own_tensors else None
+        if expected is not None and expected.size:
+            expected = shifted(expected) if expected.dtype == np.uint8 else expected
+            first = value[:rows] if rows else value[0]
+            if not np.array_equal(expected, first, equal_nan=value.dtype.kind == "f"):
+                self.differs.append(node.name)
 
-    def _range(self, clamp: tuple, target: _Codes) -> tuple[int, int]:
-        lo, hi = (
-            limit if v is None else int(np.clip(np.rint(v / target.scale) + target.zero_point, INT8_MIN, INT8_MAX))
-            for v, limit in zip(clamp, (INT8_MIN, INT8_MAX), strict=True)
-        )
-        return lo, hi
+    def _file_result(self) -> str:
+        """What the file calls the network's result: its output, or the codes that are its last operand."""
+        output = self.model.graph.output[0].name
+        made = next(n for n in self.model.graph.node if output in n.output)
+        return output if self.result == output else made.input[0]
 
-    def _requant(self, factors: np.ndarray, clamp: tuple, target: _Codes) -> Requant:
-        factors = np.atleast_1d(factors)
-        multipliers = float32_multipliers(factors) if self.rounding == "float" else quantise_multipliers(factors)
-        return Requant(*multipliers, *self._range(clamp, target), target.zero_point, self.rounding)
+    def _same(self, tensor: str) -> Iterable[str]:
+        """`tensor` and the names that Identity nodes give it."""
+        yield tensor
+        for step in self.lowering.steps:
+            if getattr(step.node, "op_type", "") == "Identity" and step.inputs[0] == tensor:
+                yield step.outputs[0]
 
-    def _emit(self, value: _Pending, target: _Codes | None, tensor: str) -> _Codes | None:
-        """The node of `value` with the result's scale; without `target` a last layer whose sums are the result."""
-        if value.kind == "input":
-            self.input_codes = _Codes(INPUT, target.scale, target.zero_point)
-            self.made[INPUT] = tensor
-            return self.input_codes
-        if not all(isinstance(o, _Codes) for o in value.operands[:1]):
-            raise UserError(f"{self.path}: the first operand of {value.kind} is a constant; that is not supported")
-        if value.kind in ("Conv", "Gemm", "MatMul"):
-            self._layer(value, target, tensor)
-        elif value.kind in MOVES:
-            return self._move(value, target, tensor)
-        elif value.kind == "rescale":
-            return self._rescale(value.operands[0], target, tensor, value.clamp)
-        else:
-            getattr(self, f"_{value.kind.lower()}")(value, target, tensor)
-        return target
-
-    def _layer(self, value: _Pending, target: _Codes | None, tensor: str) -> None:
-        x, weights = value.operands[:2]
-        if not isinstance(weights, _Constant) or weights.codes.dtype != np.int8:
-            raise UserError(f"{self.path}: weights of {value.name} are no int8 constants")
-        codes, scale = weights.codes, weights.scale
-        attributes = value.attributes
-        if value.kind != "Conv":
-            if value.kind == "MatMul" or not attributes.get("transB", 0):
-                codes = codes.T
-            if attributes.get("transA", 0) or {attributes.get("alpha", 1.0), attributes.get("beta", 1.0)} != {1.0}:
-                raise UserError(f"{self.path}: {value.name} has alpha, beta or transA; that is not supported")
-        codes, scale = np.ascontiguousarray(codes), scale.ravel()
-        bias = self._bias(value, codes, x, scale)
-        wide = np.broadcast_to(scale.astype(np.float64), len(codes)).copy()
-        if target is None:
-            if len(set(wide.tolist())) > 1 or value.kind == "Conv":
-                raise UserError(f"{self.path}: scores of {value.name} are not quantised, and weights have many scales")
-            real = float(x.scale * wide[0])
-            self._add_node(Linear(value.name, x.node, codes, bias, None, wide, real, x.zero_point), tensor)
+    def _need(self, tensor: str) -> None:
+        """Make sure that a node makes `tensor`: cut out what it needs from what is known."""
+        if tensor in self.known:
             return
-        factors = np.float32(x.scale) * scale / np.float32(target.scale)
-        requant = self._requant(factors, value.clamp, target)
-        if value.kind != "Conv":
-            node = Linear(value.name, x.node, codes, bias, requant, wide, target.scale, x.zero_point)
-        else:
-            top, left, bottom, right = self._pads(attributes, value.name)
-            stride = tuple(attributes.get("strides", (1, 1)))
-            node = Conv(
-                value.name,
-                x.node,
-                codes,
-                bias,
-                requant,
-                wide,
-                target.scale,
-                stride,
-                (top, bottom, left, right),
-                attributes.get("group", 1),
-                x.zero_point,
-            )
-        self._add_node(node, tensor)
+        low = self.lowering
+        steps: set[int] = set()
+        sources: list[str] = []
+        stored: list[str] = []
+        stack = [tensor]
+        seen: set[str] = set()
+        while stack:
+            name = stack.pop()
+            if not name or name in seen:
+                continue
+            seen.add(name)
+            if name in self.known:
+                sources.append(name)
+            elif name in self.constants:
+                stored.append(name)
+            elif name in self.producer:
+                k = self.producer[name]
+                steps.add(k)
+                stack += [*low.steps[k].inputs, *self._captured(low.steps[k].node)]
+            elif not name.startswith("encmac/") and name not in self.values:
+                continue  # of a body itself
+        nodes = [low.steps[k].node for k in sorted(steps)]
+        aliases = [n for n in nodes if n.op_type == "Identity"]
+        if len(nodes) == len(aliases) == 1 and sources:
+            self.known[tensor] = self.known[sources[0]]
+            return
+        if not sources:
+            raise UserError(f"{self.path}: '{tensor}' does not depend on the input")
+        sources.sort(key=lambda s: list(self.known).index(s))
+        name = low.name(self._stem(nodes))
+        node = Runtime(
+            name,
+            tuple(self.known[s].node for s in sources),
+            np.frombuffer(self._piece(name, nodes, sources, stored, tensor), np.uint8),
+            self._scale(nodes, tensor),
+            tuple(self.known[s].rows for s in sources),
+            batched=False,
+        )
+        value = node(*(self.known[s].value for s in sources))
+        rows = node.result_rows(*(self.known[s].value for s in sources))
+        self._add(self._batched(node, nodes, sources, value), tensor, value, rows, node.unsigned)
 
-    def _pads(self, attributes: dict, name: str) -> tuple[int, int, int, int]:
-        if attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-            raise UserError(f"{self.path}: {name} has auto_pad; write its pads")
-        if set(attributes.get("dilations", [1])) != {1}:
-            raise UserError(f"{self.path}: {name} is dilated; only dilation 1 is supported")
-        return tuple(attributes.get("pads", (0, 0, 0, 0)))
+    def _batched(self, node: Runtime, nodes: list, sources: list[str], value: np.ndarray) -> Runtime:
+        """`node`, for whole batches if these give what images give one by one."""
+        whole = replace(node, batched=True)
+        if not all(node.rows) or any(n.op_type in ROW_PRODUCTS for n in nodes):
+            return node
+        try:
+            found = whole(*(self.known[s].value for s in sources))
+        except UserError:  # a model for one image
+            return node
+        return whole if np.array_equal(found, value, equal_nan=value.dtype.kind == "f") else node
 
-    def _bias(self, value: _Pending, codes: np.ndarray, x: _Codes, scale: np.ndarray) -> np.ndarray:
-        """int32 [O] with the share of the input's zero point; of another scale than the sums' it is rounded."""
-        total = -x.zero_point * codes.reshape(len(codes), -1).sum(axis=1, dtype=np.int64)
-        if len(value.operands) > 2:
-            bias = value.operands[2]
-            if not isinstance(bias, _Constant):
-                raise UserError(f"{self.path}: bias of {value.name} is no constant")
-            unit = np.float32(x.scale) * scale
-            if bias.codes.dtype == np.int32 and np.allclose(bias.scale.ravel(), unit, rtol=1e-6, atol=0):
-                total = total + bias.codes
-            else:
-                real = bias.codes.astype(np.float64) * bias.scale.ravel()
-                total = total + np.rint(real / unit.astype(np.float64)).astype(np.int64)
-        if np.abs(total).max() >= 1 << 30:
-            raise UserError(f"{self.path}: bias of {value.name} does not fit")
-        return total.astype(np.int32)
+    def _piece(self, name: str, nodes: list, sources: list[str], stored: list[str], tensor: str) -> bytes:
+        helper = self._onnx.helper
+        inputs = []
+        for s in sources:
+            known = self.known[s]
+            kind = np.dtype(np.uint8) if known.unsigned else known.value.dtype
+            dims = [f"{s}/{k}" for k in range(known.value.ndim if known.rows else 0)]
+            inputs.append(helper.make_tensor_value_info(s, helper.np_dtype_to_tensor_dtype(kind), dims))
+        graph = helper.make_graph(
+            [self._apart(n, sources) for n in nodes],
+            name,
+            inputs,
+            [self._onnx.helper.make_empty_tensor_value_info(tensor)],
+            [self._onnx.numpy_helper.from_array(np.array(self.constants[c], order="C"), c) for c in sorted(stored)],
+        )
+        model = helper.make_model(graph, opset_imports=self.opsets, ir_version=self.fused.ir_version)
+        return model.SerializeToString(deterministic=True)
 
-    def _two(self, value: _Pending) -> tuple[_Codes, _Codes]:
-        if not all(isinstance(o, _Codes) for o in value.operands):
-            raise UserError(f"{self.path}: {value.kind} with a constant is not supported")
-        return value.operands
+    def _apart(self, node: object, sources: list[str]) -> object:
+        """`node`, with other names for results that are known already (of a node with several)."""
+        if not set(node.output) & set(sources):
+            return node
+        other = type(node)()
+        other.CopyFrom(node)
+        other.output[:] = [f"{o}/again" if o in sources else o for o in node.output]
+        return other
 
-    def _add(self, value: _Pending, target: _Codes, tensor: str) -> None:
-        a, b = self._two(value)
-        m1, m2, shift = quantise_multiplier_pair(a.scale / target.scale, b.scale / target.scale)
-        zeros = (a.zero_point, b.zero_point)
-        lo, hi = self._range(value.clamp, target)
-        node = Add(value.name, (a.node, b.node), (m1, m2), shift, target.scale, lo, hi, target.zero_point, zeros)
-        self._add_node(node, tensor)
+    def _scale(self, nodes: list, tensor: str) -> float:
+        """Of codes; 1 where the result is real."""
+        for reader in self.lowering.readers.get(tensor, []):
+            if reader.op_type == "DequantizeLinear" and reader.input[1] in self.constants:
+                return float(self.constants[reader.input[1]].ravel()[0])
+        last = next(n for n in reversed(nodes) if tensor in n.output)
+        if not (last.op_type.startswith("QLinear") or last.op_type == "QuantizeLinear"):
+            return 1.0
+        stored = [self.constants[i] for i in reversed(last.input) if i in self.constants]
+        scale = next((c for c in stored if c.dtype == np.float32 and c.size == 1), np.ones(1))
+        return float(scale.ravel()[0])
 
-    def _mul(self, value: _Pending, target: _Codes, tensor: str) -> None:
-        a, b = self._two(value)
-        if any(isinstance(n, GlobalAveragePool | Lookup) and n.name == a.node for n in self.nodes):
-            a, b = b, a
-        factor = np.float32(a.scale) * np.float32(b.scale) / np.float32(target.scale)
-        requant = self._requant(factor, value.clamp, target)
-        zeros = (a.zero_point, b.zero_point)
-        self._add_node(Multiply(value.name, (a.node, b.node), requant, target.scale, zeros), tensor)
+    def _stem(self, nodes: list) -> str:
+        """What a piece is called after: its last operator of the file that does more than move or scale."""
+        dull = {"QuantizeLinear", "Transpose", *CHEAP, *PRODUCTS}
+        kinds = [n.op_type for n in reversed(nodes) if not any(n is own for own in self.lowering.own)]
+        found = next((k for k in kinds if k not in dull), "Requantise").removeprefix("QLinear")
+        return _STEMS.get(found, found.lower())
 
-    def _globalaveragepool(self, value: _Pending, target: _Codes, tensor: str) -> None:
-        self._pool(value, target, tensor, keep=True)
+    def _last(self) -> None:
+        """The network's result is what its last node makes: an earlier one is passed on."""
+        raise UserError(f"{self.path}: nothing after its output '{self.result}' is of use; export it again")
 
-    def _reducemean(self, value: _Pending, target: _Codes, tensor: str) -> None:
-        inputs = value.attributes["inputs"]
-        axes = value.attributes.get("axes") or self.values.constants.get(inputs[1] if len(inputs) > 1 else "", ())
-        if sorted(int(a) % 4 for a in axes) != [2, 3]:
-            raise UserError(f"{self.path}: {value.name} is no mean over height and width; that is not supported")
-        self._pool(value, target, tensor, keep=bool(value.attributes.get("keepdims", 1)))
+    def _nothing(self) -> str:
+        left = self.lowering.left or ["it has no convolution and no matrix product"]
+        return (
+            f"{self.path}: nothing is multiplied that is quantised; {left[0]}. Quantise it in QDQ form: "
+            "onnxruntime.quantization.quantize_static, or .venv/bin/python -m "
+            "onnxruntime.quantization.static_quantize_runner -i model.onnx -o int8.onnx (docs/networks.md)"
+        )
 
-    def _pool(self, value: _Pending, target: _Codes, tensor: str, keep: bool) -> None:
-        x = value.operands[0]
-        factor = x.scale / target.scale / self._pixels(x.node)
-        requant = self._requant(np.float32(factor), value.clamp, target)
-        keep = keep and not value.attributes.get("flat", False)
-        node = GlobalAveragePool(value.name, x.node, requant, target.scale, x.zero_point, keep, self._pixels(x.node))
-        self._add_node(node, tensor)
-
-    def _pixels(self, node: str) -> int:
-        """Height times width of a node's result, from the shapes of the file."""
-        if not hasattr(self, "_shapes"):
-            try:
-                inferred = self._onnx.shape_inference.infer_shapes(self.model).graph
-            except Exception as error:
-                raise UserError(f"{self.path}: shapes cannot be inferred ({str(error).splitlines()[0]})") from error
-            found = [*inferred.value_info, *inferred.input, *inferred.output]
-            self._shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in found}
-        shape = self._shapes.get(self.made[node], [])
-        if len(shape) != 4 or not shape[2] * shape[3]:
-            raise UserError(f"{self.path}: '{self.made[node]}' has no fixed height and width; export it with a size")
-        return shape[2] * shape[3]
-
-    def _move(self, value: _Pending, target: _Codes, tensor: str) -> _Codes:
-        x, name, attributes = value.operands[0], value.name, value.attributes
-        if value.kind == "MaxPool":
-            top, left, bottom, right = self._pads(attributes, name)
-            if attributes.get("ceil_mode", 0):
-                raise UserError(f"{self.path}: {name} has ceil_mode; that is not supported")
-            kernel, stride = tuple(attributes["kernel_shape"]), tuple(attributes.get("strides", (1, 1)))
-            node = Pool(name, x.node, "max", kernel, stride, (top, bottom, left, right), x.scale)
-        else:
-            shape = self.values.constants.get(attributes["inputs"][1]) if value.kind == "Reshape" else None
-            if value.kind == "Reshape" and (shape is None or len(shape) != 2 or (shape[1] < 1 and shape[1] != -1)):
-                raise UserError(f"{self.path}: {name} is no flattening; that is not supported")
-            if attributes.get("axis", 1) != 1:
-                raise UserError(f"{self.path}: {name} flattens from axis {attributes['axis']}; 1 is expected")
-            node = Flatten(name, x.node, x.scale)
-        same = (x.scale, x.zero_point) == (target.scale, target.zero_point) and value.clamp == (None, None)
-        self._add_node(node, tensor)
-        moved = _Codes(name, x.scale, x.zero_point)
-        if same:
-            return moved
-        target = _Codes(self._name("rescale"), target.scale, target.zero_point)
-        return self._rescale(moved, target, tensor, value.clamp)
-
-    def _rescale(self, x: _Codes, target: _Codes, tensor: str, clamp: tuple = (None, None)) -> _Codes:
-        codes = np.arange(INT8_MIN, INT8_MAX + 1) - x.zero_point
-        real = codes.astype(np.float32) * np.float32(x.scale) / np.float32(target.scale)
-        lo, hi = self._range(clamp, target)
-        table = np.clip(np.rint(real) + target.zero_point, lo, hi).astype(np.int8)
-        self._add_node(Lookup(target.node, x.node, table, target.scale), tensor)
-        return target
+    def _evaluate(self, node: object, arrays: list[np.ndarray]) -> np.ndarray:
+        helper = self._onnx.helper
+        names = [f"in{k}" for k in range(len(arrays))]
+        one = helper.make_node(node.op_type, names, ["out"])
+        one.attribute.extend(node.attribute)
+        graph = helper.make_graph(
+            [one],
+            "one",
+            [],
+            [helper.make_empty_tensor_value_info("out")],
+            [self._onnx.numpy_helper.from_array(a, n) for a, n in zip(arrays, names, strict=True)],
+        )
+        model = helper.make_model(graph, opset_imports=self.opsets, ir_version=self.fused.ir_version)
+        return session(model.SerializeToString(), str(self.path), optimise=False).run(None, {})[0]

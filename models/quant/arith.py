@@ -44,7 +44,7 @@ def quantise(values: np.ndarray, scale: np.ndarray | float, lo: int = INT8_MIN, 
 def quantise_multiplier(real: float) -> tuple[int, int]:
     """(multiplier, shift) with real = multiplier * 2**-shift, the most precise 31-bit multiplier.
 
-    `real` must lie in about [2**-32, 2**29]; a smaller factor needs a shift beyond 62 bits.
+    A factor below 2**-32 brings every int32 sum to 0: its multiplier is 0. One above about 2**29 is refused.
     """
     if not (math.isfinite(real) and real > 0):
         raise ValueError(f"requantisation factor {real} is not a positive number")
@@ -53,7 +53,9 @@ def quantise_multiplier(real: float) -> tuple[int, int]:
     shift = MULTIPLIER_BITS - exponent
     if multiplier == 1 << MULTIPLIER_BITS:
         multiplier, shift = multiplier >> 1, shift - 1
-    if not MIN_SHIFT <= shift <= MAX_SHIFT:
+    if shift > MAX_SHIFT:
+        return 0, MAX_SHIFT
+    if shift < MIN_SHIFT:
         raise ValueError(f"requantisation factor {real} needs a shift of {shift}, outside {MIN_SHIFT}..{MAX_SHIFT}")
     return multiplier, shift
 

@@ -34,10 +34,10 @@ from models.quant.nodes import (
     SubsamplePad,
     TfliteAdd,
 )
+from models.quant.runtime import Runtime
 
 FORMAT = "encmac-network/1"
 ZOO = Path(__file__).parent.parent / "zoo"
-BIAS_LIMIT = 1 << 30  # leaves the other half of int32 to the products
 _KINDS = {
     "conv": Conv,
     "linear": Linear,
@@ -50,6 +50,7 @@ _KINDS = {
     "pool": Pool,
     "pad": Pad,
     "flatten": Flatten,
+    "runtime": Runtime,
 }
 _DTYPES = {
     "weights": np.int8,
@@ -58,6 +59,7 @@ _DTYPES = {
     "shift": np.int32,
     "weight_scale": np.float64,
     "table": np.int8,
+    "model": np.uint8,
 }
 
 
@@ -219,15 +221,13 @@ def _validate_mac(node: Conv | Linear) -> None:
         raise ValueError(f"layer {node.name}: weights have shape {node.weights.shape}")
     if node.bias.shape != (outputs,) or node.weight_scale.shape != (outputs,):
         raise ValueError(f"layer {node.name}: {outputs} outputs, bias {node.bias.shape}")
-    if np.abs(node.bias.astype(np.int64)).max() >= BIAS_LIMIT:
-        raise ValueError(f"layer {node.name}: bias beyond {BIAS_LIMIT}; sums would not fit int32")
     if not np.isfinite(node.weight_scale).all() or node.weight_scale.min() <= 0:
         raise ValueError(f"layer {node.name}: weight scales must be finite and positive")
     if isinstance(node, Conv):
         if len(node.padding) != 4 or len(node.stride) != 2 or min(node.padding) < 0 or min(node.stride) < 1:
             raise ValueError(f"layer {node.name}: stride {node.stride}, padding {node.padding}")
-        if node.requant is None or node.groups < 1 or outputs % node.groups:
-            raise ValueError(f"layer {node.name}: {outputs} outputs in {node.groups} groups, or no requantisation")
+        if node.groups < 1 or outputs % node.groups:
+            raise ValueError(f"layer {node.name}: {outputs} outputs in {node.groups} groups")
 
 
 def _validate_requant(name: str, requant: Requant, outputs: int) -> None:
@@ -267,7 +267,7 @@ def _build_node(entry: dict, arrays: dict[str, np.ndarray]) -> Node:
 
     if isinstance(entry.get("requant"), dict):
         entry["requant"] = Requant(multiplier=array("multiplier"), shift=array("shift"), **entry["requant"])
-    for key in ("weights", "bias", "weight_scale", "table"):
+    for key in ("weights", "bias", "weight_scale", "table", "model"):
         if key in kind.__dataclass_fields__:
             entry[key] = array(key)
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})

@@ -27,7 +27,6 @@ from models.quant.arith import (
     quantise_multipliers,
     round_half_even,
 )
-from models.quant.checkpoint import BIAS_LIMIT
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
 from models.quant.nodes import Add, Flatten, GlobalAveragePool, Lookup, Multiply, Pool, Requant, SubsamplePad
 from models.quant.trace import CURVES, FloatNode, float_nodes, run_float
@@ -35,6 +34,7 @@ from models.quant.trace import CURVES, FloatNode, float_nodes, run_float
 WEIGHT_MAX = 127
 HISTOGRAM_BINS = 4096
 PERCENTILE = 99.99
+BIAS_LIMIT = 1 << 30  # leaves the other half of int32 to the products
 BATCH_PIXELS = 250 * 32 * 32  # of the images that are calibrated on at once
 KEYS_SHOWN = 5
 RULES = ("max", "percentile", "mse")

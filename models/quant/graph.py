@@ -22,6 +22,7 @@ from tqdm import tqdm
 from models.errors import UserError, unknown
 from models.quant.arith import INT8_MAX, INT8_MIN, round_half_even
 from models.quant.nodes import PlainNode, Requant
+from models.quant.runtime import Runtime
 
 INPUT = "input"
 BATCH_PIXELS = 40 * 32 * 32  # of the images that run at once
@@ -49,6 +50,8 @@ class Engine(Protocol):
 class Conv:
     """Convolution, bias, requantisation; ReLU is the clamp at lo = zero point.
 
+    Without `requant` the result is the int32 sums.
+
     `weights` int8 [O, I / groups, kh, kw], `bias` int32 [O] in units of one product,
     `weight_scale` float64 [O], `padding` (top, bottom, left, right).
     """
@@ -57,7 +60,7 @@ class Conv:
     source: str
     weights: np.ndarray
     bias: np.ndarray
-    requant: Requant
+    requant: Requant | None
     weight_scale: np.ndarray
     output_scale: float
     stride: tuple[int, int] = (1, 1)
@@ -77,8 +80,9 @@ class Conv:
         return acc
 
     def __call__(self, x: np.ndarray, engine: Engine) -> np.ndarray:
-        """int8 [N, O, H', W'] of int8 [N, I, H, W]."""
-        return self.requant(self.accumulate(x, engine))
+        """int8 (int32 sums without `requant`) [N, O, H', W'] of int8 [N, I, H, W]."""
+        acc = self.accumulate(x, engine)
+        return self.requant(acc) if self.requant else acc
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Linear:
 
 
 MacNode = Conv | Linear
-Node = MacNode | PlainNode
+Node = MacNode | PlainNode | Runtime
 Observer = Callable[[MacNode, np.ndarray], None]
 
 
@@ -159,14 +163,17 @@ class QuantNetwork:
         return replace(self, nodes=tuple(changed.get(n.name, n) for n in self.nodes), sha256="")
 
     def quantise_input(self, images: np.ndarray) -> np.ndarray:
-        """int8 [N, C, H, W] of uint8 images [N, C, H, W] (a table of 256 codes for each channel)."""
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != len(self.mean):
+        """int8 codes of uint8 images [N, C, H, W], or of any features [N, ...] where there is one mean for all."""
+        channels = len(self.mean)
+        if images.dtype != np.uint8 or images.ndim < 2 or (channels > 1 and images.shape[1] != channels):
             raise UserError(
-                f"network {self.name} takes uint8 images [N, {len(self.mean)}, H, W], not {images.dtype} {images.shape}"
+                f"network {self.name} takes uint8 images [N, {channels}, ...], not {images.dtype} {images.shape}"
             )
         levels = (np.arange(256)[None] / 255 - np.array(self.mean)[:, None]) / np.array(self.std)[:, None]
         codes = round_half_even(levels / self.input_scale) + self.input_zero_point
         codes = np.clip(codes, INT8_MIN, INT8_MAX).astype(np.int8)
+        if channels == 1:
+            return codes[0][images]
         return np.stack([codes[c][images[:, c]] for c in range(len(codes))], axis=1)
 
     def run(self, images: np.ndarray, engine: Engine, observe: Observer | None = None) -> np.ndarray:

@@ -1,0 +1,117 @@
+"""Operators that multiply no activations by weights, run by the runtime that the network was made for.
+
+A part of an ONNX model between convolutions and linear layers is kept as an ONNX model of its own and executed by
+ONNX Runtime without further optimisation: bit for bit what the whole model computes there, with no operator of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from models.errors import UserError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A part of an ONNX model as a node.
+
+    `model` uint8 holds the serialised ModelProto; its inputs are the tensors `sources`, in order, and it has one
+    output. Codes are int8 in the network; where the model has uint8, they are shifted by 128 on the way in and out.
+    Other types (float32 sums, int32) pass as they are. `rows` is the leading size of each source for one image, 0
+    for scalars. `batched` says that a batch gives what its images give one by one; else they are run one by one.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    model: np.ndarray
+    output_scale: float
+    rows: tuple[int, ...]
+    batched: bool = True
+
+    def __call__(self, *operands: np.ndarray) -> np.ndarray:
+        """The result: int8 codes, or numbers of the model's own type, first axis images (times rows of one)."""
+        feeds = self._feeds(operands)
+        if self.batched:
+            return self._run(feeds)
+        count = len(operands[0]) // max(1, self.rows[0])
+        parts = [self._run(self._image(feeds, k)) for k in range(count)]
+        return np.concatenate(parts) if parts[0].ndim else np.stack(parts)
+
+    def result_rows(self, *operands: np.ndarray) -> int:
+        """The leading size of the result for one image, 0 for a scalar."""
+        one = self._run(self._image(self._feeds(operands), 0))
+        return len(one) if one.ndim else 0
+
+    def _feeds(self, operands: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        return {
+            i.name: shifted(x) if i.type == "tensor(uint8)" else x
+            for i, x in zip(self._session.get_inputs(), operands, strict=True)
+        }
+
+    def _image(self, operands: dict, k: int) -> dict:
+        """The share of image `k`."""
+        return {
+            name: x[k * rows : (k + 1) * rows] if rows else np.asarray(x[k])
+            for (name, x), rows in zip(operands.items(), self.rows, strict=True)
+        }
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> np.ndarray:
+        try:
+            (result,) = self._session.run(None, feeds)
+        except Exception as error:  # the runtime's own exceptions derive from Exception only
+            shapes = ", ".join(f"{k} {v.shape}" for k, v in feeds.items())
+            raise UserError(f"node {self.name} cannot run on {shapes} ({first_line(error)})") from error
+        return shifted(result) if result.dtype == np.uint8 else result
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether the model's result is uint8."""
+        return self._session.get_outputs()[0].type == "tensor(uint8)"
+
+    @cached_property
+    def _session(self) -> object:
+        return session(self.model.tobytes(), f"node {self.name}", optimise=False)
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in self.__dict__.items() if k != "_session"}
+
+
+def shifted(codes: np.ndarray) -> np.ndarray:
+    """int8 of uint8 codes and uint8 of int8 codes: 128 less or more."""
+    return (codes ^ np.array(0x80, np.uint8).view(codes.dtype)).view(np.int8 if codes.dtype == np.uint8 else np.uint8)
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, on one line, without the runtime's own prefix."""
+    text = str(error).strip().splitlines()
+    return text[0].split(" : ", 2)[-1].rpartition("ERROR : ")[2][:300] if text else type(error).__name__
+
+
+def session(
+    model: str | bytes, what: str, optimise: bool = True, save: str | None = None, int8: bool = False
+) -> object:
+    """An ONNX Runtime session on one thread of the CPU; UserError if it does not take the model.
+
+    With `save` the model as the runtime fuses it (its "extended" level) is written there; `int8` keeps int8
+    activations where the runtime would shift them to uint8.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError("ONNX models need the package 'onnxruntime'; run 'make setup'") from error
+    options, levels = onnxruntime.SessionOptions(), onnxruntime.GraphOptimizationLevel
+    level = levels.ORT_ENABLE_EXTENDED if save else levels.ORT_ENABLE_ALL
+    options.graph_optimization_level = level if optimise else levels.ORT_DISABLE_ALL
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    if save:
+        options.optimized_model_filepath = save
+    if int8:
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's own exceptions derive from Exception only
+        raise UserError(f"{what}: ONNX Runtime does not take it ({first_line(error)})") from error

@@ -1,0 +1,129 @@
+"""Every model of the ONNX zoo imports, and its layers and its output are those of ONNX Runtime, bit for bit."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from models.emulate import ExactEngine
+from models.importers.onnx import read_onnx
+from models.quant.checkpoint import load_network, save_network
+from models.quant.graph import QuantNetwork
+from models.quant.runtime import session, shifted
+from tests.onnx_zoo import HAND_MADE, SIZE, Case, cases
+
+CASES = cases()
+IMAGES = np.random.default_rng(5).integers(0, 256, (3, 3, SIZE, SIZE)).astype(np.uint8)
+# products that no 8-bit layer stands for: of two activations, or with weights that the tool leaves in floating point
+RNG = np.random.default_rng(7)
+SHARED = Path("../shared/cases/imports")
+LEFT = ("both operands are activations", "are floating point")
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog):
+    """The quantiser advises to run another of its tools first."""
+    caplog.set_level(logging.ERROR)
+
+
+def runtime(path: Path, images: np.ndarray) -> np.ndarray:
+    """What ONNX Runtime gives for the file as it is, image by image."""
+    run = session(str(path), "zoo")
+    given = run.get_inputs()[0]
+    real = {"tensor(uint8)": images, "tensor(int8)": shifted(images)}.get(given.type)
+    real = images.astype(np.float32) / np.float32(255) if real is None else real
+    return np.concatenate([run.run(None, {given.name: real[k : k + 1]})[0] for k in range(len(real))])
+
+
+def real_result(path: Path, network: QuantNetwork, tensor: str, found: np.ndarray) -> np.ndarray:
+    """Codes as the file's last DequantizeLinear reads them; other results as they are."""
+    graph = onnx.load(path).graph
+    stored = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    (last,) = [n for n in graph.node if graph.output[0].name in n.output]
+    if last.op_type != "DequantizeLinear" or tensor != last.input[0]:
+        return found
+    scale, zero = (stored[i] for i in last.input[1:3])
+    codes = shifted(found) if zero.dtype == np.uint8 else found
+    return (codes.astype(np.int32) - zero.astype(np.int32)).astype(np.float32) * scale
+
+
+def check_file(path: Path) -> None:
+    """A file's codes and real results are the runtime's on 20 images; sizes that it leaves open are SIZE."""
+    free = any(d.dim_param for d in onnx.load(path).graph.input[0].type.tensor_type.shape.dim[1:])
+    network, made = read_onnx(path, path.stem, size=(3, SIZE, SIZE) if free else None)
+    about = network.provenance["imported"]
+    assert not about["differs"] and all(any(why in reason for why in LEFT) for reason in about["runtime"])
+    images = RNG.integers(0, 256, (20, *about["shape"])).astype(np.uint8)
+    found = network.run(images, ExactEngine())
+    ours, theirs = real_result(path, network, made[network.nodes[-1].name], found), runtime(path, images)
+    assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+
+
+def check(case: Case, folder: Path) -> None:
+    """All that a case promises."""
+    path = case.write(folder)
+    network, made = read_onnx(path, case.name)
+    about = network.provenance["imported"]
+    assert not about["differs"], "layers or pieces that differ from the runtime's"
+    assert all(any(why in reason for why in LEFT) for reason in about["runtime"])
+    products = [
+        n for n in onnx.load(path).graph.node if "MatMul" in n.op_type or "Conv" in n.op_type or "Gemm" in n.op_type
+    ]
+    assert len(network.mac_nodes) == len(products) - len(about["runtime"])
+    found = network.run(IMAGES, ExactEngine())
+    ours = real_result(path, network, made[network.nodes[-1].name], found)
+    theirs = runtime(path, IMAGES)
+    assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+    assert len(np.unique(theirs)) > 1
+    save_network(network, folder / "again.npz")
+    assert np.array_equal(load_network(folder / "again.npz").run(IMAGES, ExactEngine()), found)
+
+
+def test_there_are_enough_models():
+    assert len(CASES) >= 150 and len({c.name for c in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES if os.environ.get("SUITE") == "full" else CASES[::5], ids=lambda c: c.name)
+def test_model_equals_the_runtime(case, tmp_path):
+    """All of them with `make test SUITE=full`, else one in five."""
+    check(case, tmp_path)
+
+
+@pytest.mark.parametrize("kind", HAND_MADE)
+def test_hand_made_model_equals_the_runtime(kind, tmp_path):
+    path = tmp_path / f"{kind}.onnx"
+    onnx.save(HAND_MADE[kind](), path)
+    check_file(path)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/cases")
+@pytest.mark.parametrize("name", sorted(p.name for p in SHARED.glob("*.onnx")))
+def test_case_equals_the_runtime(name):
+    check_file(SHARED / name)
+
+
+def test_comparison_can_fail(tmp_path):
+    path = CASES[0].write(tmp_path)
+    network, made = read_onnx(path, "zoo")
+    first = network.mac_nodes[0]
+    changed = network.with_nodes({first.name: replace(first, bias=first.bias + 300)})
+    ours = real_result(path, network, made[network.nodes[-1].name], changed.run(IMAGES, ExactEngine()))
+    assert not np.array_equal(ours, runtime(path, IMAGES))
+
+
+def test_sums_that_are_not_exact_count_where_the_runtime_is_in_floating_point(tmp_path):
+    """The runtime's own result goes on only while the sums agree with it."""
+    path = tmp_path / "relu.onnx"
+    onnx.save(HAND_MADE["relu_symmetric"](), path)
+    network, _ = read_onnx(path, "zoo")
+    raw = next(n for n in network.mac_nodes if n.requant is None)
+    before = network.run(IMAGES, ExactEngine())
+    changed = network.with_nodes({raw.name: replace(raw, bias=raw.bias + np.int32(2000))})
+    assert not np.array_equal(changed.run(IMAGES, ExactEngine()), before)
