@@ -170,7 +170,7 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
 
 def slug(config: Config) -> str:
     """A design as a part of the name of a folder."""
-    return re.sub("[^a-z0-9]+", "-", f"{config.sim} {config.design}")
+    return re.sub("[^a-z0-9]+", "-", f"{config.sim} {config.design}".lower())
 
 
 def tools_of(config: Config) -> dict[str, str]:

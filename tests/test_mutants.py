@@ -156,9 +156,9 @@ def test_verdicts(new: str, status: str, scratch: Path) -> None:
 
 def test_what_shows_nothing_of_the_suite_is_no_kill(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = by_hand(COUNTER, SUM, SUM.replace("row0 + row1", "row1 + row0"))
-    monkeypatch.setattr(campaign_module, "LIMIT_S", 0.01)
+    monkeypatch.setattr(campaign_module, "SOUND_S", 0.01)
     assert judged(sound, scratch).status == "timeout"
-    monkeypatch.setattr(campaign_module, "LIMIT_S", 30)
+    monkeypatch.setattr(campaign_module, "SOUND_S", 60)
     monkeypatch.setattr(results, "FULL_DISK_BYTES", 1 << 60)
     broken = by_hand(COUNTER, SUM, "count_o = row0 + nothing;")
     assert judged(broken, scratch).status == "disk"

@@ -1,8 +1,9 @@
-"""Writes rtl/README.md and its block diagrams from the sources: `python -m tools.rtl_readme [--check]`.
+"""Writes what is made of the RTL's sources: `python -m tools.rtl_readme [--check]`.
 
-The table takes each module's contract and latency from its header comment, its lines and parameters
-from its text; who verifies it follows from the proofs of flows.formal and from the hierarchy under the
-simulation tops. `--check` writes nothing and fails if a file is not current.
+That is rtl/README.md, its block diagrams and the registers' header for C. The table takes each module's contract
+and latency from its header comment, its lines and parameters from its text; who verifies it follows from the proofs
+of flows.formal and from the hierarchy under the simulation tops. `--check` writes nothing and fails if a file is not
+current.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from flows.formal.proofs import all_proofs
 from models.encoding import library_names
 from models.errors import UserError, run_cli
 from models.files import write_text
+from tb.suites import SUITES
+from tools import registers
 from tools.options import parse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +27,7 @@ RTL = ROOT / "rtl"
 FOLDERS = ("mult", "accum", "array", "tile")
 TESTS = {"mac_array": "tb.tests.array", "tile_engine": "tb.tests.tile"}
 ALONE = {"ffip_pe": "tb.tests.column"}  # of a column that no array has
+LEAVES = {config.module for config in SUITES["leaf"]}
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def table(known: dict[str, Module]) -> list[str]:
     for module in known.values():
         by = [f"{proofs[module.name]} proofs"] if proofs[module.name] else []
         tests = [test for test, members in simulated.items() if module.name in members]
+        by += [f"`tb.tests.{module.name}`"] if module.name in LEAVES else []
         by += [f"`{test}`" for test in ([ALONE[module.name]] if module.name in ALONE else tests)]
         if not by:
             raise UserError(f"{module.name} is verified by nothing: prove it (flows/formal) or simulate it (tb/tests)")
@@ -229,6 +234,15 @@ Lines are those of code. "proofs" are those of `make formal`, for all inputs; te
 `encmac_pkg.sv` has codes and widths that several modules share, `encmac_checks.svh` stops elaboration for illegal
 parameters.
 
+## Registers of a tile engine
+
+From `tile/encmac_registers.rdl` (SystemRDL); `tile/encmac_registers.h` is the same for C. RO is read-only, WO reads as
+0, W1C is cleared by writing 1; "also busy": may be written while a layer runs.
+
+{registers.rules()}
+
+{registers.section()}
+
 ## In a design of your own
 
 `encmac.f` lists the files in the order of compilation, `../encmac.core` is the same for FuseSoC, `../Bender.yml` for
@@ -248,7 +262,8 @@ A test runs both from these lists, and compares the lists with the folder.
 def main() -> int:
     """Write or check the page."""
     args = parse("tools.rtl_readme")
-    files = {RTL / "README.md": readme()} | {RTL / "diagrams" / f"{name}.svg": diagram(name) for name in DIAGRAMS}
+    files = {RTL / "README.md": readme(), registers.HEADER: registers.header()}
+    files |= {RTL / "diagrams" / f"{name}.svg": diagram(name) for name in DIAGRAMS}
     stale = [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
     if args.check and stale:
         raise UserError(f"{stale[0].relative_to(ROOT)} is not current; write it with: python -m tools.rtl_readme")

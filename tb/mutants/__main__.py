@@ -41,8 +41,9 @@ KIND = "mutant"  # of entries of the store
 TARGET = 98.0  # percent
 BUDGET_MIN = 30.0  # minutes of a run that is given neither a number nor a budget
 STEP = 4  # mutants of every file before any has more
-LIMIT_S = 30  # of a build or a simulator process, and so many times what the sound design takes:
-TIMES = 20
+SOUND_S = 900  # of a build or a simulator process of the sound design
+LIMIT_S = 30  # of one of a mutant, and so many times what the sound design takes:
+TIMES = 10
 MEMORY = 8 << 30  # bytes of a process: an adder tree that never ends must not take the machine down
 SIMULATED_MS = 2  # of a test; the longest takes a tenth of it
 # what decides whether a mutant is killed, beside the RTL
@@ -84,7 +85,8 @@ class Bench:
     def simulate(self, rtl: Path, config: Config, out: Path) -> Outcome | None:
         """Run a design with the RTL in `rtl`; the first test that failed, or None if all passed."""
         prepare_worker()
-        limit_s = LIMIT_S + TIMES * self.seconds.get(config.design, 0.0)
+        known = self.seconds.get(config.design)
+        limit_s = SOUND_S if known is None else LIMIT_S + TIMES * known
         Bounded.limit_s = limit_s
         options = Options("mutants", seed=self.seed, rtl=rtl, out=out, rerun=False, limit_s=limit_s)
         return first_failure(run(config, options))
