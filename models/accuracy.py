@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import time
 from dataclasses import dataclass, replace
@@ -32,12 +33,14 @@ from models.quant.checkpoint import ZOO, load_network
 from models.quant.convert import load_weights
 from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
-from models.quant.histogram import training_sample
+from models.quant.histogram import calibration_sample
+from models.quant.prepare import WAYS, check_origin, prepare, rounded_network
 from tools.options import parse
 
 FORMAT = "encmac-accuracy/1"
 REPORT = Path("build/reports/accuracy.json")
 ROOT = Path(__file__).resolve().parent.parent
+NORMAL_95 = 1.96
 
 
 def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> tuple[float | None, str]:
@@ -104,30 +107,50 @@ def finetuned_network(network: QuantNetwork, encoding: Products, path: Path | No
     return found
 
 
+def paired(better: np.ndarray, worse: np.ndarray) -> dict:
+    """Difference of two top-1 figures on the same images, from bool [N] each: points, and their 95 % interval."""
+    won, lost, count = int((better & ~worse).sum()), int((worse & ~better).sum()), len(better)
+    mean = (won - lost) / count
+    half = NORMAL_95 * math.sqrt(max(won + lost - count * mean**2, 0)) / count
+    points = {"points": mean, "interval": [mean - half, mean + half]}
+    return {name: np.round(np.multiply(100, value), 3).tolist() for name, value in points.items()} | {
+        "won": won,
+        "lost": lost,
+    }
+
+
 def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products) -> dict:
     """One row of the report: figures and everything that they depend on."""
     network = baseline.network
     tuned = finetuned_network(network, encoding, args.finetuned)
-    if args.correction == "none":
-        encoded = offset_network(network, encoding)
-    else:
-        sample = training_sample(network.dataset, args.samples, args.seed, args.data)
-        label = "" if args.quiet else "correction"
-        encoded = corrected_network(network, encoding, sample, args.rounds, args.correction, label)
-    started = time.perf_counter()
     label = "" if args.quiet else encoding.name
-    engine, test = encoding_engine(encoding, threads=1), baseline.test
-
-    def classes_of(network: QuantNetwork) -> np.ndarray:
-        predictions = Predictions(network, engine, f"{encoding.sha256} {test.name}")
-        classes = predictions.classes(test.images, label)
+    ways, way, figures = {}, "corrected", {}
+    if args.correction == "gain":
+        wanted = WAYS if args.choose == "1" else WAYS[:1]
+        images, held_out = calibration_sample(network.dataset, args.samples, args.seed, args.data)
+        found = prepare(network, encoding, images, held_out, wanted, args.rounds, label=label)
+        ways, way, figures = found.ways, found.way, found.figures
+    else:
+        images = calibration_sample(network.dataset, args.samples, args.seed, args.data)[0]
+        rounded = rounded_network(network, encoding)
+        ways[way] = corrected_network(rounded, encoding, images, args.rounds, args.correction, label, network)
+    if tuned:
+        ways["finetuned"] = offset_network(tuned, encoding)
+    started = time.perf_counter()
+    engine, test, right = encoding_engine(encoding, threads=1), baseline.test, {}
+    for name, one in ways.items():
+        predictions = Predictions(one, engine, f"{encoding.sha256} {test.name}")
+        classes = predictions.classes(test.images, label and f"{label}, {name}")
         predictions.forget()
-        return classes
-
-    classes = classes_of(encoded)
-    found = float((classes == test.labels).mean())
+        right[name] = classes == test.labels
+        if name == way:
+            agreement = float((classes == baseline.classes).mean())
     seconds = time.perf_counter() - started
-    trained = float((classes_of(offset_network(tuned, encoding)) == test.labels).mean()) if tuned else None
+    top1 = {name: float(hits.mean()) for name, hits in right.items()}
+    exact = baseline.classes == test.labels
+    differences = {name: paired(hits, exact) for name, hits in right.items()}
+    if "chosen" in right:
+        differences["chosen against corrected"] = paired(right["chosen"], right["corrected"])
     return {
         "network": network.name,
         "dataset": baseline.test.name,
@@ -135,10 +158,21 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         "product_bits": encoding.m,
         "mean_relative_error": relative_error(encoding.product_table),
         "images": len(baseline.test.labels),
-        "top1": {"fp32": baseline.fp32, "int8": baseline.int8, "encoded": found, "encoded_finetuned": trained},
-        "agreement_with_int8": float((classes == baseline.classes).mean()),
+        "top1": {
+            "fp32": baseline.fp32,
+            "int8": baseline.int8,
+            "corrected": top1["corrected"],
+            "chosen": top1.get("chosen"),
+            "encoded": top1[way],
+            "encoded_finetuned": top1.get("finetuned"),
+        },
+        "way": way,
+        "against_int8": differences,
+        "preparation": figures,
+        "agreement_with_int8": agreement,
         "fp32_source": baseline.fp32_source,
-        "correction": {"scope": args.correction, "rounds": args.rounds, "training_images": args.samples},
+        "correction": {"scope": args.correction, "rounds": args.rounds, "training_images": len(images)},
+        "choose": args.choose == "1" and args.correction == "gain",
         "seed": args.seed,
         "seconds": round(seconds, 1),
         "checkpoint_sha256": network.sha256,
@@ -150,10 +184,11 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
 
 
 def update_report(path: Path, row: dict) -> None:
-    """Write `row` to the report, in the place of one for the same network, data set, encoding, images, correction."""
+    """Write `row` in the place of one for the same network, data set, encoding, images, choice, correction."""
 
     def key(row: dict) -> tuple:
-        return row.get("network"), row.get("dataset"), row.get("encoding"), row.get("images"), scope(row)
+        names = ("network", "dataset", "encoding", "images", "choose")
+        return *map(row.get, names), scope(row)
 
     rows = [r for r in read_rows(path) if key(r) != key(row)] + [row]
     write_text(path, json.dumps({"format": FORMAT, "rows": rows}, indent=1) + "\n")
@@ -216,6 +251,12 @@ def main() -> None:
     given = load_network(args.net)
     if made := given.provenance.get("finetuned"):
         raise UserError(f"{args.net} is fine-tuned for {made['encoding']}; give --net {made['base']} --finetuned FILE")
+    if made := given.provenance.get("prepared"):
+        for encoding in products:
+            check_origin(given, encoding)
+        raise UserError(
+            f"{args.net} is made for {made['encoding']} already; give --net {made['base']}, it is found again"
+        )
     baseline = measure_baseline(args, given)
     network, int8 = baseline.network, baseline.int8
     fp32 = f"{baseline.fp32:.4f}" if baseline.fp32 is not None else "unknown"
@@ -227,8 +268,11 @@ def main() -> None:
         update_report(args.out, row)
         bits = f"M = {encoding.m}" if encoding.m else "a table"
         agreement = f"{100 * row['agreement_with_int8']:.2f} % as int8"
-        figures = f"{row['top1']['encoded']:.4f} ({bits}, {agreement}, {row['seconds']} s)"
-        print(f"  {encoding.name:9s} {figures}", flush=True)
+        low, high = row["against_int8"][row["way"]]["interval"]
+        change = f"{row['way']}, {low:+.2f} to {high:+.2f} points against int8"
+        print(f"  {encoding.name:9s} {row['top1']['encoded']:.4f} ({bits}, {change}, {agreement})", flush=True)
+        if row["choose"]:
+            print(f"  {'':9s} {row['top1']['corrected']:.4f} corrected, {row['top1']['chosen']:.4f} chosen", flush=True)
         if row["finetuned"]:
             print(f"  {'':9s} {row['top1']['encoded_finetuned']:.4f} fine-tuned", flush=True)
     baseline.predictions.forget()

@@ -80,7 +80,8 @@ IMAGES = Option("images", "test images", whole(), 1)
 TRAINING_IMAGES = IMAGES.but(help="training images", default=1000)
 LAYERS = Option("layers", "names, with commas (default: all)", TEXT)
 THREADS = Option("threads", "of torch", whole(), CPUS)
-SAMPLES = Option("samples", "training images for the correction", whole(), 500)
+SAMPLES = Option("samples", "training images for correction and choice, and as many to decide", whole(), 500)
+CHOOSE = Option("choose", "weight codes chosen for the products; 0: correction alone", choice("choice", "1", "0"), "1")
 QUIET = Option("quiet", "print errors only; the exit code tells", SWITCH)
 JSON = Option("json", "print the record as JSON; text for people goes to stderr", SWITCH)
 VERBOSE = Option("verbose", "print every command that is started, on stderr", SWITCH)
@@ -294,6 +295,7 @@ COMMANDS = (
             IMAGES.but(help="only the first test images (default: all)", default=None),
             Option("correction", "what is corrected per channel", choice("correction", "gain", "bias", "none"), "gain"),
             Option("rounds", "rounds of the correction", whole(), 3),
+            CHOOSE,
             SAMPLES,
             SEED,
             Option("float", "float weights to run again (default: build/train/<net>/float.pt)", EXISTING),
@@ -419,6 +421,7 @@ COMMANDS = (
             SEED,
             Option("batch", "images of a step", whole(), 64),
             Option("distil", "share of the teacher in the loss", number(0, 1), 0.7),
+            CHOOSE,
             SAMPLES,
             Option("folder", "checkpoint, log and curves (default: build/finetune/<net>-<encoding>)", PATH),
             Option("save-every", "steps between checkpoints", whole(), 25),

@@ -120,12 +120,20 @@ def requantise(
     hi: int = INT8_MAX,
     zero_point: int = 0,
     rounding: str = "single",
+    grid: int = 0,
 ) -> np.ndarray:
     """int8 of integer sums `acc` (|acc| < 2**31), bit-exact as in the module's text.
 
-    `multiplier` and `shift` are integers or arrays that broadcast against `acc`.
+    `multiplier` and `shift` are integers or arrays that broadcast against `acc`. With a `grid` the result is the
+    nearest multiple of 2**grid: the same arithmetic on a coarser scale (a shift of `grid` more, clamp and zero
+    point, which must be a multiple, shifted right), then times 2**grid.
     """
-    value = scale_sums(acc, multiplier, shift, rounding)
+    if zero_point & ((1 << grid) - 1):
+        raise ValueError(f"zero point {zero_point} is no multiple of {1 << grid}")
+    value = scale_sums(acc, multiplier, np.add(shift, grid) if grid else shift, rounding)
     if zero_point:
-        value += zero_point
-    return np.clip(value, lo, hi, out=value).astype(np.int8)
+        value += zero_point >> grid
+    np.clip(value, -(-lo >> grid), hi >> grid, out=value)
+    if grid:
+        value *= 1 << grid
+    return value.astype(np.int8)

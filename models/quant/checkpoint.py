@@ -38,6 +38,7 @@ from models.quant.runtime import Runtime
 
 FORMAT = "encmac-network/1"
 ZOO = Path(__file__).parent.parent / "zoo"
+MAX_GRID = 6  # results are multiples of 2**grid
 _KINDS = {
     "conv": Conv,
     "linear": Linear,
@@ -151,6 +152,7 @@ def _contents(network: QuantNetwork) -> tuple[dict, dict[str, np.ndarray]]:
         "input_scale": network.input_scale,
         "input_zero_point": network.input_zero_point,
         "first_class": network.first_class,
+        "input_grid": network.input_grid,
         "nodes": nodes,
     }
     return header, arrays
@@ -177,6 +179,7 @@ def load_network(name: str | Path) -> QuantNetwork:
             sha256=sha256,
             input_zero_point=header.get("input_zero_point", 0),
             first_class=header.get("first_class", 0),
+            input_grid=header.get("input_grid", 0),
         )
         validate(network)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -233,8 +236,14 @@ def _validate_mac(node: Conv | Linear) -> None:
 def _validate_requant(name: str, requant: Requant, outputs: int) -> None:
     if requant.multiplier.shape != requant.shift.shape or requant.multiplier.shape not in ((1,), (outputs,)):
         raise ValueError(f"node {name}: {requant.multiplier.shape} multipliers, {requant.shift.shape} shifts")
-    if requant.multiplier.min() < 0 or requant.shift.min() < MIN_SHIFT or requant.shift.max() > MAX_SHIFT:
+    if (
+        requant.multiplier.min() < 0
+        or requant.shift.min() < MIN_SHIFT
+        or requant.shift.max() + requant.grid > MAX_SHIFT
+    ):
         raise ValueError(f"node {name}: negative multiplier, or shift outside {MIN_SHIFT}..{MAX_SHIFT}")
+    if not 0 <= requant.grid <= MAX_GRID:
+        raise ValueError(f"node {name}: grid {requant.grid}; 0..{MAX_GRID} are possible")
     if not INT8_MIN <= requant.lo <= requant.hi <= INT8_MAX:
         raise ValueError(f"node {name}: clamp {requant.lo}..{requant.hi}")
     if requant.rounding not in ROUNDINGS:

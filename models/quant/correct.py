@@ -34,9 +34,12 @@ def encoding_engine(encoding: Products, threads: int | None = None, path: str = 
     return TableEngine(encoding.array_table, threads, path)
 
 
-def offset_network(network: QuantNetwork, encoding: Products) -> QuantNetwork:
-    """`network` with the encoding's constants, g(w) and offset, in its biases and nothing else corrected."""
-    added = {n.name: encoding.row_constants[n.weights.astype(int) + 128] for n in network.mac_nodes}
+def offset_network(network: QuantNetwork, encoding: Products, sign: int = 1) -> QuantNetwork:
+    """`network` with the encoding's constants, g(w) and offset, in its biases and nothing else corrected.
+
+    With `sign` -1 they are taken out: the network for whole products, as checkpoints keep it.
+    """
+    added = {n.name: sign * encoding.row_constants[n.weights.astype(int) + 128] for n in network.mac_nodes}
     return network.with_nodes(
         {
             n.name: replace(n, bias=n.bias + added[n.name].reshape(len(n.bias), -1).sum(1, np.int32))
@@ -46,12 +49,19 @@ def offset_network(network: QuantNetwork, encoding: Products) -> QuantNetwork:
 
 
 def corrected_network(
-    network: QuantNetwork, encoding: Products, images: np.ndarray, rounds: int = 3, scope: str = "gain", label: str = ""
+    network: QuantNetwork,
+    encoding: Products,
+    images: np.ndarray,
+    rounds: int = 3,
+    scope: str = "gain",
+    label: str = "",
+    target: QuantNetwork | None = None,
 ) -> QuantNetwork:
     """`network` corrected for `encoding` on uint8 training `images` [N, C, H, W]; run it with `encoding_engine`.
 
     `scope` "bias" leaves the multipliers alone, "none" only accounts for the offset. Round 1
-    measures on the operands of the exact network, every further one on those of the round before.
+    measures on the operands of the exact network, every further one on those of the round before. The exact sums
+    are those of `target`'s layers (default: the network's own).
     """
     if scope not in SCOPES:
         raise UserError(f"unknown correction '{scope}'; known: {', '.join(SCOPES)}")
@@ -65,7 +75,7 @@ def corrected_network(
     parts = [images[i : i + batch] for i in range(0, len(images), batch)]
     with tqdm(total=rounds * len(parts), desc=label, disable=None if label else True, leave=False) as bar:
         for _ in range(rounds):
-            moments = ChannelMoments(network, exact, encoded)
+            moments = ChannelMoments(network, target or network, exact, encoded)
             for part in parts:
                 result.run(part, engine, moments.observe)
                 bar.update()
@@ -74,30 +84,50 @@ def corrected_network(
     return result
 
 
-class ChannelMoments:
-    """First and second moments of exact and encoded sums (bias included) of every channel."""
+class Moments:
+    """First and second moments of exact and encoded sums of every channel of a layer."""
 
-    def __init__(self, network: QuantNetwork, exact: TableEngine, encoded: TableEngine) -> None:
-        self._nodes = {n.name: n for n in network.mac_nodes}
-        self._exact, self._encoded = exact, encoded
-        self._sums: dict[str, np.ndarray] = {}
-        self._counts: dict[str, int] = {}
+    def __init__(self) -> None:
+        self._sums, self._count = np.zeros(0), 0
+
+    def add(self, y: np.ndarray, e: np.ndarray) -> None:
+        """Count a batch of sums [N, O, ...]: exact `y`, encoded `e`."""
+        axes = tuple(axis for axis in range(y.ndim) if axis != 1)
+        y, e = y.astype(np.float64), e.astype(np.float64)
+        sums = np.stack([v.sum(axes) for v in (y, e, y * y, y * e)])
+        self._sums = self._sums + sums if self._count else sums
+        self._count += y.size // y.shape[1]
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Of the exact sums, float64 [O]; 0 where they never vary."""
+        mean, _, square, _ = self._sums / self._count
+        return np.where(square - mean**2 > 1e-12 * square, square - mean**2, 0.0)
+
+    def fit(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(mean exact sum, mean encoded sum, gain) of each channel, float64 [O]; gain 1 where nothing varies."""
+        mean_y, mean_e, _, cross = self._sums / self._count
+        variance, covariance = self.variance, cross - mean_y * mean_e
+        varies = (variance > 0) & (covariance > 0)
+        return mean_y, mean_e, np.where(varies, variance / np.where(varies, covariance, 1), 1.0)
+
+
+class ChannelMoments:
+    """`Moments` of all layers, bias included, on operands that a network meets: `target` exact, `network` encoded."""
+
+    def __init__(self, network: QuantNetwork, target: QuantNetwork, exact: TableEngine, encoded: TableEngine) -> None:
+        self._nodes = {
+            n.name: ((t, exact), (n, encoded)) for n, t in zip(network.mac_nodes, target.mac_nodes, strict=True)
+        }
+        self._moments = {name: Moments() for name in self._nodes}
 
     def observe(self, node: MacNode, x: np.ndarray) -> None:
-        """Count one batch of a layer's int8 input; the layer's weights and bias are the network's own."""
-        node = self._nodes[node.name]
-        y, e = (node.accumulate(x, engine).astype(np.float64) for engine in (self._exact, self._encoded))
-        axes = tuple(axis for axis in range(y.ndim) if axis != 1)
-        sums = np.stack([v.sum(axes) for v in (y, e, y * y, y * e)])
-        self._sums[node.name] = self._sums.get(node.name, 0) + sums
-        self._counts[node.name] = self._counts.get(node.name, 0) + y.size // y.shape[1]
+        """Count one batch of a layer's int8 input."""
+        self._moments[node.name].add(*(one.accumulate(x, engine) for one, engine in self._nodes[node.name]))
 
     def fit(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(mean exact sum, mean encoded sum, gain) of each channel, float64 [O]; gain 1 where nothing varies."""
-        mean_y, mean_e, square, cross = self._sums[name] / self._counts[name]
-        variance, covariance = square - mean_y**2, cross - mean_y * mean_e
-        varies = (variance > 0) & (covariance > 0)
-        gain = np.where(varies, variance / np.where(varies, covariance, 1), 1.0)
+        """`Moments.fit` of a layer, the gain within GAIN_LIMITS."""
+        mean_y, mean_e, gain = self._moments[name].fit()
         return mean_y, mean_e, np.clip(gain, *GAIN_LIMITS)
 
 
@@ -109,6 +139,7 @@ def corrected_node(node: MacNode, mean_y: np.ndarray, mean_e: np.ndarray, gain: 
     if (gain == 1).all():
         return replace(node, bias=bias)
     requant: Requant = node.requant
-    factor = requant.multiplier.astype(np.float64) * 2.0 ** -requant.shift.astype(np.float64)
-    multiplier, shift = quantise_multipliers(factor * gain)
+    multiplier, shift = (np.broadcast_to(v, gain.shape).copy() for v in (requant.multiplier, requant.shift))
+    changed = (gain != 1) & (multiplier > 0)
+    multiplier[changed], shift[changed] = quantise_multipliers((np.ldexp(1.0 * multiplier, -shift) * gain)[changed])
     return replace(node, bias=bias, requant=replace(requant, multiplier=multiplier, shift=shift))

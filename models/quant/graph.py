@@ -132,7 +132,8 @@ class QuantNetwork:
     """An int8 network: nodes in order of execution, the last one gives the result.
 
     `mean`, `std` normalise an image scaled to 0..1; `provenance` says where the weights come from
-    and what they scored. `sha256` is that of the checkpoint file it was read from ("" if none).
+    and what they scored. `sha256` is that of the checkpoint file it was read from ("" if none). Codes of the
+    input are multiples of 2**input_grid.
     """
 
     name: str
@@ -145,6 +146,7 @@ class QuantNetwork:
     sha256: str = ""
     input_zero_point: int = 0
     first_class: int = 0
+    input_grid: int = 0
 
     @property
     def mac_nodes(self) -> tuple[MacNode, ...]:
@@ -170,8 +172,10 @@ class QuantNetwork:
                 f"network {self.name} takes uint8 images [N, {channels}, ...], not {images.dtype} {images.shape}"
             )
         levels = (np.arange(256)[None] / 255 - np.array(self.mean)[:, None]) / np.array(self.std)[:, None]
-        codes = round_half_even(levels / self.input_scale) + self.input_zero_point
-        codes = np.clip(codes, INT8_MIN, INT8_MAX).astype(np.int8)
+        step = 1 << self.input_grid
+        rest = self.input_zero_point % step
+        codes = round_half_even((levels / self.input_scale + rest) / step) * step + self.input_zero_point - rest
+        codes = np.clip(codes, INT8_MIN, INT8_MAX // step * step).astype(np.int8)
         if channels == 1:
             return codes[0][images]
         return np.stack([codes[c][images[:, c]] for c in range(len(codes))], axis=1)

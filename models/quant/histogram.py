@@ -153,6 +153,19 @@ def training_sample(dataset: str, count: int, seed: int, folder: str | None = No
     return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]
 
 
+def calibration_sample(dataset: str, count: int, seed: int, folder: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(`count` training images, as many others that decide between what was made with them), uint8 [N, 3, H, W].
+
+    A data set with fewer images gives half of them to each.
+    """
+    images = load_dataset(dataset, "train", folder).images
+    if count < 1 or len(images) < 2:
+        raise UserError(f"{count} images asked for; the training set of {dataset} has {len(images)}; give at least 1")
+    count = min(count, len(images) // 2)
+    drawn = np.random.default_rng(seed).choice(len(images), 2 * count, replace=False)
+    return images[drawn[:count]], images[drawn[count:]]
+
+
 def main() -> None:
     """Command line: count the products of a network on training images."""
     from models.emulate.exact import ExactEngine

@@ -2,6 +2,7 @@
 
 Tensors are int8 [N, C, H, W] or [N, C]; real value = scale * (q - zero_point). Where a node subtracts the
 zero point of an operand, it is a field of the node; everything is integer arithmetic of models.quant.arith.
+With a `grid` the results are multiples of 2**grid, rounded once, from the wide value (models/quant/grid.py).
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ BLOCK = 1 << 16  # sums requantised at once: they stay in the cache
 
 @dataclass(frozen=True)
 class Requant:
-    """int32 sums to int8: `multiplier`, `shift` int32 [O] or [1] (see models.quant.arith), clamp lo..hi."""
+    """int32 sums to int8: `multiplier`, `shift` int32 [O] or [1] (see models.quant.arith), clamp lo..hi.
+
+    On a `grid` a zero point between its multiples is the one below and the rest added to the sums (`offsets`).
+    """
 
     multiplier: np.ndarray
     shift: np.ndarray
@@ -26,9 +30,31 @@ class Requant:
     hi: int = INT8_MAX
     zero_point: int = 0
     rounding: str = "single"
+    grid: int = 0
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Real factors multiplier * 2**-shift, float64 [O] or [1]."""
+        return np.ldexp(self.multiplier.astype(np.float64), -self.shift)
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """What the part of the zero point between multiples of 2**grid is in sums: int64 [O] or [1]."""
+        rest = self.zero_point & ((1 << self.grid) - 1)
+        factors = self.factors
+        return np.rint(rest / np.where(factors > 0, factors, np.inf)).astype(np.int64)
+
+    def coarse(self) -> Requant:
+        """The requantiser without a grid whose result for sums plus `offsets` is this one's over 2**grid."""
+        lo, hi, zero_point = -(-self.lo >> self.grid), self.hi >> self.grid, self.zero_point >> self.grid
+        return Requant(self.multiplier, self.shift + np.int32(self.grid), lo, hi, zero_point, self.rounding)
 
     def __call__(self, acc: np.ndarray) -> np.ndarray:
         """int8 of `acc` int32 [N, O, ...]."""
+        if self.grid and self.zero_point:
+            offsets = np.broadcast_to(self.offsets, acc.shape[1:2])
+            acc = acc + offsets.reshape(-1, *[1] * (acc.ndim - 2))
+        zero_point = self.zero_point >> self.grid << self.grid
         rows = acc.reshape(len(acc) * acc.shape[1], -1)
         repeats = len(rows) // len(self.multiplier)
         multiplier, shift = (np.tile(v, repeats)[:, None] for v in (self.multiplier, self.shift))
@@ -37,7 +63,7 @@ class Requant:
         for i in range(0, len(rows), step):
             part = slice(i, i + step)
             result[part] = requantise(
-                rows[part], multiplier[part], shift[part], self.lo, self.hi, self.zero_point, self.rounding
+                rows[part], multiplier[part], shift[part], self.lo, self.hi, zero_point, self.rounding, self.grid
             )
         return result.reshape(acc.shape)
 
@@ -66,12 +92,15 @@ class Add:
     hi: int = INT8_MAX
     zero_point: int = 0
     input_zero_points: tuple[int, int] = (0, 0)
+    grid: int = 0
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """int8 of int8 `a`, `b` (same shape)."""
         za, zb = self.input_zero_points
         total = (a - np.int64(za)) * self.multipliers[0] + (b - np.int64(zb)) * self.multipliers[1]
-        return requantise(total, 1, self.shift, self.lo, self.hi, self.zero_point)
+        zero_point = self.zero_point >> self.grid << self.grid
+        total += self.zero_point - zero_point << self.shift
+        return requantise(total, 1, self.shift, self.lo, self.hi, zero_point, grid=self.grid)
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,7 @@ class TfliteAdd:
     zero_point: int = 0
     input_zero_points: tuple[int, int] = (0, 0)
     rounding: str = "double"
+    grid: int = 0
 
     LEFT_SHIFT = 20
 
@@ -104,7 +134,8 @@ class TfliteAdd:
             shifted = (codes - self.input_zero_points[i]) << self.LEFT_SHIFT
             table = scale_sums(shifted, self.multipliers[i], self.shifts[i], self.rounding)
             total = total + table[x.astype(np.int16) + 128]
-        return requantise(total, self.multipliers[2], self.shifts[2], self.lo, self.hi, self.zero_point, self.rounding)
+        last = (np.array([v[2]], np.int32) for v in (self.multipliers, self.shifts))
+        return Requant(*last, self.lo, self.hi, self.zero_point, self.rounding, self.grid)(total)
 
 
 @dataclass(frozen=True)
@@ -189,6 +220,7 @@ class Pool(_OneSource):
     output_scale: float
     lo: int = INT8_MIN
     hi: int = INT8_MAX
+    grid: int = 0
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """int8 [N, C, H', W'] of int8 [N, C, H, W]."""
@@ -196,9 +228,10 @@ class Pool(_OneSource):
             result = self._reduce(x, np.maximum, INT8_MIN)
         else:
             total = self._reduce(x.astype(np.int32), np.add, 0)
-            count = self._reduce(np.ones((1, 1, *x.shape[2:]), np.int32), np.add, 0)
-            result = np.sign(total) * ((np.abs(total) + count // 2) // count)
-        return np.clip(result, self.lo, self.hi).astype(np.int8)
+            count = self._reduce(np.ones((1, 1, *x.shape[2:]), np.int32), np.add, 0) << self.grid
+            result = np.sign(total) * ((np.abs(total) + count // 2) // count) << self.grid
+        lo, hi = (-(-self.lo >> self.grid) << self.grid), (self.hi >> self.grid << self.grid)
+        return np.clip(result, lo, hi).astype(np.int8)
 
     def _reduce(self, x: np.ndarray, combine: np.ufunc, neutral: int) -> np.ndarray:
         top, bottom, left, right = self.padding

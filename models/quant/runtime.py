@@ -21,7 +21,8 @@ class Runtime:
     `model` uint8 holds the serialised ModelProto; its inputs are the tensors `sources`, in order, and it has one
     output. Codes are int8 in the network; where the model has uint8, they are shifted by 128 on the way in and out.
     Other types (float32 sums, int32) pass as they are. `rows` is the leading size of each source for one image, 0
-    for scalars. `batched` says that a batch gives what its images give one by one; else they are run one by one.
+    for scalars. `batched` says that a batch gives what its images give one by one; else
+    they are run one by one. With a `grid` int8 results are rounded once more, to multiples of 2**grid.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Runtime:
     output_scale: float
     rows: tuple[int, ...]
     batched: bool = True
+    grid: int = 0
 
     def __call__(self, *operands: np.ndarray) -> np.ndarray:
         """The result: int8 codes, or numbers of the model's own type, first axis images (times rows of one)."""
@@ -64,7 +66,11 @@ class Runtime:
         except Exception as error:  # the runtime's own exceptions derive from Exception only
             shapes = ", ".join(f"{k} {v.shape}" for k, v in feeds.items())
             raise UserError(f"node {self.name} cannot run on {shapes} ({first_line(error)})") from error
-        return shifted(result) if result.dtype == np.uint8 else result
+        result = shifted(result) if result.dtype == np.uint8 else result
+        if self.grid and result.dtype == np.int8:
+            step = 1 << self.grid
+            result = np.minimum((result.astype(np.int16) + step // 2) // step * step, 128 - step).astype(np.int8)
+        return result
 
     @property
     def unsigned(self) -> bool:
