@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,7 +214,7 @@ def test_what_is_not_killed_counts_against_the_score() -> None:
 
 def test_a_design_that_fails_kills_nothing(scratch: Path) -> None:
     rtl = broken_rtl(scratch, COUNTER, {SUM: "count_o = row0 | row1;"})
-    notes = Notes(Store(scratch / "reports"), rtl, 1)
+    notes = Notes(Store(scratch / "reports"), bench(scratch, rtl))
     with pytest.raises(UserError, match="the design itself fails array_smoke_corners"):
         campaign({COUNTER: queue(rtl, COUNTER, 1)}, 1, bench(scratch, rtl), notes, 1, None)
 
@@ -221,13 +222,34 @@ def test_a_design_that_fails_kills_nothing(scratch: Path) -> None:
 def test_an_interrupted_run_goes_on(scratch: Path) -> None:
     store = Store(scratch / "reports")
     known = [verdict_of(status, n + 1)[n] for n, status in enumerate(("killed", "refused", "timeout"))]
-    notes = Notes(store, RTL, 1)
+    notes = Notes(store, bench(scratch))
     for verdict in known:
         notes.add(verdict)
-    assert Notes(store, RTL, 1).known == {v.mutant: v for v in known}
-    assert Notes(store, RTL, 2).known == {}  # of another seed
+    assert Notes(store, bench(scratch)).known == {v.mutant: v for v in known}
+    assert Notes(store, Bench(RTL, 2, scratch, {})).known == {}  # of another seed
     rtl = broken_rtl(scratch, COUNTER, {SUM: "count_o = row0 | row1;"})
-    assert Notes(store, rtl, 1).known == {}  # of another design
+    assert Notes(store, bench(scratch, rtl)).known == {}  # of another design
+
+
+def test_a_kill_depends_on_what_killed(scratch: Path) -> None:
+    store = Store(scratch / "reports")
+    file = "tile/tile_counter.sv"
+    mutants = [v.mutant for v in verdict_of("killed", 3, file)]
+    alone, engine = (f"icarus {config.design}" for config in DESIGNS[file][:2])
+    alone_kills = Verdict(mutants[0], "killed", alone, "tile_counter_walks")
+    engine_kills = Verdict(mutants[1], "killed", engine, "tile_smoke")
+    survivor = Verdict(mutants[2], "survived")
+    rtl = Path(shutil.copytree(RTL, scratch / "rtl"))
+    notes = Notes(store, bench(scratch, rtl))
+    for verdict in (alone_kills, engine_kills, survivor):
+        notes.add(verdict)
+    assert set(Notes(store, bench(scratch, rtl)).known) == set(mutants)
+    other = rtl / "tile" / "requantiser.sv"
+    other.write_text(other.read_text() + "// another module\n")
+    assert set(Notes(store, bench(scratch, rtl)).known) == {mutants[0]}
+    own = rtl / file
+    own.write_text(own.read_text() + "// this module\n")
+    assert not Notes(store, bench(scratch, rtl)).known
 
 
 @pytest.fixture
@@ -250,10 +272,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
 
 
 def test_files_take_turns_and_refused_mutants_are_replaced(quick: list[Mutant], tmp_path: Path) -> None:
-    queues = {file: [v.mutant for v in verdict_of("killed", 40, file)] for file in ("a", "b", "c")}
-    notes = Notes(Store(tmp_path), RTL, 1)
+    queues = {file: [v.mutant for v in verdict_of("killed", 40, file)] for file in ("accum/a", "mult/b", "tile/c")}
+    notes = Notes(Store(tmp_path), bench(tmp_path))
     found = campaign(queues, 30, bench(tmp_path), notes, 1, None)
-    assert {m.file for m in quick[:3]} == {"a", "b", "c"}
+    assert {m.file for m in quick[:3]} == {"accum/a", "mult/b", "tile/c"}
     for file in queues:
         own = [v for v in found if v.mutant.file == file]
         assert [v.mutant for v in own] == queues[file][: len(own)]
@@ -261,13 +283,13 @@ def test_files_take_turns_and_refused_mutants_are_replaced(quick: list[Mutant], 
     assert {v.mutant.line for v in found if v.status == "crash"} == {10}  # it killed its worker, again and again
     # the same again: only what showed nothing is tried once more
     quick.clear()
-    again = campaign(queues, 30, bench(tmp_path), Notes(notes.store, RTL, 1), 1, None)
+    again = campaign(queues, 30, bench(tmp_path), Notes(notes.store, bench(tmp_path)), 1, None)
     assert again == found
     assert {m.line for m in quick} == {7, 10, 14} & {v.mutant.line for v in found}
     # all of them; and nothing once the time is over
     assert len(campaign(queues, None, bench(tmp_path), notes, 1, None)) == 120
     quick.clear()
-    assert campaign(queues, None, bench(tmp_path), Notes(Store(tmp_path / "new"), RTL, 1), 1, 0.0) != []
+    assert campaign(queues, None, bench(tmp_path), Notes(Store(tmp_path / "new"), bench(tmp_path)), 1, 0.0) != []
     assert len(quick) == 1
 
 

@@ -24,13 +24,14 @@ from tqdm import tqdm
 
 from models.errors import UserError, run_cli, unknown
 from models.files import scratch
+from models.processes import CAUSES, CRASH
 from models.provenance import git_commit
 from models.store import Sources, Store, sources_of
 from tb.build import ROOT, Bounded, prepare_environment, tool_versions
 from tb.mutants.bench import designs, every_gate, files
 from tb.mutants.mutate import Mutant, queue
 from tb.report import refresh
-from tb.results import CAUSES, CRASH, Outcome
+from tb.results import Outcome
 from tb.run import Options, run
 from tb.suites import Config
 from tb.workers import Processes
@@ -46,12 +47,19 @@ LIMIT_S = 30  # of one of a mutant, and so many times what the sound design take
 TIMES = 10
 MEMORY = 8 << 30  # bytes of a process: an adder tree that never ends must not take the machine down
 SIMULATED_MS = 2  # of a test; the longest takes a tenth of it
-# what decides whether a mutant is killed, beside the RTL
-JUDGES = [ROOT / "models" / name for name in ("encodings", "emulate", "hardware", "encoding.py", "quant/arith.py")]
-JUDGES += [ROOT / "tb" / name for name in ("agents", "hdl", "sequences", "tests", "mutants/bench.py")]
-APART = ("code_coverage", "lint", "port_env", "report", "runner", "testplan", "workers")  # of tb, judge nothing
-JUDGES += [path for path in sorted((ROOT / "tb").glob("*.py")) if path.stem not in APART]
+# what a verdict depends on, beside the RTL and its design
+MODELS = [ROOT / "models" / name for name in ("encodings", "emulate", "hardware", "encoding.py", "quant/arith.py")]
+SIMULATION = [ROOT / "tb" / f"{name}.py" for name in ("build", "limits", "results", "run")]
+SIMULATION += [ROOT / "models" / "processes.py"]
+APART = ("code_coverage", "lint", "port_env", "report", "runner", "suites", "testplan", "workers")  # judge nothing
+EVERYTHING = [ROOT / "tb" / name for name in ("agents", "hdl", "sequences", "tests")]
+EVERYTHING += [path for path in sorted((ROOT / "tb").glob("*.py")) if path.stem not in APART]
+ARRAY = [ROOT / "tb" / f"{name}.py" for name in ("env", "scoreboard", "coverage", "diagnosis", "agents/axis")]
+ARRAY += [ROOT / "tb" / name for name in ("sequences/tile.py", "tests/base.py", "tests/array.py", "hdl/array_top.sv")]
+COLUMN = [ROOT / "tb/tests/column.py", ROOT / "flows/gls/__init__.py", ROOT / "flows/synth/column_top.sv"]
+LEAF = [ROOT / "tb" / name for name in ("leaf.py", "registers.py", "agents", "scoreboard.py")]
 STATUSES = ("killed", "survived", "equivalent", *CAUSES, "refused")
+PACKAGES = ("cocotb", "pyuvm", "numpy")
 UNSEEN = ("survived", *CAUSES)  # not killed; a reason may explain them
 LASTING = ("killed", "survived", "refused")  # not tried again by a run that goes on
 
@@ -145,26 +153,51 @@ def equivalents(path: Path) -> dict[tuple[str, str, str], str]:
 
 
 class Notes:
-    """Verdicts of this design, suite and seed, kept in the store of records."""
+    """Verdicts of this seed, kept in the store of records; `known` are those that would be the same today.
 
-    def __init__(self, store: Store, rtl: Path, seed: int) -> None:
-        self.store, self.seed = store, seed
-        self.sources: Sources = sources_of(
-            rtl, *JUDGES, packages=["cocotb", "pyuvm", "numpy"], programs=["iverilog", "vvp"]
-        )
-        entries = [e for e in store.entries(KIND, seed=seed) if e.sources == self.sources]
-        found = [Verdict(**e.data | {"mutant": Mutant(**e.key["mutant"])}) for e in entries]
-        self.known = {verdict.mutant: verdict for verdict in found}
+    A kill depends on the design and the tests that killed, a survivor on all that its file is tried on.
+    """
+
+    def __init__(self, store: Store, bench: Bench) -> None:
+        self.store, self.bench = store, bench
+        self._made: dict[str, Sources] = {}
+        self.known: dict[Mutant, Verdict] = {}
+        for entry in store.entries(KIND, seed=bench.seed):
+            data = dict(entry.data)
+            tried = data.pop("tried", None)
+            verdict = Verdict(**data | {"mutant": Mutant(**entry.key["mutant"])})
+            configs = self.deciding(verdict)
+            if tried == repr(configs) and entry.sources == self.sources(configs):
+                self.known[verdict.mutant] = verdict
+
+    def deciding(self, verdict: Verdict) -> tuple[Config, ...]:
+        """The design that told, or all that were tried."""
+        configs = designs(verdict.mutant.file, self.bench.folder)
+        return tuple(c for c in configs if f"{c.sim} {c.design}" == verdict.design) or configs
+
+    def sources(self, configs: tuple[Config, ...]) -> Sources:
+        """What the outcome of these designs depends on."""
+        if repr(configs) not in self._made:
+            rtl, paths = self.bench.rtl, [*SIMULATION]
+            kind = configs[0].kind if len(configs) == 1 else ""
+            array = [rtl / name for name in ("encmac_pkg.sv", "encodings", "mult", "accum", "array")]
+            array += [*rtl.glob("*.svh"), *MODELS]
+            if len(configs) == 1 and configs[0].module:
+                own = [rtl / "encmac_pkg.sv", *rtl.glob(f"*/{kind}.sv"), ROOT / "tb" / "tests" / f"{kind}.py"]
+                paths += [*LEAF, *own, *MODELS[2:]]
+            elif kind in ("array", "column"):
+                paths += [*array, *(ARRAY if kind == "array" else COLUMN)]
+            else:
+                paths += [rtl, *MODELS, *EVERYTHING]
+            self._made[repr(configs)] = sources_of(*paths, packages=PACKAGES, programs=["iverilog", "vvp"])
+        return self._made[repr(configs)]
 
     def add(self, verdict: Verdict) -> None:
         """Keep a verdict."""
         self.known[verdict.mutant] = verdict
-        data = {k: v for k, v in asdict(verdict).items() if k != "mutant"}
-        self.store.put(KIND, {"mutant": asdict(verdict.mutant), "seed": self.seed}, data, self.sources)
-
-    def judged(self, mutant: Mutant) -> bool:
-        """True if it need not be tried again."""
-        return mutant in self.known and self.known[mutant].status in LASTING
+        configs = self.deciding(verdict)
+        data = {k: v for k, v in asdict(verdict).items() if k != "mutant"} | {"tried": repr(configs)}
+        self.store.put(KIND, {"mutant": asdict(verdict.mutant), "seed": self.bench.seed}, data, self.sources(configs))
 
 
 def check_designs(chosen: Iterable[str], bench: Bench, jobs: int) -> None:
@@ -332,8 +365,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     encoding = every_gate()
     encoding.save(folder / f"{encoding.name}.json")
-    notes = Notes(Store(out / "reports"), rtl, args.seed)
     bench = Bench(rtl, args.seed, folder, {})
+    notes = Notes(Store(out / "reports"), bench)
     until = started + 60 * budget if budget is not None else None
     verdicts = campaign(queues, number, bench, notes, max(1, args.jobs), until)
     verdicts, faults = explain(verdicts, reasons)
