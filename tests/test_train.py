@@ -25,6 +25,7 @@ from models.networks.resnet import CifarResNet
 from models.quant.checkpoint import load_network, save_network
 from models.quant.convert import convert, load_weights
 from models.quant.correct import encoding_engine, offset_network
+from models.quant.prepare import rounded_network
 from models.train.__main__ import parse_sizes
 from models.train.integer import TrainableNetwork
 
@@ -165,6 +166,21 @@ def test_training_sees_the_integers_of_the_network(network, name):
     same = TrainableNetwork(network, TrainingTable(exact_table())).export()
     for mine, theirs in zip(same.mac_nodes, network.mac_nodes, strict=True):
         assert np.array_equal(mine.weights, theirs.weights) and np.abs(mine.bias - theirs.bias).max() <= 1
+
+
+def test_training_sees_the_grid_and_starts_between_levels(network):
+    encoding = load_encoding("w4a7")
+    images = RNG.integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
+    coarse = rounded_network(network, encoding)
+    model = TrainableNetwork(coarse, TrainingTable(encoding.product_table))
+    weights = np.concatenate([layer.weight.detach().numpy().ravel() for layer in model.layers.values()])
+    assert np.array_equal(np.unique(weights % 16), [7.5])
+    with torch.inference_mode():
+        found = model(torch.from_numpy(coarse.quantise_input(images)).float()).numpy()
+    exported = offset_network(model.export(), encoding)
+    expected = exported.run(images, encoding_engine(encoding)) * coarse.nodes[-1].output_scale
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max() + 0.02
+    assert {n.requant.grid for n in exported.mac_nodes if n.requant} == {0, 1}  # 0: goes to an addition only
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_x0_5_cifar100", "resnet18_cifar10"])

@@ -35,7 +35,7 @@ class TrainingTable:
     def __init__(self, table: np.ndarray, gradient: str = "straight", threads: int | None = None) -> None:
         if gradient not in GRADIENTS:
             raise UserError(f"unknown gradient '{gradient}'; known: {', '.join(GRADIENTS)}")
-        table = checked_table(np.asarray(table), "product table")
+        self.table = table = checked_table(np.asarray(table), "product table")
         self.exact = bool(np.array_equal(table, exact_table()))
         self.engine = ExactEngine() if self.exact else TableEngine(table, threads)
         self.gradient = gradient

@@ -1,6 +1,6 @@
 """Train an int8 network with encoded products: `python -m models.train.finetune --net NET --encoding ENCODING`.
 
-Starts from a network of the zoo, bias and gain of its channels corrected for the encoding; the forward pass
+Starts from a network of the zoo made ready for the encoding (models/quant/prepare.py); the forward pass
 has the encoding's products (models/train/integer.py), and the network with exact products is the teacher:
 loss = distil * KL(teacher, network) + (1 - distil) * cross entropy. Adam, cosine learning rate. The same
 command goes on from its checkpoint. The last step's network is scored on the whole test set and written with its
@@ -30,9 +30,10 @@ from models.errors import UserError, run_cli
 from models.files import write_text
 from models.multiplier import Products, load_products
 from models.quant.checkpoint import ZOO, load_network, save_network
-from models.quant.correct import corrected_network, encoding_engine, offset_network
+from models.quant.correct import encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
-from models.quant.histogram import training_sample
+from models.quant.histogram import calibration_sample
+from models.quant.prepare import WAYS, prepare
 from models.train.__main__ import CROP_PADDING, augment, save_atomically
 from models.train.integer import TrainableNetwork
 from models.train.team import Team
@@ -41,19 +42,16 @@ from tools.options import parse
 FORMAT = "encmac-finetune/1"
 TEMPERATURE = 2.0
 WARMUP = 0.1  # of the steps
-SETTINGS = ("steps", "batch", "lr", "distil", "gradient", "samples", "seed")
+SETTINGS = ("steps", "batch", "lr", "distil", "gradient", "samples", "seed", "choose")
 
 
-def start_network(network: QuantNetwork, encoding: Products, images: np.ndarray, label: str = "") -> QuantNetwork:
-    """`network` corrected for `encoding` on uint8 training `images`; constants of the weights are not in its biases."""
-    corrected = corrected_network(network, encoding, images, label=label)
-    apart = {n.name: encoding.row_constants[n.weights.astype(int) + 128] for n in network.mac_nodes}
-    return corrected.with_nodes(
-        {
-            n.name: replace(n, bias=n.bias - apart[n.name].reshape(len(n.bias), -1).sum(1, np.int32))
-            for n in corrected.mac_nodes
-        }
-    )
+def start_network(
+    network: QuantNetwork, encoding: Products, args: argparse.Namespace, label: str = ""
+) -> tuple[QuantNetwork, str]:
+    """(`network` made ready for `encoding` on training images, without the weights' constants in its biases; how)."""
+    samples = calibration_sample(network.dataset, args.samples, args.seed, args.data)
+    found = prepare(network, encoding, *samples, WAYS if args.choose == "1" else WAYS[:1], label=label)
+    return offset_network(found.network, encoding, -1), found.way
 
 
 def groups_of(model: TrainableNetwork, lr: float) -> list[dict]:
@@ -96,10 +94,8 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     labels = torch.from_numpy(data.labels)
     margin = ((0, 0), (0, 0), (CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING))
     padded = torch.from_numpy(np.pad(data.images, margin, mode="reflect"))
-    sample = training_sample(base.dataset, args.samples, args.seed, args.data)
 
-    label = "" if args.quiet else "correction"
-    start = start_network(base, encoding, sample, label)
+    start, way = start_network(base, encoding, args, "" if args.quiet else encoding.name)
     table = TrainingTable(encoding.product_table, args.gradient, threads)
     model = TrainableNetwork(start, table).to(team.device)
     teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=threads)).to(team.device)
@@ -166,6 +162,7 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
         "base_sha256": base.sha256,
         "command": command_line(args),
         **{n: getattr(args, n) for n in SETTINGS},
+        "start": way,
         "processes": team.size,
         "top1": top1,
         "images": len(test.labels),

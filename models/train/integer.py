@@ -23,22 +23,17 @@ from models.emulate.modules import CODE_MAX, TrainingTable, round_codes, table_s
 from models.errors import UserError
 from models.quant.arith import quantise_multipliers
 from models.quant.graph import INPUT, Linear, MacNode, QuantNetwork
-from models.quant.nodes import Add, GlobalAveragePool, Requant, SubsamplePad
+from models.quant.nodes import Add, GlobalAveragePool, SubsamplePad
 
 TRAINABLE = (Add, GlobalAveragePool, SubsamplePad)
-
-
-def factors(requant: Requant) -> np.ndarray:
-    """Real factors multiplier * 2**-shift of a requantiser, float64 [O] or [1]."""
-    return requant.multiplier.astype(np.float64) * 2.0 ** -requant.shift.astype(np.float64)
 
 
 class _Requantise(torch.autograd.Function):
     """Codes round(sums * factor + bias) in lo..hi; keeps only the int8 codes for the backward pass."""
 
     @staticmethod
-    def forward(ctx, sums, factor, bias, lo, hi):
-        y = torch.addcmul(bias, sums, factor).round_().clamp_(lo, hi)
+    def forward(ctx, sums, factor, bias, lo, hi, grid):
+        y = torch.addcmul(bias, sums, factor).mul_(0.5**grid).round_().clamp_(-(-lo >> grid), hi >> grid).mul_(2**grid)
         ctx.save_for_backward(y.to(torch.int8), factor, bias)
         ctx.limits = lo, hi
         return y.to(torch.bfloat16)
@@ -50,7 +45,22 @@ class _Requantise(torch.autograd.Function):
         axes = [d for d in range(codes.ndim) if d != 1]
         inside = gradient.float() * ((codes > lo) & (codes < hi))
         by_factor = (inside * (codes - bias)).sum(axes, keepdim=True) / factor
-        return inside * factor, by_factor, inside.sum(axes, keepdim=True), None, None
+        return inside * factor, by_factor, inside.sum(axes, keepdim=True), None, None, None
+
+
+def _on_grid(y: Tensor, lo: int, hi: int, grid: int) -> Tensor:
+    """Multiples of 2**grid nearest to codes `y`, in lo..hi."""
+    return round_codes(y * 0.5**grid, -(-lo >> grid), hi >> grid) * 2**grid
+
+
+def centres(table: np.ndarray) -> np.ndarray:
+    """float32 [256] by w + 128: the middle of the neighbouring codes with the same products as w.
+
+    There a weight is as far as it can be from another level; at its level's lowest code the least step changes it.
+    """
+    starts = np.flatnonzero(np.concatenate([[True], (table[:, 1:] != table[:, :-1]).any(0)]))
+    ends = np.append(starts[1:], table.shape[1])
+    return np.repeat((starts + ends - 1) / 2 - 128, ends - starts).astype(np.float32)
 
 
 class TrainableLayer(nn.Module):
@@ -60,8 +70,8 @@ class TrainableLayer(nn.Module):
         super().__init__()
         self.node, self.products = node, products
         weights = node.weights.reshape(*node.weights.shape, *[1] * (4 - node.weights.ndim))
-        self.weight = nn.Parameter(torch.from_numpy(weights.astype(np.float32)))
-        scale = np.full(1, node.output_scale) if node.requant is None else factors(node.requant)
+        self.weight = nn.Parameter(torch.from_numpy(centres(products.table)[weights.astype(np.int16) + 128]))
+        scale = np.full(1, node.output_scale) if node.requant is None else node.requant.factors
         scale = np.broadcast_to(scale, node.bias.shape)
         self.register_buffer("scale", torch.from_numpy(scale.astype(np.float32).reshape(1, -1, 1, 1)))
         self.gain = nn.Parameter(torch.zeros_like(self.scale), requires_grad=node.requant is not None)
@@ -77,7 +87,7 @@ class TrainableLayer(nn.Module):
         if node.requant is None:
             y = sums * factor + self.bias
         else:
-            y = _Requantise.apply(sums, factor, self.bias, node.requant.lo, node.requant.hi)
+            y = _Requantise.apply(sums, factor, self.bias, node.requant.lo, node.requant.hi, node.requant.grid)
         return y[:, :, 0, 0] if flat else y
 
     @torch.no_grad()
@@ -132,12 +142,12 @@ class TrainableNetwork(nn.Module):
         if isinstance(node, Add):
             m1, m2 = (m * 2.0**-node.shift for m in node.multipliers)
             y = x[0].float() * m1 + x[1].float() * m2
-            return round_codes(y, node.lo, node.hi).to(torch.bfloat16)
+            return _on_grid(y, node.lo, node.hi, node.grid).to(torch.bfloat16)
         if isinstance(node, SubsamplePad):
             return F.pad(x[0][:, :, :: node.stride, :: node.stride], (0, 0, 0, 0, node.before, node.after))
         if isinstance(node, GlobalAveragePool):
-            y = x[0].float().sum((2, 3), keepdim=node.keep) * float(factors(node.requant)[0])
-            return round_codes(y, node.requant.lo, node.requant.hi).to(torch.bfloat16)
+            y = x[0].float().sum((2, 3), keepdim=node.keep) * float(node.requant.factors[0])
+            return _on_grid(y, node.requant.lo, node.requant.hi, node.requant.grid).to(torch.bfloat16)
         return self.layers[node.name.replace(".", "/")](x[0])
 
     def export(self) -> QuantNetwork:
