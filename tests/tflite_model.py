@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 IMAGE = 8
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "RESHAPE": 1, "QUANTIZE": 1, "FULLY_CONNECTED": 4}  # others: 2
+FIRST = ("HARD_SWISH", "ELU", "NEG", "PRELU", "SHAPE", "SIN", "DEPTH_TO_SPACE")  # operators of version 1
+VERSIONS = {name: 1 for name in FIRST} | {
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "RESHAPE": 1,
+    "QUANTIZE": 1,
+    "FULLY_CONNECTED": 4,
+}  # others: 2
 
 
 class Builder:

@@ -77,12 +77,12 @@ NEEDS = {
     "accuracy": "numpy torch pillow tqdm",
     "bench": "g++ numpy torch",
     "pdk": "tqdm",
-    "import": "numpy torch tflite onnx onnxruntime",
+    "import": "numpy torch ai-edge-litert onnx onnxruntime",
     "docs-test": "markdown-it-py numpy torch",
     "figures": "markdown-it-py",
     "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
 }
-NEEDS["test"] = " ".join(["pytest playwright ai-edge-litert", *NEEDS.values()])
+NEEDS["test"] = " ".join(["pytest playwright", *NEEDS.values()])
 NEEDS["setup"] = NEEDS["test"]
 
 

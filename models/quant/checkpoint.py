@@ -29,8 +29,11 @@ from models.quant.nodes import (
     Lookup,
     Multiply,
     Pad,
+    Pixels,
     Pool,
     Requant,
+    Rows,
+    Spread,
     SubsamplePad,
     TfliteAdd,
 )
@@ -50,6 +53,9 @@ _KINDS = {
     "average_pool": GlobalAveragePool,
     "pool": Pool,
     "pad": Pad,
+    "spread": Spread,
+    "pixels": Pixels,
+    "rows": Rows,
     "flatten": Flatten,
     "runtime": Runtime,
 }

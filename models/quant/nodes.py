@@ -261,6 +261,45 @@ class Pad(_OneSource):
 
 
 @dataclass(frozen=True)
+class Pixels(_OneSource):
+    """Rows of numbers as pixels, their places in a row as channels: what a matrix product is a 1x1 convolution of."""
+
+    output_scale: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """int8 [N, K, rows, 1] of int8 [N, ..., K]."""
+        return np.ascontiguousarray(x.reshape(len(x), -1, x.shape[-1]).transpose(0, 2, 1))[..., None]
+
+
+@dataclass(frozen=True)
+class Rows(_OneSource):
+    """Pixels as rows again: `shape` is that of the result for one image."""
+
+    shape: tuple[int, ...]
+    output_scale: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """int8 [N, *shape] of int8 [N, O, rows, 1]."""
+        return x[..., 0].transpose(0, 2, 1).reshape(len(x), *self.shape)
+
+
+@dataclass(frozen=True)
+class Spread(_OneSource):
+    """`stride` - 1 pixels of value `value` between neighbours: what a transposed convolution convolves."""
+
+    stride: tuple[int, int]
+    value: int
+    output_scale: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """int8 [N, C, (H - 1) * sy + 1, (W - 1) * sx + 1] of int8 [N, C, H, W]."""
+        sy, sx = self.stride
+        wide = np.full((*x.shape[:2], (x.shape[2] - 1) * sy + 1, (x.shape[3] - 1) * sx + 1), self.value, x.dtype)
+        wide[:, :, ::sy, ::sx] = x
+        return wide
+
+
+@dataclass(frozen=True)
 class Flatten(_OneSource):
     """[N, C, H, W] to [N, C * H * W], channel by channel."""
 
@@ -271,4 +310,17 @@ class Flatten(_OneSource):
         return x.reshape(len(x), -1)
 
 
-PlainNode = Add | TfliteAdd | Multiply | Lookup | SubsamplePad | GlobalAveragePool | Pool | Pad | Flatten
+PlainNode = (
+    Add
+    | TfliteAdd
+    | Multiply
+    | Lookup
+    | SubsamplePad
+    | GlobalAveragePool
+    | Pool
+    | Pad
+    | Pixels
+    | Rows
+    | Spread
+    | Flatten
+)

@@ -1,7 +1,8 @@
 """Operators that multiply no activations by weights, run by the runtime that the network was made for.
 
-A part of an ONNX model between convolutions and linear layers is kept as an ONNX model of its own and executed by
-ONNX Runtime without further optimisation: bit for bit what the whole model computes there, with no operator of ours.
+A part of a model between convolutions and linear layers is kept as a model of its own, ONNX or TFLite, and executed
+by its runtime: bit for bit what the whole model computes there, with no operator of ours. ONNX Runtime gets pieces
+that it has fused before, and does not optimise them further.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from functools import cached_property
 import numpy as np
 
 from models.errors import UserError
+from models.quant.litert import IDENTIFIER, Session
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A part of an ONNX model as a node.
+    """A part of an ONNX or TFLite model as a node.
 
-    `model` uint8 holds the serialised ModelProto; its inputs are the tensors `sources`, in order, and it has one
-    output. Codes are int8 in the network; where the model has uint8, they are shifted by 128 on the way in and out.
-    Other types (float32 sums, int32) pass as they are. `rows` is the leading size of each source for one image, 0
-    for scalars. `batched` says that a batch gives what its images give one by one; else
-    they are run one by one. With a `grid` int8 results are rounded once more, to multiples of 2**grid.
+    `model` uint8 holds the serialised model; its inputs are the tensors `sources`, in order, and it has one output.
+    `reference` takes TFLite's reference kernels. Codes are int8 in the network; where the model has uint8, they are
+    shifted by 128 on the way in and out. Other types (float32 sums, int32) pass as they are. `rows` is the leading
+    size of each source for one image, 0 for scalars. `batched` says that a batch gives what its images give one by
+    one; else they are run one by one. With a `grid` int8 results are rounded once more, to multiples of 2**grid.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Runtime:
     rows: tuple[int, ...]
     batched: bool = True
     grid: int = 0
+    reference: bool = False
 
     def __call__(self, *operands: np.ndarray) -> np.ndarray:
         """The result: int8 codes, or numbers of the model's own type, first axis images (times rows of one)."""
@@ -79,7 +82,10 @@ class Runtime:
 
     @cached_property
     def _session(self) -> object:
-        return session(self.model.tobytes(), f"node {self.name}", optimise=False)
+        content = self.model.tobytes()
+        if content[4:8] == IDENTIFIER:
+            return Session(content, f"node {self.name}", self.reference)
+        return session(content, f"node {self.name}", optimise=False)
 
     def __getstate__(self) -> dict:
         return {k: v for k, v in self.__dict__.items() if k != "_session"}
