@@ -46,9 +46,10 @@ from models.quant.nodes import (
     Spread,
     TfliteAdd,
 )
-from models.quant.runtime import Runtime, shifted
+from models.quant.runtime import Runtime, first_line, shifted
 
 ADD_BITS = 21  # of the larger multiplier in XNNPACK's addition
+DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError, OverflowError, MemoryError)
 CODES = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
 
 
@@ -85,7 +86,12 @@ def read_tflite(
     the file is damaged or holds what the layer graph does not have; unsupported operators are named.
     """
     reader = _Reader(Path(path), rounding)
-    network = reader.network(name, dataset, mean, std)
+    try:
+        network = reader.network(name, dataset, mean, std)
+    except _Other as error:
+        raise UserError(f"{path}: {error}; convert the model with full integer quantisation") from error
+    except DAMAGE as error:
+        raise UserError(f"{path} is a damaged TFLite model ({first_line(error)}); copy it again") from error
     try:
         validate(network)
     except ValueError as error:
@@ -119,7 +125,7 @@ class _Reader:
             self.tensors = [self._tensor(i) for i in range(self.graph.TensorsLength())]
             self.operators = [self.graph.Operators(i) for i in range(self.graph.OperatorsLength())]
             self.names = [self._operator_name(o) for o in self.operators]
-        except (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError) as error:
+        except DAMAGE as error:
             raise UserError(f"{path} is a damaged TFLite model ({error}); copy it again") from error
         self.nodes: list[Node] = []
         self.made: dict[str, int] = {}
