@@ -237,7 +237,7 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     """Command line of the accuracy measurement."""
     args = parse("models.accuracy")
-    obey(args, args.out)
+    obey(args)
     if args.table:
         if not (rows := read_rows(args.out)):
             raise UserError(f"no rows in {args.out}; measure some first: make accuracy NET= ENCODING=")

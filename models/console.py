@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from pathlib import Path
 
 VERBOSE = "ENCMAC_VERBOSE"  # in the environment: worker processes tell of their commands as well
 
@@ -22,10 +22,10 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="print every command that is started, on stderr")
 
 
-def obey(args: argparse.Namespace, record: Path) -> None:
+def obey(args: argparse.Namespace) -> None:
     """Turn stdout, also that of child processes, as --json and --quiet ask; --verbose tells of those processes.
 
-    With --json the file `record` is printed when the process ends, if this run wrote it.
+    With --json the record that `tell` is given is printed when the process ends.
     """
     if args.verbose and not os.environ.get(VERBOSE):
         os.environ[VERBOSE] = "1"
@@ -33,13 +33,21 @@ def obey(args: argparse.Namespace, record: Path) -> None:
     if not (args.json or args.quiet):
         return
     sys.stdout.flush()
-    stdout, before = os.dup(1), _stamp(record)
+    stdout = os.dup(1)
     if args.quiet:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     else:
         os.dup2(2, 1)
     if args.json:
-        atexit.register(_print_record, record, before, stdout)
+        atexit.register(_print_record, stdout)
+
+
+_TOLD: list[Mapping] = []
+
+
+def tell(record: Mapping) -> None:
+    """What this run found, for --json; the files of records may hold the results of other runs as well."""
+    _TOLD[:] = [record]
 
 
 def _tell_command(event: str, details: tuple) -> None:
@@ -48,15 +56,10 @@ def _tell_command(event: str, details: tuple) -> None:
         sys.stderr.write(f"+ {shlex.join(os.fsdecode(word) for word in words)}\n")
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file is written anew."""
-    return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else (0, 0)
-
-
-def _print_record(record: Path, before: tuple[int, int], stdout: int) -> None:
-    if _stamp(record) != before:
-        with os.fdopen(stdout, "wb") as out:
-            out.write(record.read_bytes())
+def _print_record(stdout: int) -> None:
+    for record in _TOLD:
+        with os.fdopen(stdout, "w") as out:
+            out.write(json.dumps(record, indent=1) + "\n")
 
 
 @contextmanager

@@ -6,13 +6,14 @@ The page is a template and the records as JSON; it needs no network and no other
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 from models.files import write_text
+from models.store import Store
 
 LOG_LINES = 80  # kept of each test
 KEPT_RUNS = 300
-RUNS = "runs.jsonl"
 
 
 def log_of_test(log: Path, test: str) -> str:
@@ -34,7 +35,7 @@ def log_of_test(log: Path, test: str) -> str:
 
 def write_html(sim: dict, coverage: dict, path: Path, **others: object) -> None:
     """Write the page from the records sim.json and coverage.json, and from those of `others` that there are:
-    `code` (code_coverage.json), `mutants` (mutants.json), `runs` (lines of runs.jsonl, the oldest first).
+    `code` (code_coverage.json), `mutants` (mutants.json), `runs` (those before, the oldest first).
     """
     tests = [t | {"text": log_of_test(Path(t["log"]), t["name"]) if t["log"] else ""} for t in sim["tests"]]
     data = {"code": None, "mutants": None, "runs": []} | others
@@ -44,21 +45,15 @@ def write_html(sim: dict, coverage: dict, path: Path, **others: object) -> None:
 
 
 def add_run(run: dict, reports: Path) -> None:
-    """Append what a regression came to, to the stored runs; the oldest go."""
-    lines = [*stored_runs(reports), run][-KEPT_RUNS:]
-    write_text(reports / RUNS, "".join(json.dumps(line) + "\n" for line in lines))
+    """Keep what a regression came to beside the runs before; the oldest go."""
+    store = Store(reports)
+    store.put("run", {"run": uuid.uuid4().hex}, run)
+    store.remove("run", [entry.key for entry in store.entries("run")[:-KEPT_RUNS]])
 
 
 def stored_runs(reports: Path) -> list[dict]:
-    """The runs before, the oldest first; a line that is damaged is left out."""
-    runs = []
-    path = reports / RUNS
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            runs.append(json.loads(line))
-        except json.JSONDecodeError:
-            print(f"{path}: a line that is no JSON is left out")
-    return runs
+    """The runs before, the oldest first."""
+    return [entry.data for entry in Store(reports).entries("run")]
 
 
 def refresh(reports: Path) -> None:

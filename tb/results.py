@@ -12,16 +12,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models.console import tell
 from models.errors import UserError
-from models.files import write_text
+from models.files import locked, write_text
 from models.processes import CRASH, DISK
 from models.provenance import git_commit
+from models.store import Store, marked
 from tb.report import add_run, refresh
 from tb.testplan import Passed, Plan, coverage_record, merge, unplanned
 from tb.testplan import judge as judge_plan
 
 FULL_DISK_BYTES = 1 << 16  # less than this left: the disk is full
 NO_SPACE = "no space left on device"
+NO_TEST = ("build", "simulation")  # names of outcomes of a whole run that has no tests to tell of
 SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
 RUNNING = re.compile(r" running \S+\.(\w+) \(\d+/\d+\)")
 ASSERTION = re.compile(r"%Error.*|.*\bERROR: .*")
@@ -50,6 +53,7 @@ class Outcome:
     log: str = ""
     waves: str = ""
     netlist_sha256: str = ""  # of the netlist that was simulated; empty for RTL
+    encoding_sha256: str = ""  # of the encoding of an encoded array
     worker: str = ""  # of a cluster, that ran it
     lost_workers: tuple[str, ...] = ()  # that were running it before
     text: str = field(default="", repr=False, compare=False)  # of a log that lies on another machine
@@ -72,11 +76,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class About:
-    """A regression as the stored runs know it: what was chosen, seed, wall-clock seconds."""
+    """A regression as the stored runs know it: what was chosen, seed, wall-clock seconds; the folder of its RTL if
+    that is not the project's own, what its results depend on, and whether all of a suite ran."""
 
     choice: str
     seed: int
     wall_s: float
+    rtl: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+    whole: bool = False
 
 
 class BuildFault(UserError):
@@ -202,20 +210,16 @@ def print_table(outcomes: list[Outcome]) -> None:
                 print(f"       waves: {o.waves}")
 
 
-def report(
-    outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path, tools: dict[str, str], about: About
-) -> int:
-    """Write sim.json, coverage.json, sim.xml and sim.html, print the summary; the exit code.
-
-    With a `stage` the regression also has to show what the plan demands of it.
-    """
+def record_of(
+    outcomes: list[Outcome], plan: Plan, stage: str | None, tools: dict[str, str], commit: str | None
+) -> tuple[dict, dict]:
+    """What `sim.json` and `coverage.json` say of tests; with a `stage` they have to show what the plan asks of it."""
     tested = [Passed(o.name, o.array, o.where, o.coverage) for o in outcomes if o.passed]
     coverage = merge(tested)
     verdict: dict[str, list[str]] = {}
     if stage:
         verdict = judge_plan(plan, stage, tested, coverage)
         verdict["no cover point unplanned"] = unplanned(plan, coverage)
-    covered = coverage_record(plan, coverage)
     totals = {
         "tests": len(outcomes),
         "passed": sum(o.passed for o in outcomes),
@@ -235,20 +239,94 @@ def report(
             "descriptions": {point.label: point.description for point in plan.testpoints if point.label in verdict},
         },
         "tools": tools,
-        "git_commit": git_commit(),
+        "git_commit": commit,
     }
-    good = totals["tests"] and totals["matches"] and not totals["failed"] and not totals["testpoints_failed"]
-    run = dataclasses.asdict(about) | {k: totals[k] for k in ("tests", "passed", "failed", "matches")}
-    run |= {k: covered["totals"][k] for k in ("bins", "hit")} | {"good": bool(good)}
+    return record, coverage_record(plan, coverage)
+
+
+def is_good(totals: dict) -> bool:
+    """True if something was compared and nothing is missing or wrong."""
+    shown = totals["tests"] and totals["matches"] and not totals.get("missing")
+    return bool(shown and not totals["failed"] and not totals["testpoints_failed"])
+
+
+def place_of(o: Outcome, about: About) -> dict:
+    """What a test ran on: the simulator, the design by name and its netlist by hash, the encoding by hash, the seed."""
+    place = {"simulator": o.simulator, "design": o.design, "seed": o.seed, "rtl": about.rtl}
+    return place | {"netlist_sha256": o.netlist_sha256, "encoding_sha256": o.encoding_sha256}
+
+
+def keep(outcomes: list[Outcome], stage: str | None, store: Store, about: About) -> None:
+    """Put the outcomes into the store, each in the place of the same test's on the same design, seed and encoding.
+
+    What says nothing of the design (`cause`) is not kept. A run that was not narrowed is the regression that a page
+    shows; narrow ones after it bring newer outcomes to it, and take away that a design did not build.
+    """
+    places = [place_of(o, about) for o in outcomes]
+    both = list(zip(places, outcomes, strict=True))
+    entries = [
+        (p | {"test": o.name}, dataclasses.asdict(o) | {"text": ""}, about.sources) for p, o in both if not o.cause
+    ]
+    store.put_all("test", entries)
+    ran = [place for place, o in both if o.name not in NO_TEST]
+    store.remove("test", [place | {"test": name} for place in ran for name in NO_TEST])
+    if about.whole:
+        tests = [place | {"test": o.name} for place, o in both if o.name not in NO_TEST or o.cause]
+        store.put("regression", {"choice": about.choice, "rtl": about.rtl}, {"tests": tests, "stage": stage})
+
+
+def regression(store: Store, plan: Plan, tools: dict[str, str], commit: str | None) -> tuple[dict, dict] | None:
+    """The last run that was not narrowed, with what narrower ones found since, as `record_of`; None without one.
+
+    "missing" counts tests of it without an outcome of the sources that there are now; "stale" names those sources.
+    """
+    runs = store.entries("regression")
+    if not runs:
+        return None
+    last = runs[-1]
+    places = {_place(key) for key in last.data["tests"]}
+    current, stale = marked([e for e in store.entries("test") if _place(e.key) in places])
+    outcomes = [Outcome(**e.data | {"lost_workers": tuple(e.data["lost_workers"])}) for e in current]
+    record, covered = record_of(outcomes, plan, last.data["stage"], tools, commit)
+    found = [e.key for e in current]
+    record["totals"]["missing"] = sum(key not in found for key in last.data["tests"] if key["test"] not in NO_TEST)
+    record |= {"choice": last.key["choice"], "date": last.written}
+    record["stale"] = sorted({name for entry in stale for name in entry["changed"]})
+    return record, covered
+
+
+def _place(key: dict) -> str:
+    return json.dumps({name: value for name, value in key.items() if name != "test"}, sort_keys=True)
+
+
+def report(
+    outcomes: list[Outcome], plan: Plan, stage: str | None, reports: Path, tools: dict[str, str], about: About
+) -> int:
+    """Write sim.json, coverage.json, sim.xml, sim.html of a run, keep its outcomes, print the summary; the exit code.
+
+    The records of a run that was narrowed hold the whole regression beside it (`regression`).
+    """
+    record, covered = record_of(outcomes, plan, stage, tools, git_commit())
+    totals, verdict = record["totals"], record["testplan"]["testpoints"]
+    record |= {"choice": about.choice, "sources": about.sources}
+    run = {"choice": about.choice, "seed": about.seed, "wall_s": about.wall_s}
+    run |= {k: totals[k] for k in ("tests", "passed", "failed", "matches")}
+    run |= {k: covered["totals"][k] for k in ("bins", "hit")} | {"good": is_good(totals)}
     run |= {"date": datetime.now(UTC).isoformat(" ", "seconds"), "git_commit": record["git_commit"]}
+    store = Store(reports)
     try:
-        write_text(reports / "sim.json", json.dumps(record, indent=1) + "\n")
-        write_text(reports / "coverage.json", json.dumps(covered, indent=1) + "\n")
-        write_junit(outcomes, verdict, reports / "sim.xml")
-        add_run(run, reports)
-        refresh(reports)
+        with locked(reports / ".sim.lock"):  # two runs that end together leave the records of one
+            keep(outcomes, stage, store, about)
+            if not about.whole and (whole := regression(store, plan, tools, record["git_commit"])):
+                record["regression"], covered["regression"] = whole
+            write_text(reports / "sim.json", json.dumps(record, indent=1) + "\n")
+            write_text(reports / "coverage.json", json.dumps(covered, indent=1) + "\n")
+            write_junit(outcomes, verdict, reports / "sim.xml")
+            add_run(run, reports)
+            refresh(reports)
     except OSError as error:
         raise UserError(f"the reports cannot be written to {reports}: {error.strerror or error}") from error
+    tell(record)
     print_table(outcomes)
     for label, faults in verdict.items():
         if faults:
@@ -262,4 +340,4 @@ def report(
     if stage:
         shown = totals["testpoints"] - totals["testpoints_failed"]
         print(f"testplan: {shown} of {totals['testpoints']} testpoints of stage {stage} shown")
-    return 0 if good else 1
+    return 0 if is_good(totals) else 1

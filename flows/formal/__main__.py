@@ -93,7 +93,7 @@ def _print(rows: list[tuple[str, ...]]) -> None:
 def main() -> int:
     """Command line; exit code 0 if every proof came about."""
     args = parse("flows.formal")
-    obey(args, args.out / "reports/formal.json")
+    obey(args)
     if args.time_limit <= 0 or args.jobs < 1:
         raise UserError(f"time limit ({args.time_limit:g} s) and jobs ({args.jobs}) must be positive")
     if not (args.rtl / "encmac_pkg.sv").is_file():

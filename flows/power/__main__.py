@@ -83,7 +83,7 @@ def print_table(records: list[dict], best: str, platform: Platform) -> None:
 def main() -> int:
     """Command line; exit code 0 if every netlist has its power."""
     args = parse("flows.power")
-    obey(args, args.out / "reports/ppa.json")
+    obey(args)
     args.out, args.array = args.out.resolve(), None
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns

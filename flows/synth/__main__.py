@@ -93,7 +93,7 @@ def print_arrays(arrays: dict[str, Array], best: str, platform: Platform, clock_
 def main() -> int:
     """Command line; exit code 0 if every design meets the clock and its netlist computed right."""
     args = parse("flows.synth")
-    obey(args, args.out / "reports/ppa.json")
+    obey(args)
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
     check_sizes(args, platform, clock_ns)

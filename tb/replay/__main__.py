@@ -187,7 +187,7 @@ def make_pool(args: argparse.Namespace, config: Config, directory: Path, progres
 def main() -> int:
     """Command line; exit code 0 only if everything was compared and nothing was wrong."""
     args = parse("tb.replay", depth=ENGINE_DEPTH)
-    obey(args, args.out / "reports/replay.json")
+    obey(args)
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
