@@ -11,30 +11,31 @@ import json
 import math
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from models.console import obey
+from models.console import obey, tell
 from models.datasets import Cifar, ImageNet, load_dataset
 from models.emulate import TableEngine, exact_table
-from models.encoding import library_names, load_encoding
+from models.encoding import encoding_file, library_names, load_encoding
 from models.errors import UserError, run_cli
-from models.files import write_text
 from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
 from models.networks import network_spec
 from models.predictions import Predictions
 from models.provenance import git_commit
 from models.quant.__main__ import float_top1
-from models.quant.checkpoint import ZOO, load_network
+from models.quant.checkpoint import FINETUNED, ZOO, load_network
 from models.quant.convert import load_weights
 from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample
 from models.quant.prepare import WAYS, check_origin, prepare, rounded_network
+from models.store import Store, marked, sources_of
 from tools.options import parse
 
 FORMAT = "encmac-accuracy/1"
@@ -85,12 +86,14 @@ def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baselin
 
 
 def finetuned_network(network: QuantNetwork, encoding: Products, path: Path | None) -> QuantNetwork | None:
-    """`network` as fine-tuned for `encoding`: from `path`, or from the zoo if it has one (else None).
+    """`network` as fine-tuned for `encoding`: from `path`, or made here, or of the zoo (else None).
 
     A file made from another network or for other products is a UserError if it was asked for; the zoo's is passed over.
     """
-    chosen = path or ZOO / "finetuned" / f"{network.name}-{encoding.name}.npz"
-    if path is None and not chosen.exists():
+    name = f"{network.name}-{encoding.name}.npz"
+    kept = (path,) if path else (FINETUNED / name, ZOO / "finetuned" / name)
+    chosen = next((file for file in kept if path or file.exists()), None)
+    if chosen is None:
         return None
     found = load_network(chosen)
     made = found.provenance.get("finetuned")
@@ -183,15 +186,49 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
     }
 
 
-def update_report(path: Path, row: dict) -> None:
-    """Write `row` in the place of one for the same network, data set, encoding, images, choice, correction."""
+# what a row is about: networks and encodings by hash, so that two files of one name have two rows
+KEY = (
+    "network",
+    "checkpoint_sha256",
+    "dataset",
+    "encoding",
+    "encoding_sha256",
+    "images",
+    "correction",
+    "choose",
+    "seed",
+)
 
-    def key(row: dict) -> tuple:
-        names = ("network", "dataset", "encoding", "images", "choose")
-        return *map(row.get, names), scope(row)
 
-    rows = [r for r in read_rows(path) if key(r) != key(row)] + [row]
-    write_text(path, json.dumps({"format": FORMAT, "rows": rows}, indent=1) + "\n")
+def update_report(path: Path, row: dict, sources: Mapping[str, str] | None = None) -> None:
+    """Keep `row` in the place of one of the same KEY, and write the report, a view of all rows.
+
+    Rows of a report that an earlier version wrote are taken over.
+    """
+    store = Store(path.parent)
+    if not store.entries("accuracy"):
+        store.put_all("accuracy", [(key_of(old), old, {}) for old in read_rows(path)])
+    store.put("accuracy", key_of(row), row, sources)
+    store.publish(path.stem, view)
+
+
+def key_of(row: dict) -> dict:
+    """The key of a row in the store."""
+    return {name: row.get(name) for name in KEY}
+
+
+def view(store: Store) -> dict:
+    """`accuracy.json`: every row whose network, encoding and emulation are as they were; the others are named."""
+    current, stale = marked(store.entries("accuracy"))
+    return {"format": FORMAT, "rows": [entry.data for entry in current], "stale": stale}
+
+
+def sources_of_row(args: argparse.Namespace, encoding: str) -> dict[str, str]:
+    """What a row depends on, by name and hash: emulation, and files of network and encoding."""
+    files = [ROOT / name for name in ("models/emulate", "models/quant", "models/encoding.py")]
+    table = encoding.partition(":")[0]
+    own = (args.net, table, ZOO / f"{args.net}.npz", encoding_file(encoding))
+    return sources_of(*files, *(path for path in map(Path, own) if path.is_file()), packages=["numpy", "torch"])
 
 
 def scope(row: dict) -> str:
@@ -247,7 +284,8 @@ def main() -> None:
         raise UserError("which network and which encoding? give --net and --encoding, or --table")
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give at least 1, or --correction none")
-    products = [load_products(name) for name in expand(args.encoding)]
+    names = expand(args.encoding)
+    products = [load_products(name) for name in names]
     given = load_network(args.net)
     if made := given.provenance.get("finetuned"):
         raise UserError(f"{args.net} is fine-tuned for {made['encoding']}; give --net {made['base']} --finetuned FILE")
@@ -263,9 +301,13 @@ def main() -> None:
     print(f"{network.name} on {baseline.test.name}, {len(baseline.test.labels)} test images, top-1:")
     print(f"  float     {fp32} ({baseline.fp32_source})")
     print(f"  int8      {int8:.4f}")
-    for encoding in products:
+    rows = []
+    for name, encoding in zip(names, products, strict=True):
+        sources = sources_of_row(args, name)
         row = measure_row(args, baseline, encoding)
-        update_report(args.out, row)
+        rows.append(row)
+        update_report(args.out, row, sources)
+        tell({"format": FORMAT, "rows": rows})
         bits = f"M = {encoding.m}" if encoding.m else "a table"
         agreement = f"{100 * row['agreement_with_int8']:.2f} % as int8"
         low, high = row["against_int8"][row["way"]]["interval"]

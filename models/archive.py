@@ -11,8 +11,6 @@ network some at a time and are written as they come. Tiles are cut from the inpu
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +21,7 @@ from tqdm import tqdm
 from models.datasets import load_dataset
 from models.emulate import ExactEngine
 from models.errors import UserError, run_cli
-from models.files import write_text
+from models.files import alone, scratch, settle, write_text
 from models.quant.checkpoint import load_network
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import Capture, Layer, layer_entry, layer_from, layer_of, load_capture
@@ -86,10 +84,19 @@ def record(
     if folder.exists():
         raise UserError(f"{folder} is there already; delete it, or choose another folder")
     wanted = [network.node(name).name for name in layers] if layers else [n.name for n in network.mac_nodes]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with alone(folder.with_name(f".{folder.name}.lock")), scratch(folder.parent) as parent:
+        made = parent / "made"
+        made.mkdir()
+        _record(network, images, made, wanted, provenance, quiet)
+        settle(made, folder)
+
+
+def _record(
+    network: QuantNetwork, images: np.ndarray, made: Path, wanted: list[str], provenance: dict | None, quiet: bool
+) -> None:
     engine, entries = ExactEngine(), {}
     maps: dict[str, dict[str, np.ndarray]] = {}
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
-    scratch.mkdir(parents=True)
     first = 0
 
     def keep(node: MacNode, x: np.ndarray) -> None:
@@ -102,33 +109,29 @@ def record(
             stem = f"{len(maps):03d}"
             maps[node.name] = {
                 field: np.lib.format.open_memmap(
-                    scratch / f"{stem}.{field}.npy", "w+", some.dtype, (len(images), *some.shape[1:])
+                    made / f"{stem}.{field}.npy", "w+", some.dtype, (len(images), *some.shape[1:])
                 )
                 for field, some in values.items()
             }
             fixed, entries[node.name] = layer_entry(layer_of(node, x))
             for field, array in fixed.items():
-                np.save(scratch / f"{stem}.{field}.npy", array)
+                np.save(made / f"{stem}.{field}.npy", array)
             entries[node.name]["output"][0] = len(images)
             entries[node.name]["files"] = {field: f"{stem}.{field}.npy" for field in (*fixed, *values)}
         for field, some in values.items():
             maps[node.name][field][first : first + len(some)] = some
 
-    try:
-        for first in tqdm(range(0, len(images), BATCH), desc="images", disable=True if quiet else None, leave=False):
-            network.run(images[first : first + BATCH], engine, keep)
-        for members in maps.values():
-            for values in members.values():
-                values.flush()
-        maps.clear()
-        for entry in entries.values():
-            entry["files"] = {field: [name, file_sha256(scratch / name)] for field, name in entry["files"].items()}
-        header = {"format": FORMAT, "network": network.name, "network_sha256": network.sha256}
-        header |= {"images": len(images), "layers": entries, "provenance": provenance or {}}
-        write_text(scratch / HEADER, json.dumps(header, indent=1) + "\n")
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    for first in tqdm(range(0, len(images), BATCH), desc="images", disable=True if quiet else None, leave=False):
+        network.run(images[first : first + BATCH], engine, keep)
+    for members in maps.values():
+        for values in members.values():
+            values.flush()
+    maps.clear()
+    for entry in entries.values():
+        entry["files"] = {field: [name, file_sha256(made / name)] for field, name in entry["files"].items()}
+    header = {"format": FORMAT, "network": network.name, "network_sha256": network.sha256}
+    header |= {"images": len(images), "layers": entries, "provenance": provenance or {}}
+    write_text(made / HEADER, json.dumps(header, indent=1) + "\n")
 
 
 def open_capture(path: str | Path) -> Capture:

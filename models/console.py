@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
+from models.processes import end_all
+
 VERBOSE = "ENCMAC_VERBOSE"  # in the environment: worker processes tell of their commands as well
 
 
@@ -64,9 +66,12 @@ def _print_record(stdout: int) -> None:
 
 @contextmanager
 def interruptible(pool: Executor) -> Iterator[Executor]:
-    """A pool of workers; on Ctrl-C (or any other exception) what still waits in it is dropped, not worked off."""
+    """A pool of workers; after any exception what still waits in it is dropped, on Ctrl-C what runs is ended too."""
     try:
         yield pool
+    except KeyboardInterrupt:
+        end_all()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=sys.exc_info()[0] is not None)
 

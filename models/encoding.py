@@ -35,6 +35,7 @@ from models.files import write_text
 
 FORMAT = "encmac-encoding/1"
 LIBRARY = Path(__file__).parent / "encodings"
+OWN = Path(__file__).parent.parent / "build" / "encodings"  # what a user's searches write; not of the library
 PACKAGES = Path(__file__).parent.parent / "rtl" / "encodings"
 OPERAND_WIRES = 16
 ACTIVATION, WEIGHT = 1, 2  # operands that a wire depends on, as a mask
@@ -365,16 +366,20 @@ def absolute(encoding: str) -> str:
 
 
 def load_encoding(name: str | Path) -> Encoding:
-    """An encoding of the library or a rival (models/rivals.py) by name, or of a user by the path of its JSON file."""
+    """An encoding by name, or by the path of its JSON file.
+
+    Names are those of the library, of what was searched here (OWN), and of rivals (models/rivals.py).
+    """
     from models.rivals import rival, widths  # which are made of encodings
 
     if str(name).partition(":")[0].endswith(TABLE_SUFFIXES):
         raise UserError(f"{name} is a table of products; it has no gates, which an encoding must have here")
     if bits := widths(str(name)):
         return rival(*bits)
-    path = Path(name) if str(name).endswith(".json") else LIBRARY / f"{name}.json"
+    path = encoding_file(name)
     if not path.is_file():
-        raise unknown("encoding", str(name), library_names(), ", exact products of fewer bits: w4a8, or a JSON file")
+        known = [*library_names(), *own_names()]
+        raise unknown("encoding", str(name), known, ", exact products of fewer bits: w4a8, or a JSON file")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -383,6 +388,19 @@ def load_encoding(name: str | Path) -> Encoding:
     if encoding.name != path.stem:
         raise UserError(f"{_shown(path)}: the name inside is '{encoding.name}'; rename one of them")
     return encoding
+
+
+def encoding_file(name: str | Path) -> Path:
+    """The JSON file of an encoding, if it is none that is made of its name."""
+    if str(name).endswith(".json"):
+        return Path(name)
+    path = LIBRARY / f"{name}.json"
+    return path if path.is_file() else OWN / f"{name}.json"
+
+
+def own_names() -> list[str]:
+    """Names of the encodings that were searched in this checkout."""
+    return sorted(p.stem for p in OWN.glob("*.json"))
 
 
 def library_names() -> list[str]:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            os.ftruncate(fd, 0)
+            path.unlink()  # who waits for it sees that it is gone, and takes the next one
         _close(fd)
 
 
@@ -122,6 +122,11 @@ def _same_file(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except OSError:
         return False
+
+
+def alone(path: Path) -> AbstractContextManager[None]:
+    """`locked`, refused at once if another has it; the first of several processes of one training holds it for all."""
+    return locked(path, wait=False) if os.environ.get("RANK", "0") == "0" else nullcontext()
 
 
 @contextmanager

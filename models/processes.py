@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import multiprocessing
 import os
 import signal
 import subprocess
+from contextlib import suppress
 
 TIMEOUT, CRASH, DISK = CAUSES = ("timeout", "crash", "disk")  # why a run shows nothing of the design
 _PR_SET_PDEATHSIG = 1  # prctl(2): the signal that this process gets when its parent's thread ends
@@ -21,6 +23,31 @@ def end_with(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+_RUNNING: set[subprocess.Popen] = set()  # those with a session of their own: Ctrl-C at a terminal does not reach them
+
+
+def start(command: list, **options) -> subprocess.Popen:
+    """A process that ends when this one does; options are those of `subprocess.Popen`."""
+    process = subprocess.Popen(command, preexec_fn=functools.partial(end_with, os.getpid()), **options)
+    if options.get("start_new_session"):
+        _RUNNING.add(process)
+    return process
+
+
+def run(command: list, **options) -> subprocess.CompletedProcess:
+    """`subprocess.run` of a process that ends when this one does."""
+    return subprocess.run(command, preexec_fn=functools.partial(end_with, os.getpid()), **options)
+
+
+def end_all() -> None:
+    """End every process that this one started and that still runs, with its children."""
+    for process in list(_RUNNING):
+        with suppress(ProcessLookupError):
+            signal_group(process.pid)
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
 class SimulatorFault(RuntimeError):
     """A process that did not end as it should; `cause` is one of CAUSES, empty for an exit code."""
 
@@ -31,13 +58,13 @@ class SimulatorFault(RuntimeError):
 
 def run_process(command: list[str], limit_s: float, **options) -> None:
     """Run a process and its children to the end; SimulatorFault says how it failed, after `limit_s` that it hung."""
-    start = functools.partial(end_with, os.getpid())
-    process = subprocess.Popen(command, start_new_session=True, preexec_fn=start, **options)
+    process = start(command, start_new_session=True, **options)
     try:
         code = process.wait(limit_s)
     except subprocess.TimeoutExpired:
         raise SimulatorFault(f"hung: no end after {limit_s:g} s", TIMEOUT) from None
     finally:
+        _RUNNING.discard(process)
         if process.poll() is None:
             signal_group(process.pid)
             process.wait()

@@ -27,6 +27,7 @@ from models.quant.graph import Linear, MacNode, QuantNetwork, Requant
 from tools.options import parse
 
 FORMAT = "encmac-tiles/1"
+CAPTURES = Path("build/captures")  # what a user captures; not of the zoo
 # layer -> images kept; weighted with their MACs, these have as many zero activations as the whole network
 RESNET20_LAYERS = {"conv1": 4, "layer1.1.conv2": 1, "layer2.0.conv1": 4, "layer2.1.conv2": 1}
 RESNET20_LAYERS |= {"layer3.1.conv1": 4, "linear": 256}
@@ -262,7 +263,7 @@ def main() -> None:
     found.provenance.update(
         command=f"python -m models.replay --net {network.name}{options}", split="test", first_image=0
     )
-    out = Path(args.out or ZOO / f"tiles_{network.name}.npz")
+    out = Path(args.out or CAPTURES / f"tiles_{network.name}.npz")
     save_capture(found, out)
     for layer in found.layers.values():
         vectors, outputs = len(layer.inputs) * layer.size[0] * layer.size[1], len(layer.bias)

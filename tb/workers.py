@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.console import interruptible
+from models.processes import end_with
 
 ATTEMPTS = 3
 
@@ -50,11 +51,14 @@ class Processes:
     def __init__(self, jobs: int) -> None:
         self.jobs = max(1, jobs)
 
+    def _new(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.jobs, initializer=end_with, initargs=(os.getpid(),))
+
     def run(self, function: Callable, tasks: list[tuple]) -> Iterator[Done]:
         waiting = dict(enumerate(tasks))
         lost: dict[int, list[str]] = {index: [] for index in waiting}
         while waiting:
-            with tempfile.TemporaryDirectory() as notes, interruptible(ProcessPoolExecutor(self.jobs)) as pool:
+            with tempfile.TemporaryDirectory() as notes, interruptible(self._new()) as pool:
                 futures = {pool.submit(_noted, notes, index, function, task): index for index, task in waiting.items()}
                 for future in as_completed(futures):
                     index = futures[future]

@@ -277,7 +277,7 @@ def test_target_of_a_network_is_measured_once(tmp_path, monkeypatch):
     monkeypatch.setattr(target_module, "measure", measure)
     monkeypatch.setattr(target_module, "training_sample", lambda _dataset, count, *_: np.zeros((count, 3, 32, 32)))
     paths = [target_module.measured_target("resnet20_cifar10", None, said.append) for _ in range(2)]
-    assert paths == [tmp_path / "resnet20_cifar10.npz"] * 2
+    assert paths[0] == paths[1] and paths[0].name.startswith("resnet20_cifar10-")
     assert measured == [("resnet20_cifar10", 256)] and len(said) == 1
     assert target_module.load_target(paths[0]).coherent.shape == (256, 256)
 
@@ -286,5 +286,7 @@ def test_names_follow_from_the_task():
     assert default_name("build/search/ResNet-20.npz", Task(24, "pow2")) == "resnet_20_m24p"
     assert default_name(None, Task(8, "csd2")) == "uniform_m8_csd2"
     assert check_name("uniform_m8") == "uniform_m8"
+    with pytest.raises(UserError, match="'m20p' is an encoding of the library"):
+        check_name("m20p", Path("build/encodings"))
     with pytest.raises(UserError, match="another --name"):
         check_name("8bit")

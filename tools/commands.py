@@ -32,12 +32,16 @@ CPUS = os.cpu_count() or 1
 
 ENCODING_FILE = "a JSON file: mine.json"
 RIVALS = [f"w{w}a{a}" for w in range(4, 9) for a in range(6, 9)]  # exact products of fewer bits (models/rivals.py)
-networks = stems("models/zoo", "*.npz")
+
+
+def networks() -> list:
+    """Names of networks: the zoo and what was quantised here."""
+    return [*stems("models/zoo", "*.npz")(), *stems("build/networks", "*.npz")()]
 
 
 def encodings() -> list:
     """Names of encodings: the library and the rivals."""
-    return [*stems("models/encodings", "*.json")(), *RIVALS]
+    return [*stems("models/encodings", "*.json")(), *stems("build/encodings", "*.json")(), *RIVALS]
 
 
 an_encoding = named("encoding", encodings, with_suffix(".json"), ENCODING_FILE)
@@ -299,7 +303,11 @@ COMMANDS = (
             SAMPLES,
             SEED,
             Option("float", "float weights to run again (default: build/train/<net>/float.pt)", EXISTING),
-            Option("finetuned", "fine-tuned network (default: models/zoo/finetuned/<net>-<encoding>.npz)", EXISTING),
+            Option(
+                "finetuned",
+                "fine-tuned network (default: one made here, else the zoo's)",
+                EXISTING,
+            ),
             DATA,
             OUT.but(help="record to write", default=Path("build/reports/accuracy.json")),
             Option("table", "measure nothing; print the rows measured so far", SWITCH),
@@ -372,7 +380,7 @@ COMMANDS = (
             Option("workers", "islands: processes", whole(), CPUS),
             SCHEDULER.but(help=f"islands: {SCHEDULER.help}"),
             Option("uniform", "share of uniform mass mixed in", number(0, 1), 1e-3),
-            OUT.but(default=ROOT / "models" / "encodings"),
+            OUT.but(default=ROOT / "build" / "encodings"),
             QUIET,
         ),
         "NET=resnet20_cifar10 M=20 NAME=mine",
@@ -426,7 +434,7 @@ COMMANDS = (
             Option("folder", "checkpoint, log and curves (default: build/finetune/<net>-<encoding>)", PATH),
             Option("save-every", "steps between checkpoints", whole(), 25),
             THREADS,
-            OUT.but(help="network to write (default: models/zoo/finetuned/<net>-<encoding>.npz)", default=None),
+            OUT.but(help="network to write (default: build/finetuned/<net>-<encoding>.npz)", default=None),
             QUIET,
         ),
         "NET=resnet20_cifar10 ENCODING=m12p",
@@ -515,7 +523,7 @@ COMMANDS = (
             NET.but(required=True),
             Option("layer", "layer to keep, and for how many images: NAME=IMAGES", TEXT, several="append"),
             DATA,
-            OUT.but(help="archive to write (default: models/zoo/tiles_<net>.npz)", default=None),
+            OUT.but(help="archive to write (default: build/captures/tiles_<net>.npz)", default=None),
         ),
     ),
     Command(
@@ -549,7 +557,7 @@ COMMANDS = (
         (
             Option("net", "network of models/networks, or mine.py:function, which is run", a_definition, required=True),
             Option("float", "float checkpoint (default: build/train/<net>/float.pt, or a package's)", EXISTING),
-            OUT.but(help="checkpoint to write (default: models/zoo/<net>.npz)", default=None),
+            OUT.but(help="checkpoint to write (default: build/networks/<net>.npz)", default=None),
             DATA,
             Option("rule", "calibration of activation scales", choice("rule", "max", "percentile", "mse"), "mse"),
             Option("per-tensor", "one weight scale for each layer", SWITCH),
@@ -605,7 +613,7 @@ COMMANDS = (
             Option("hist", "in its place: joint histogram or target of a network (.npz)", EXISTING),
             DATA,
             Option("name", "name of the encoding, also of its file (default: <encoding>_<target>)", TEXT),
-            OUT.but(default=ROOT / "models" / "encodings"),
+            OUT.but(default=ROOT / "build" / "encodings"),
         ),
     ),
     Command(
@@ -618,7 +626,7 @@ COMMANDS = (
             TRAINING_IMAGES.but(default=256),
             SEED,
             DATA,
-            OUT.but(help="file to write (default: build/search/<net>.npz)", default=None),
+            OUT.but(help="file to write (default: build/search/<net>-<hash>.npz)", default=None),
         ),
     ),
     Command("", "", "write docs/dependencies.md", "tools.dependencies", (OUT.but(help="file to write", default=None),)),

@@ -7,9 +7,9 @@ proof that was asked for came about: a counterexample, a timeout and a fault of 
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import importlib.util
-import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +20,11 @@ from tqdm import tqdm
 from flows.formal.proofs import Proof
 from flows.formal.worker import Result, proofs_of, prove
 from flows.platform import load_platform
-from models.console import interruptible, obey
-from models.encoding import library_names
+from models.console import interruptible, obey, tell
+from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli, unknown
-from models.files import write_text
 from models.provenance import git_commit
+from models.store import Store, marked, sources_of
 from tools.options import parse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -44,28 +44,67 @@ def select(proofs: dict[str, Proof], wanted: str | None) -> list[Proof]:
     return list(chosen.values())
 
 
-def record(results: list[Result]) -> dict:
-    """formal.json."""
+def proof_record(r: Result) -> dict:
+    """A proof of formal.json."""
+    return {
+        "name": r.proof.name,
+        "module": r.proof.module,
+        "parameters": r.proof.parameters,
+        "claim": r.proof.claim,
+        "method": r.proof.method,
+        "result": r.result,
+        "detail": r.detail,
+        "seconds": r.seconds,
+    }
+
+
+def sources_of_proofs(rtl: Path, encodings: list[str], platform: str | None) -> dict[str, str]:
+    """What proofs depend on, by name and hash."""
+    files = [ROOT / name for name in ("flows/formal", "flows/synth/netlist.py", "models/encoding.py")]
+    files += [ROOT / "models/encodings"]
+    files += [Path(name) for name in encodings if name.endswith(".json")]
+    files += [load_platform(platform).liberty] if platform else []
+    return sources_of(rtl, *files, packages=["pyosys"])
+
+
+def encodings_of(args: argparse.Namespace) -> list[str]:
+    """Names or files of the encodings that proofs are about."""
+    return args.encoding.split(",") if args.encoding else library_names()
+
+
+def document(proofs: list[dict], stale: list[dict]) -> dict:
+    """formal.json, of these proofs."""
     return {
         "format": "encmac-formal/1",
-        "proofs": [
-            {
-                "name": r.proof.name,
-                "module": r.proof.module,
-                "parameters": r.proof.parameters,
-                "claim": r.proof.claim,
-                "method": r.proof.method,
-                "result": r.result,
-                "detail": r.detail,
-                "seconds": r.seconds,
-            }
-            for r in results
-        ],
-        "proven": sum(r.result == "proven" for r in results),
-        "total": len(results),
+        "proofs": proofs,
+        "proven": sum(p["result"] == "proven" for p in proofs),
+        "total": len(proofs),
+        "stale": stale,
         "tools": {"pyosys": importlib.metadata.version("pyosys")},
         "git_commit": git_commit(),
     }
+
+
+def view(store: Store) -> dict:
+    """`formal.json`: every proof of the RTL, the encodings and the library that there are now."""
+    current, stale = marked(store.entries("proof"))
+    return document([e.data for e in current], stale)
+
+
+def keep(results: list[Result], store: Store, args: argparse.Namespace, sources: dict[str, str]) -> None:
+    """Put proofs into the store. A time that was too short or a fault of a tool takes the place of no verdict."""
+    entries = []
+    hashes = {encoding.name: encoding.sha256 for encoding in map(load_encoding, encodings_of(args))}
+    where = {"platform": args.platform and load_platform(args.platform).sha256}
+    where |= {"rtl": "" if args.rtl.resolve() == ROOT / "rtl" else str(args.rtl.resolve())}
+    for r in results:
+        own = [hashes[word] for word in r.proof.name.split("/") if word in hashes]
+        key = {"name": r.proof.name, "encodings": own} | where
+        verdict = r.result in ("proven", "refuted")
+        known = None if verdict else store.get("proof", key)
+        if known is None or known.stale:
+            entries.append((key, proof_record(r), sources))
+    store.put_all("proof", entries)
 
 
 def print_tables(results: list[Result]) -> None:
@@ -98,7 +137,7 @@ def main() -> int:
         raise UserError(f"time limit ({args.time_limit:g} s) and jobs ({args.jobs}) must be positive")
     if not (args.rtl / "encmac_pkg.sv").is_file():
         raise UserError(f"{args.rtl} holds no encmac_pkg.sv; give the folder of the RTL with --rtl")
-    encodings = args.encoding.split(",") if args.encoding else library_names()
+    encodings = encodings_of(args)
     if args.platform:
         load_platform(args.platform)
     proofs = select(proofs_of(encodings, args.platform), args.proof)
@@ -108,11 +147,14 @@ def main() -> int:
     if importlib.util.find_spec("pyosys") is None:
         raise UserError("pyosys is not installed; run: make setup")
     folder, rtl = args.out.resolve() / "formal", args.rtl.resolve()
-    start = time.monotonic()
+    start, sources = time.monotonic(), sources_of_proofs(rtl, encodings, args.platform)
     with interruptible(ThreadPoolExecutor(args.jobs)) as pool:
         running = pool.map(lambda proof: prove(proof, encodings, args.platform, rtl, folder, args.time_limit), proofs)
         results = list(tqdm(running, total=len(proofs), unit="proof", disable=not sys.stderr.isatty(), leave=False))
-    write_text(args.out / "reports" / "formal.json", json.dumps(record(results), indent=1) + "\n")
+    store = Store(args.out / "reports")
+    keep(results, store, args, sources)
+    store.publish("formal", view)
+    tell(document([proof_record(r) for r in results], []))
     print_tables(results)
     missing = [r.proof.name for r in results if r.result != "proven"]
     print(f"\n{len(results) - len(missing)} of {len(results)} proven in {time.monotonic() - start:.0f} s")

@@ -7,13 +7,14 @@ import multiprocessing
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.formal.mapped import mapped_proofs
 from flows.formal.netlist import NotProven
 from flows.formal.proofs import Place, Proof, all_proofs
-from models.files import write_text
+from models.files import locked, scratch, settle, write_text
+from models.processes import end_with
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ def proofs_of(encodings: list[str], platform: str | None) -> dict[str, Proof]:
     return mapped_proofs(encodings, platform) if platform else all_proofs(encodings)
 
 
-def work(name: str, encodings: list[str], platform: str | None, place: Place) -> None:
+def work(parent: int, name: str, encodings: list[str], platform: str | None, place: Place) -> None:
     """Run one proof and write `result.json`: meant for a process of its own, which Yosys may end."""
+    end_with(parent)
     with (place.folder / "yosys.log").open("ab") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
@@ -48,13 +50,21 @@ def work(name: str, encodings: list[str], platform: str | None, place: Place) ->
 def prove(
     proof: Proof, encodings: list[str], platform: str | None, rtl: Path, folder: Path, time_limit: float
 ) -> Result:
-    """Run one proof in a process with a time limit in seconds."""
-    place = Place(rtl, folder / proof.name.replace("/", "-"))
-    place.folder.mkdir(parents=True, exist_ok=True)
-    for stale in ("result.json", "yosys.log"):
-        (place.folder / stale).unlink(missing_ok=True)
+    """Run one proof in a process with a time limit in seconds, in a folder of its own that then takes its place."""
+    place = folder / proof.name.replace("/", "-")
+    with scratch(folder) as parent:
+        made = parent / "made"
+        made.mkdir()
+        result = _run(proof, encodings, platform, Place(rtl, made), time_limit)
+        with locked(folder / f"{place.name}.lock"):
+            settle(made, place)
+    return replace(result, detail=result.detail.replace(str(made), str(place)))
+
+
+def _run(proof: Proof, encodings: list[str], platform: str | None, place: Place, time_limit: float) -> Result:
     start = time.monotonic()
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(proof.name, encodings, platform, place))
+    arguments = (os.getpid(), proof.name, encodings, platform, place)
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
     process.start()
     process.join(time_limit)
     timeout = process.is_alive()

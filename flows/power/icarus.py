@@ -19,6 +19,7 @@ from flows.sta import IO_SHARE
 from flows.synth.netlist import Design
 from models.emulate.native import load_library
 from models.errors import UserError
+from models.processes import run
 
 BENCH = """
 `timescale 1ns/1ps
@@ -124,9 +125,7 @@ def _run(command: list, folder: Path, name: str, pass_fds: tuple[int, ...] = ())
     log = folder / f"{name}-{Path(command[0]).name}.log"
     with log.open("w") as stream:
         try:
-            done = subprocess.run(
-                command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, pass_fds=pass_fds, timeout=3600
-            )
+            done = run(command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, pass_fds=pass_fds, timeout=3600)
         except FileNotFoundError as error:
             raise UserError(f"{command[0]} is not installed; run: make setup") from error
     lines = [line for line in log.read_text(errors="replace").splitlines() if re.search(r"(?i)\bsdf\b|error", line)]

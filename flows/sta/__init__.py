@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 from flows.platform import Platform
 from models.errors import UserError
+from models.processes import run
 
 IO_SHARE = 0.1  # of the clock, spent outside at inputs and outputs alike
 
@@ -41,7 +41,7 @@ def run_sta(commands: str, folder: Path, name: str) -> str:
     script, log = folder / f"{name}.tcl", folder / f"{name}.log"
     script.write_text(commands + "exit\n")
     try:
-        done = subprocess.run(["sta", "-no_splash", "-exit", script], capture_output=True, text=True, timeout=600)
+        done = run(["sta", "-no_splash", "-exit", script], capture_output=True, text=True, timeout=600)
     except FileNotFoundError as error:
         raise UserError("OpenSTA (sta) is not installed; run: make setup") from error
     output = done.stdout + done.stderr

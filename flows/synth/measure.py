@@ -20,7 +20,7 @@ from flows.platform import Platform
 from flows.ppa import package_sha256
 from flows.sta import worst_slack_ns
 from flows.synth.netlist import ADDERS, EFFORTS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
-from models.encoding import LIBRARY, export_package, library_names, load_encoding
+from models.encoding import encoding_file, export_package, load_encoding
 from models.errors import UserError
 from models.files import locked, making, sweep, write_text
 from models.processes import end_with
@@ -121,10 +121,7 @@ def flow_sources() -> dict[str, str]:
 def sources_of_column(design: Design, platform: Platform) -> dict[str, str]:
     """What a result in the store depends on, by name and hash."""
     files = [platform.liberty, platform.cell_models]
-    if (own := str(design.encoding)).endswith(".json"):
-        files.append(Path(own))
-    elif design.encoding in library_names():
-        files.append(LIBRARY / f"{own}.json")
+    files += [path for path in [encoding_file(design.encoding or "")] if path.is_file()]
     return flow_sources() | sources_of(*files)
 
 

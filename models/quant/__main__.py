@@ -18,7 +18,7 @@ from models.emulate.exact import ExactEngine
 from models.errors import run_cli
 from models.importers.weights import read_weights
 from models.networks import NetworkSpec, network_name, network_spec
-from models.quant.checkpoint import ZOO, save_network
+from models.quant.checkpoint import OWN, save_network
 from models.quant.convert import BATCH_PIXELS, convert, load_weights
 from models.quant.histogram import training_sample
 from tools.options import parse
@@ -77,7 +77,7 @@ def main() -> None:
             "figures": figures,
         },
     )
-    out = Path(args.out or ZOO / f"{name}.npz")
+    out = Path(args.out or OWN / f"{name}.npz")
     sha256 = save_network(network, out)
     if count:
         scores = f"float {figures['float_top1']:.4f}, int8 {figures['int8_top1']:.4f}"

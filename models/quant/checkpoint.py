@@ -42,6 +42,8 @@ from models.quant.runtime import Runtime
 FORMAT = "encmac-network/1"
 ZOO = Path(__file__).parent.parent / "zoo"
 MAX_GRID = 6  # results are multiples of 2**grid
+OWN = Path("build/networks")  # what a user quantises; not of the zoo
+FINETUNED = Path("build/finetuned")  # and fine-tunes
 _KINDS = {
     "conv": Conv,
     "linear": Linear,
@@ -165,10 +167,12 @@ def _contents(network: QuantNetwork) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 def load_network(name: str | Path) -> QuantNetwork:
-    """A network of the zoo by name, or any checkpoint by the path of its npz file."""
+    """A network of the zoo or of OWN by name, or any checkpoint by the path of its npz file."""
     path = Path(name) if str(name).endswith(".npz") else ZOO / f"{name}.npz"
     if path.parent == ZOO and not path.exists():
-        known = [p.stem for p in ZOO.glob("*.npz") if not p.stem.startswith("tiles_")]
+        path = OWN / path.name
+    if path.parent == OWN and not path.exists():
+        known = [p.stem for p in (*ZOO.glob("*.npz"), *OWN.glob("*.npz")) if not p.stem.startswith("tiles_")]
         raise unknown("network", str(name), known, ", or a checkpoint: mine.npz")
     arrays, sha256 = read_npz(path, "network checkpoint")
     header = read_header(arrays, FORMAT, path)

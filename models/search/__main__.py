@@ -11,8 +11,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.encoding import LIBRARY, Encoding, export_package, from_json
+from models.encoding import LIBRARY, Encoding, export_package, from_json, library_names
 from models.errors import UserError, run_cli
+from models.files import alone
 from models.search.anneal import Task
 from models.search.islands import Archipelago, Dask, Processes, run_islands
 from models.search.pareto import plot_archive
@@ -38,8 +39,20 @@ def main() -> None:
         raise UserError("--net (NET=) and --hist (HIST=) are two targets; give one")
     if args.net:
         args.hist = str(measured_target(args.net, args.data, lambda text: print(text, file=sys.stderr)))
-    args.name = check_name(args.name or default_name(args.hist, task))
+    args.name = check_name(args.name or default_name(args.net or args.hist, task), args.out)
     target = load_target(args.hist, args.uniform)
+    with alone(FOLDER / f"{args.name}.lock"):
+        found = find(args, task, target)
+    noise = found.figures.get("noise")
+    print(
+        f"{found.name}.json: M = {found.m}, {len(found.gates)} gates, {len(found.digits)} digits, column "
+        f"{found.figures['column_area_um2']:.0f} um2, max relative error {found.max_relative_error():.2%}"
+        + (f", noise of the result {noise:.4f}" if noise is not None else "")
+    )
+
+
+def find(args: argparse.Namespace, task: Task, target: Target) -> Encoding:
+    """Search and save what was found."""
     with tqdm(desc=args.name, disable=True if args.quiet else None, leave=False) as bar:
 
         def progress(stage: str, error: float) -> None:
@@ -59,12 +72,7 @@ def main() -> None:
             export_package(found)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}); choose another --out") from error
-    noise = found.figures.get("noise")
-    print(
-        f"{path.name}: M = {found.m}, {len(found.gates)} gates, {len(found.digits)} digits, column "
-        f"{found.figures['column_area_um2']:.0f} um2, max relative error {found.max_relative_error():.2%}"
-        + (f", noise of the result {noise:.4f}" if noise is not None else "")
-    )
+    return found
 
 
 def default_name(hist: str | None, task: Task) -> str:
@@ -74,8 +82,10 @@ def default_name(hist: str | None, task: Task) -> str:
     return f"{stem}_m{task.m}{suffix}"
 
 
-def check_name(name: str) -> str:
-    """`name` if an encoding may have it: told before the search, not after."""
+def check_name(name: str, out: Path = LIBRARY) -> str:
+    """`name` if an encoding in the folder `out` may have it: told before the search, not after."""
+    if name in library_names() and out.resolve() != LIBRARY:
+        raise UserError(f"'{name}' is an encoding of the library; choose another --name")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UserError(f"name '{name}': small letters, digits and _ only, a letter first; choose another --name")
     return name

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +29,7 @@ import numpy as np
 from models.encoding import Encoding, from_json
 from models.errors import UserError
 from models.files import write_text
+from models.processes import end_with
 from models.search.anneal import HEATS, Task, allowed_weights, energy, integers, start
 from models.search.assemble import build_encoding
 from models.search.cost import gate_areas
@@ -89,7 +91,8 @@ class Processes:
         self.pool = self._new()
 
     def _new(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        spawn = get_context("spawn")
+        return ProcessPoolExecutor(self.workers, spawn, initializer=end_with, initargs=(os.getpid(),))
 
     def map(self, function, arguments: list[tuple]) -> list:
         done: dict[int, object] = {}

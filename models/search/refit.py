@@ -85,7 +85,7 @@ def main() -> None:
     encoding = load_encoding(args.encoding)
     path = args.hist or measured_target(args.net, args.data, lambda text: print(text, file=sys.stderr))
     target = load_target(path)
-    found = refit(encoding, target, check_name(args.name or f"{encoding.name}_{Path(path).stem}"))
+    found = refit(encoding, target, check_name(args.name or f"{encoding.name}_{Path(path).stem}", args.out))
     found.figures.update(all_figures(found, target))
     words = [f"--{k} {v}" for k, v in (("encoding", encoding.name), ("net", args.net), ("hist", args.hist)) if v]
     command = " ".join(["python -m models.search.refit", *words, f"--name {found.name}"])

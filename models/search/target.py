@@ -196,10 +196,15 @@ def measure(network: QuantNetwork, images: np.ndarray, samples: int = 2048, seed
     return {"joint": joint, "coherent": coherent, "sensitivity": sensitivity}
 
 
+def target_file(network: QuantNetwork) -> Path:
+    """Where the target of a network is kept: trained anew it has another."""
+    return FOLDER / f"{network.name}-{network.sha256[:8]}.npz"
+
+
 def measured_target(net: str, data: str | None = None, progress: Callable[[str], object] = print) -> Path:
-    """The file build/search/<net>.npz with the target of a network, measured now if it is not there."""
+    """The file with the target of a network, of that very network, measured now if it is not there."""
     network = load_network(net)
-    path = FOLDER / f"{network.name}.npz"
+    path = target_file(network)
     if not path.exists():
         progress(f"measuring {network.name} on {IMAGES} training images; kept in {path}")
         write_npz(path, measure(network, training_sample(network.dataset, IMAGES, 1, data)))
@@ -211,7 +216,7 @@ def main() -> None:
     args = parse("models.search.target")
     network = load_network(args.net)
     arrays = measure(network, training_sample(network.dataset, args.images, args.seed, args.data), seed=args.seed)
-    out = args.out or FOLDER / f"{network.name}.npz"
+    out = args.out or target_file(network)
     write_npz(out, arrays)
     values = np.arange(-128.0, 128.0)
     joint, coherent = arrays["joint"] / arrays["joint"].sum(), arrays["coherent"] / arrays["joint"].sum()

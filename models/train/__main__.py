@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from models.datasets import load_cifar
 from models.errors import UserError, run_cli
+from models.files import alone
 from models.networks import NetworkSpec, network_spec
 from models.train.team import Team
 from tools.options import parse
@@ -105,10 +106,15 @@ def save_atomically(state: dict, path: Path) -> None:
     temporary.replace(path)
 
 
+def folder_of(args: argparse.Namespace) -> Path:
+    """Where checkpoint and weights go."""
+    return Path(args.out or f"build/train/{args.net}")
+
+
 def train(args: argparse.Namespace) -> dict:
     """Train to the end (or go on from a checkpoint); return the record written beside the weights."""
     spec = network_spec(args.net)
-    out = Path(args.out or f"build/train/{args.net}")
+    out = folder_of(args)
     out.mkdir(parents=True, exist_ok=True)
     team = Team()
     device = team.device
@@ -199,7 +205,8 @@ def main() -> None:
     """Command line of the trainer."""
     args = parse("models.train")
     torch.set_num_threads(args.threads)
-    record = train(args)
+    with alone(folder_of(args) / "train.lock"):
+        record = train(args)
     print(f"{args.net}: top-1 {record['top1']:.4f} on {record['images']} test images")
 
 

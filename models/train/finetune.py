@@ -27,9 +27,9 @@ from models.datasets import load_dataset
 from models.emulate import exact_table
 from models.emulate.modules import TrainingTable
 from models.errors import UserError, run_cli
-from models.files import write_text
+from models.files import alone, write_text
 from models.multiplier import Products, load_products
-from models.quant.checkpoint import ZOO, load_network, save_network
+from models.quant.checkpoint import FINETUNED, load_network, save_network
 from models.quant.correct import encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample
@@ -78,6 +78,11 @@ def loss_of(scores: Tensor, teacher: Tensor, labels: Tensor, distil: float) -> T
     return distil * soft + (1 - distil) * hard
 
 
+def folder_of(args: argparse.Namespace) -> Path:
+    """Where checkpoint, log and curves go."""
+    return Path(args.folder or f"build/finetune/{load_network(args.net).name}-{load_products(args.encoding).name}")
+
+
 def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     """Train to the end, or go on from a checkpoint; returns the network and the record of the run."""
     base, encoding = load_network(args.net), load_products(args.encoding)
@@ -85,7 +90,7 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
         raise UserError(f"{args.net} is fine-tuned for {fine['encoding']} already; start from its base network")
     if args.steps < 1 or args.batch < 1 or not args.lr > 0 or not 0 <= args.distil <= 1:
         raise UserError("steps and batch are at least 1, lr is positive, distil in 0..1")
-    out = Path(args.folder or f"build/finetune/{base.name}-{encoding.name}")
+    out = folder_of(args)
     out.mkdir(parents=True, exist_ok=True)
     team = Team()
     team.batch(args.batch)
@@ -223,10 +228,11 @@ def main() -> None:
     """Command line of fine-tuning."""
     args = parse("models.train.finetune")
     torch.set_num_threads(args.threads)
-    network, record = finetune(args)
+    with alone(folder_of(args) / "train.lock"):
+        network, record = finetune(args)
     if "top1" not in record:
         return
-    out = Path(args.out or ZOO / "finetuned" / f"{record['network']}-{record['encoding']}.npz")
+    out = Path(args.out or FINETUNED / f"{record['network']}-{record['encoding']}.npz")
     sha256 = save_network(network, out)
     print(
         f"{record['network']} with {record['encoding']}: top-1 {record['top1']:.4f} on {record['images']} test images"

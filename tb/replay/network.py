@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from models.emulate import exact_table
 from models.errors import UserError
+from models.files import scratch
 from models.mapping import Mapping, Timing, best, naive
 from models.quant.graph import Conv, Engine, Linear, MacNode, QuantNetwork
 from models.replay import Layer, layer_of
@@ -143,10 +144,8 @@ class Replay:
         self.pool, self.design, self.size, self.timing = pool, design, size, timing
         self.table, self.emulator, self.folder = table, emulator, folder
         self.depth, self.sampling, self.packed, self.progress = depth, sampling, packed, progress
-        self.operands = folder / f"operands-{os.getpid()}"  # of the layer that is running
-        for other in folder.glob("operands-*"):  # left by runs that were killed
-            if not Path(f"/proc/{other.name.rpartition('-')[2]}").exists():
-                shutil.rmtree(other, ignore_errors=True)
+        self._own = ExitStack()
+        self.operands = self._own.enter_context(scratch(folder)) / "operands"  # of the layer that is running
         self.records: list[LayerRecord] = []
         self._shares: dict[str, Done] = {}  # of every layer so far
         self._kept: list[Path] = []
@@ -223,9 +222,13 @@ class Replay:
         record.toggles = found
         return output if whole else expected
 
+    def close(self) -> None:
+        """Remove the operands."""
+        self._own.close()
+
     def forget(self) -> None:
         """Remove what was kept for going on after an interruption."""
-        shutil.rmtree(self.operands, ignore_errors=True)
+        self.close()
         for path in self._kept:
             path.unlink(missing_ok=True)
 
