@@ -10,9 +10,9 @@ PYTHON_RUN := .venv/bin/python
 RUN := @$(or $(realpath $(PYTHON_RUN)),python3) -S tools/options.py
 
 COMMANDS := sim mutants replay formal pdk synth ppa layout rules power accuracy bench report \
-            search train finetune import encodings docs-test figures
+            search train finetune import encodings docs-test figures clean
 
-.PHONY: help setup doctor lint test clean $(COMMANDS)
+.PHONY: help setup doctor lint test $(COMMANDS)
 
 help $(COMMANDS):
 	$(RUN) $@
@@ -34,12 +34,6 @@ test:
 	@$(MAKE) lint
 	$(PYTHON_RUN) -m pytest tests
 	@$(MAKE) sim SUITE=smoke TEST=
-
-clean:
-	$(RUN) $@
-	rm -rf .pytest_cache .ruff_cache
-	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 -not -name train -exec rm -rf {} +; fi
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .DEFAULT:
 	$(RUN) $@

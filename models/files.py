@@ -124,6 +124,21 @@ def _same_file(fd: int, path: Path) -> bool:
         return False
 
 
+def holder(path: Path) -> str:
+    """Who holds a lock now, as it calls itself; empty if nobody does."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(fd, 4096, 0).decode(errors="replace") or "another command"
+    finally:
+        os.close(fd)
+    return ""
+
+
 def alone(path: Path) -> AbstractContextManager[None]:
     """`locked`, refused at once if another has it; the first of several processes of one training holds it for all."""
     return locked(path, wait=False) if os.environ.get("RANK", "0") == "0" else nullcontext()

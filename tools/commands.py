@@ -488,7 +488,21 @@ COMMANDS = (
         "tools.figures",
         (Option("reports", "folder of the records", PATH, ROOT / "build" / "reports"),),
     ),
-    Command(DEVELOP, "clean", "remove what builds wrote; trained networks, data and .venv stay"),
+    Command(
+        DEVELOP,
+        "clean",
+        "remove what commands wrote; what you made, data and .venv stay",
+        "tools.clean",
+        (
+            Option(
+                "what",
+                "all: builds and records; builds: simulators and netlists; records: build/reports",
+                choice("what", "all", "builds", "records"),
+                "all",
+            ),
+            OUT.but(help="folder to clean"),
+        ),
+    ),
     # modules without a target
     Command(
         "",

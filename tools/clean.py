@@ -1,0 +1,39 @@
+"""Remove what commands wrote to `build`: `python -m tools.clean`, or `make clean`; what a user made stays."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from models.errors import UserError, run_cli
+from models.files import holder
+from models.provenance import ROOT
+from tools.options import parse
+
+MADE = ("train", "finetune", "finetuned", "networks", "imported", "captures", "encodings", "search", "own")
+RECORDS = ("reports",)
+CACHES = (".pytest_cache", ".ruff_cache")
+
+
+def main() -> None:
+    """Command line."""
+    args = parse("tools.clean")
+    build: Path = args.out
+    entries = sorted(build.iterdir()) if build.is_dir() else []
+    kept = {"builds": (*MADE, *RECORDS), "records": tuple(p.name for p in entries if p.name not in RECORDS)}
+    gone = [path for path in entries if path.name not in kept.get(args.what, MADE)]
+    for lock in (lock for path in gone for lock in ([path] if path.is_file() else path.rglob("*.lock"))):
+        if who := holder(lock):
+            raise UserError(f"{who} is at work in {build.name}/; wait until it has ended")
+    if args.what != "records":
+        caches = [p for p in ROOT.rglob("__pycache__") if ".venv" not in p.parts]
+        gone += [*(ROOT / name for name in CACHES), *caches]
+    for path in gone:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run_cli(main)
