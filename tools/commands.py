@@ -339,6 +339,17 @@ COMMANDS = (
     ),
     Command(
         MEASURE,
+        "pareto",
+        "the cheapest design of equal accuracy, encoded and rival",
+        "flows.pareto",
+        (
+            Option("reports", "folder of the records", PATH, ROOT / "build/reports"),
+            OUT.but(help="folder of pareto.json and figures/ (default: that of the records)", default=None),
+            *OUTPUT,
+        ),
+    ),
+    Command(
+        MEASURE,
         "report",
         "one page of all that was measured",
         "flows.report",

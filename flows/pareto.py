@@ -1,0 +1,256 @@
+"""The cheapest design of equal accuracy, encoded and rival: `python -m flows.pareto`.
+
+Joins accuracy.json with ppa.json: what of a network's top-1 a design may lose against int8 (0.25, 0.5, 1 point), and
+which design that keeps to it is smallest, and which needs least power. Rivals are exact arrays: of 8 bits, and of
+fewer bits with weights chosen by the same procedure. Encodings are joined by hash, rivals by their widths. Only
+columns that meet their clock and passed at gate level count, and only those of the same conditions are compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flows.ppa import conditions_of
+from flows.report.records import Records, load_records
+from models.console import obey, tell
+from models.errors import UserError, run_cli
+from models.files import write_text
+from models.rivals import NAME
+from tools.options import parse
+
+FORMAT = "encmac-pareto/1"
+COSTS = {"area": ("area_um2", "um2"), "power": ("power_mw", "mW")}
+EXACT = "8 bits, exact"
+LOSSES = (0.25, 0.5, 1.0)  # points of top-1
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What a network keeps with some products: `points` of top-1 against int8, paired, and their 95 % interval."""
+
+    network: str
+    images: int
+    products: str
+    sha256: str
+    way: str
+    points: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measured column; `products` are those it computes, EXACT or the name of an encoding or rival."""
+
+    where: str
+    design: str
+    products: str
+    sha256: str
+    area_um2: float
+    power_mw: float | None
+
+    @property
+    def is_rival(self) -> bool:
+        """True for exact products, of 8 or fewer bits."""
+        return self.products == EXACT or bool(NAME.fullmatch(self.products))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cheapest column of one kind within a loss, and what it keeps."""
+
+    network: str
+    images: int
+    where: str
+    loss: float
+    cost: str
+    kind: str
+    design: str
+    way: str
+    points: float
+    interval: tuple[float, float]
+    value: float
+
+
+def accuracies(records: Records) -> list[Accuracy]:
+    """Every network with every products and way: corrected or chosen (the one that was kept), fine-tuned."""
+    found = []
+    with records.reading("accuracy"):
+        for row in records["accuracy"].get("rows", []):
+            differences = row.get("against_int8", {})
+            for way in (row.get("way"), "finetuned"):
+                if way in differences:
+                    one = differences[way]
+                    name, images, products = row["network"], row["images"], row["encoding"]
+                    interval = (one["interval"][0], one["interval"][1])
+                    found.append(Accuracy(name, images, products, row["encoding_sha256"], way, one["points"], interval))
+    most = {network: max(a.images for a in found if a.network == network) for network in {a.network for a in found}}
+    return [a for a in found if a.images == most[a.network]]
+
+
+def columns(records: Records) -> list[Column]:
+    """Columns that meet their clock and passed at gate level, extra columns in their share."""
+    found = []
+    with records.reading("ppa"):
+        for design in records["ppa"].get("designs", []):
+            if design["shared"] or design["wns_ns"] < 0 or design["gate_sim"] != "passed":
+                continue
+            there = conditions_of(design)
+            gated = "gated" if there["gated"] else "ungated"
+            where = f"{there['platform']}, {there['rows']} rows, {there['clock_ns']:g} ns"
+            where += f", {there['columns']} columns" if there["columns"] > 1 else ""
+            where += "" if there["gated"] else f", {gated} weights"
+            products = design.get("rival") or design["encoding"] or EXACT
+            power = (design["power_mw"] or {}).get("column")
+            area, sha256 = design["area_um2"]["column"], design.get("encoding_sha256") or ""
+            found.append(Column(where, design["design"], products, sha256, area, power))
+    return found
+
+
+def points_of(columns: Iterable[Column], accuracies: list[Accuracy], network: str) -> Iterator[tuple[Column, Accuracy]]:
+    """Columns and what `network` keeps with their products; encodings of the same hash, rivals of the same widths."""
+    mine = [a for a in accuracies if a.network == network]
+    for column in columns:
+        if column.products == EXACT:
+            yield column, Accuracy(network, mine[0].images, EXACT, "", "int8", 0.0, (0.0, 0.0))
+        for one in mine:
+            same = one.sha256 == column.sha256 if column.sha256 and not column.is_rival else True
+            if one.products == column.products and same:
+                yield column, one
+
+
+def choices(columns: list[Column], accuracies: list[Accuracy], losses: Iterable[float]) -> list[Choice]:
+    """For every network, place, loss and cost the cheapest encoded column and the cheapest rival, if there is one."""
+    found = []
+    for network in dict.fromkeys(a.network for a in accuracies):
+        points = list(points_of(columns, accuracies, network))
+        for where in dict.fromkeys(c.where for c in columns):
+            for loss in losses:
+                for cost, (field, _) in COSTS.items():
+                    for kind in ("encoded", "rival"):
+                        able = [
+                            (getattr(c, field), c, a)
+                            for c, a in points
+                            if c.where == where and c.is_rival == (kind == "rival")
+                            if a.points >= -loss and getattr(c, field) is not None
+                        ]
+                        if able:
+                            value, c, a = min(able, key=lambda entry: (entry[0], -entry[2].points))
+                            interval = a.interval
+                            found.append(
+                                Choice(
+                                    network,
+                                    a.images,
+                                    where,
+                                    loss,
+                                    cost,
+                                    kind,
+                                    c.design,
+                                    a.way,
+                                    a.points,
+                                    interval,
+                                    value,
+                                )
+                            )
+    return found
+
+
+def table(found: list[Choice]) -> str:
+    """The choices as Markdown, encoded beside rival."""
+    names = ("network", "where", "loss allowed", "by", "encoded", "points", "rival", "points", "encoded against rival")
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    groups: dict[tuple, dict[str, Choice]] = {}
+    for one in found:
+        groups.setdefault((one.network, one.where, one.loss, one.cost), {})[one.kind] = one
+    for (network, where, loss, cost), pair in groups.items():
+        cells = [network, where, f"{loss:g}", cost]
+        for kind in ("encoded", "rival"):
+            one = pair.get(kind)
+            if one is None:
+                cells += ["none", "-"]
+                continue
+            low, high = one.interval
+            value = f"{one.value:,.0f}" if cost == "area" else f"{one.value:.3g}"
+            cells.append(f"{one.design}, {one.way}: {value} {COSTS[cost][1]}")
+            cells.append(f"{one.points:+.2f} ({low:+.2f} to {high:+.2f})")
+        both = len(pair) == 2
+        cells.append(f"{100 * (pair['encoded'].value / pair['rival'].value - 1):+.1f} %" if both else "-")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def picture(columns: list[Column], accuracies: list[Accuracy], network: str, path: Path) -> None:
+    """Top-1 against int8 over area and power of a column, a row for each place: <path>.svg and .png."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    points = list(points_of(columns, accuracies, network))
+    places = list(dict.fromkeys(c.where for c, _ in points))
+    size = {"figsize": (12, 4 * len(places)), "squeeze": False}
+    figure, axes = plt.subplots(len(places), len(COSTS), layout="constrained", **size)
+    for row, where in zip(axes, places, strict=True):
+        for axis, (cost, (field, unit)) in zip(row, COSTS.items(), strict=True):
+            for is_rival, colour, name in ((False, "C0", "encoded"), (True, "C3", "rival: exact products")):
+                mine = [
+                    (getattr(c, field), c, a)
+                    for c, a in points
+                    if c.where == where and c.is_rival == is_rival and getattr(c, field) is not None
+                ]
+                if not mine:
+                    continue
+                low, high = ([abs(a.interval[i] - a.points) for _, _, a in mine] for i in (0, 1))
+                x, y = [value for value, _, _ in mine], [a.points for _, _, a in mine]
+                axis.errorbar(x, y, (low, high), fmt="o", color=colour, elinewidth=0.7, markersize=4, label=name)
+                front = float("-inf")
+                for value, c, a in sorted(mine, key=lambda entry: (entry[0], -entry[2].points)):
+                    if a.points > front:  # nothing cheaper keeps as much
+                        front = a.points
+                        label = c.products + (" tuned" if a.way == "finetuned" else "")
+                        axis.annotate(label, (value, a.points), (4, 4), textcoords="offset points", fontsize=8)
+            axis.axhline(0, color="0.6", linewidth=0.8)
+            axis.set(title=where, xlabel=f"{cost} of a column, {unit}", ylabel="top-1 against int8, points")
+            axis.set_xlim(left=0)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.legend(frameon=False, fontsize=8)
+    figure.suptitle(
+        f"{network}, {next(a.images for a in accuracies if a.network == network):,} test images, 95 % intervals"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (".svg", ".png"):
+        figure.savefig(path.with_suffix(suffix), dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Command line."""
+    args = parse("flows.pareto")
+    out = args.out or args.reports
+    obey(args)
+    records = load_records(args.reports)
+    kept, measured = accuracies(records), columns(records)
+    for what, values, command in (
+        ("accuracy", kept, "make accuracy NET=resnet20_cifar10 ENCODING=w4a8,m14p"),
+        ("columns that meet their clock and passed", measured, "make synth, make power"),
+    ):
+        if not values:
+            raise UserError(f"no {what} in {args.reports}; measure some first: {command}")
+    found = choices(measured, kept, LOSSES)
+    if not found:
+        raise UserError(
+            f"nothing in {args.reports} loses at most {LOSSES[-1]:g} points; measure an exact design: make synth"
+        )
+    for network in dict.fromkeys(a.network for a in kept):
+        picture(measured, kept, network, out / "figures" / f"pareto_{network}")
+    record = {"format": FORMAT, "choices": [asdict(one) for one in found]}
+    write_text(out / "pareto.json", json.dumps(record, indent=1) + "\n")
+    tell(record)
+    print(table(found))
+    print(f"\nwritten to {out / 'pareto.json'}; pictures in {out / 'figures'}")
+
+
+if __name__ == "__main__":
+    run_cli(main)
