@@ -85,8 +85,8 @@ def read_tflite(
     default kernels (XNNPACK), "double" of its reference kernels, "single" of our tile engine. Raises UserError if
     the file is damaged or holds what the layer graph does not have; unsupported operators are named.
     """
-    reader = _Reader(Path(path), rounding)
     try:
+        reader = _Reader(Path(path), rounding)
         network = reader.network(name, dataset, mean, std)
     except _Other as error:
         raise UserError(f"{path}: {error}; convert the model with full integer quantisation") from error
