@@ -351,13 +351,22 @@ def from_json(text: str, source: str) -> Encoding:
     if unknown := sorted(set(data) - known):
         raise UserError(f"{source}: unknown field '{unknown[0]}'; known: {', '.join(sorted(known))}")
     try:
-        gates = tuple(Gate(op, x, y) for op, x, y in data.pop("gates"))
+        gates = tuple(_gate(*gate) for gate in data.pop("gates"))
         fields = {k: v for k, v in data.items() if k != "format"}
         fields |= {key: tuple(data[key]) for key in ("bits", "weights", "stored") if key in data}
         fields |= {"shared": tuple((wire, weight) for wire, weight in data.get("shared", ()))}
         return Encoding(**fields | {"gates": gates})
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{source}: malformed encoding ({error}); see models/encoding.py for the fields") from error
+
+
+def _gate(op: str, x: int, y: int | None = None) -> Gate:
+    """A gate of a file; one that ignores its second wire needs none."""
+    if y is None:
+        if op not in UNARY:
+            raise ValueError(f"gate '{op}' reads two wires, one is given")
+        y = x
+    return Gate(op, x, y)
 
 
 def absolute(encoding: str) -> str:

@@ -453,10 +453,16 @@ COMMANDS = (
     Command(
         ENCODE,
         "import",
-        "an int8 network from TFLite or ONNX",
+        "an int8 network from TFLite or ONNX, or an encoding of EncodingNet's code",
         "models.importers",
         (
-            Option("model", "file to import: .tflite or .onnx", EXISTING, required=True, place="?"),
+            Option(
+                "model",
+                "file to import: .tflite, .onnx, or a .pickle or .pt of EncodingNet's search",
+                EXISTING,
+                required=True,
+                place="?",
+            ),
             Option("name", "name of the network (default: that of the file)", TEXT),
             Option(
                 "dataset",

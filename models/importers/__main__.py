@@ -1,4 +1,4 @@
-"""Import an int8 network, TFLite or ONNX QDQ: `python -m models.importers MODEL.tflite --name NAME --dataset cifar10`.
+"""Import an int8 network (TFLite, ONNX) or an encoding of EncodingNet's code: `python -m models.importers MODEL`.
 
 Writes a checkpoint that every command takes for a network: `make accuracy NET=build/imported/NAME.npz`.
 """
@@ -10,20 +10,30 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from models.emulate import exact_table
+from models.encoding import write_text
 from models.errors import UserError, run_cli
 from models.importers.onnx import read_onnx
+from models.importers.reference import encoding_name, read_reference
 from models.importers.tflite import read_tflite
 from models.quant.checkpoint import save_network
 from tools.options import parse
 
+GENOMES = (".pickle", ".pkl", ".pt", ".pth")
 READERS = {".tflite": read_tflite, ".onnx": read_onnx}
 
 
 def main() -> None:
     """Command line of the importers."""
     args = parse("models.importers")
+    if args.model.suffix in GENOMES:
+        _genome(args.model, args.name, args.out)
+        return
     if args.model.suffix not in READERS:
-        raise UserError(f"{args.model}: cannot import '{args.model.suffix}'; known: {', '.join(READERS)}")
+        known = ", ".join((*READERS, *GENOMES))
+        raise UserError(f"{args.model}: cannot import '{args.model.suffix}'; known: {known}")
     name = args.name or args.model.stem
     given = (("mean", args.mean, ","), ("std", args.std, ","), ("size", args.size, "x"))
     options = {k: _numbers(k, v, apart) for k, v, apart in given if v}
@@ -43,6 +53,21 @@ def main() -> None:
     if differing := imported.get("differs"):
         print(f"  not the runtime's results bit for bit: {', '.join(differing)}")
     print(f"{os.path.relpath(out)}: sha256 {sha256[:16]}")
+
+
+def _genome(path: Path, name: str | None, out: Path | None) -> None:
+    """An encoding that EncodingNet's code saved, as our JSON."""
+    name = name or (out.stem if out else encoding_name(path.stem))
+    encoding = read_reference(path, name)
+    out = out or Path(f"build/imported/{name}.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, encoding.to_json())
+    error = np.abs(encoding.product_table - exact_table())
+    print(
+        f"{name}: {encoding.m} product bits, {len(encoding.gates)} gates; "
+        f"error {error.mean():.2f} on average, {error.max()} at most"
+    )
+    print(os.path.relpath(out))
 
 
 def _numbers(option: str, text: str, apart: str) -> tuple[float, ...] | tuple[int, ...]:
