@@ -42,12 +42,18 @@ def key_of(record: dict) -> dict:
 
 
 def share_of_f(records: list[dict], record: dict, value: Callable[[dict], float]) -> float:
-    """What one of ARRAY_COLUMNS columns bears of the extra column of its encoding's f(a)."""
+    """What one of ARRAY_COLUMNS columns bears of the extra column of its encoding's f(a), or of the surplus of FIP."""
     if record["shared"]:
         return 0.0
-    same = (record["package_sha256"], record["parameters"].get("RowsPerGroup"))
-    extra = (r for r in records if r["shared"] and (r["package_sha256"], r["parameters"].get("RowsPerGroup")) == same)
+    extra = (r for r in records if r["shared"] and _served(r) == _served(record))
     return next((value(r) / ARRAY_COLUMNS for r in extra), 0.0)
+
+
+def _served(record: dict) -> tuple:
+    """What a column and the extra column that it needs have in common."""
+    size = record["parameters"]
+    surplus = size.get("ABits", 8) if record.get("surplus") else 0
+    return record["package_sha256"], size.get("RowsPerGroup"), surplus
 
 
 def column_area(records: list[dict], record: dict) -> float:
@@ -56,10 +62,15 @@ def column_area(records: list[dict], record: dict) -> float:
     return area + share_of_f(records, record, lambda extra: extra["area_um2"]["total"])
 
 
+def is_conventional(record: dict) -> bool:
+    """True for conventional columns of 8 bits, zero-gated or not: the baseline."""
+    return record["design"].startswith("conv ") and not record.get("rival")
+
+
 def is_exact(record: dict) -> bool:
-    """True for exact designs that are not conventional, which stand beside the baseline."""
+    """True for exact designs of 8 bits that are not conventional, which stand beside the baseline."""
     if record["design"].startswith("exact "):
-        return True
+        return not record.get("rival")
     return record["encoding"] in ("exact64", "exact36") and not record["shared"]
 
 
@@ -71,7 +82,7 @@ def compare_areas(records: list[dict]) -> str | None:
     for r in records:
         r["area_um2"]["column"] = round(column_area(records, r), 3)
     areas = {r["design"]: r["area_um2"]["column"] for r in records}
-    conventional = [r["design"] for r in records if r["design"].startswith("conv ") and r["wns_ns"] >= 0]
+    conventional = [r["design"] for r in records if is_conventional(r) and r["wns_ns"] >= 0]
     exact = [r["design"] for r in records if is_exact(r)]
     for r in records:
         bases = [] if r["shared"] else [*conventional, *exact]
@@ -83,12 +94,13 @@ def compare_areas(records: list[dict]) -> str | None:
 def compare_arrays(records: list[dict]) -> str | None:
     """Fill in reductions of arrays of designs of the same conditions; the smallest conventional one, None without."""
     arrays = {r["design"]: r["array"] for r in records if "array" in r}
-    exact = [name for name in arrays if name.startswith(("conv ", "exact ", "enc exact"))]
+    baseline = {r["design"] for r in records if is_conventional(r)}
+    exact = [r["design"] for r in records if r["design"] in arrays and (is_conventional(r) or is_exact(r))]
     for array in arrays.values():
         area = array["area_um2"]["total"]
         bases = {name: arrays[name]["area_um2"]["total"] for name in exact}
         array["area_reduction_percent"] = {name: round(100 * (1 - area / base), 2) for name, base in bases.items()}
-    conventional = [name for name in exact if name.startswith("conv ")]
+    conventional = [name for name in exact if name in baseline]
     return min(conventional, key=lambda name: arrays[name]["area_um2"]["total"], default=None)
 
 
@@ -108,7 +120,7 @@ def compare_power(records: list[dict]) -> str | None:
         for key in ("total", "zero_delay_total", "wired_total"):
             r["power_mw"][key.replace("total", "column")] = round(column_power(records, r, key), 5)
     columns = {r["design"]: r["power_mw"]["column"] for r in records if not r["shared"]}
-    conventional = [name for name in columns if name.startswith("conv ")]
+    conventional = [r["design"] for r in records if is_conventional(r)]
     exact = {r["design"] for r in records if is_exact(r)}
     bases = [*conventional, *(name for name in columns if name in exact)]
     for r in records:

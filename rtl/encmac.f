@@ -18,7 +18,7 @@ rtl/array/conv_pe.sv
 rtl/array/delay_triangle.sv
 rtl/array/enc_column.sv
 rtl/array/enc_group.sv
-rtl/array/ffip_pe.sv
+rtl/array/fip_pe.sv
 rtl/array/mac_array.sv
 rtl/array/stream_control.sv
 rtl/tile/accumulation_buffer.sv

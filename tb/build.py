@@ -86,13 +86,12 @@ def sources(config: Config, build_dir: Path, rtl: Path) -> list[Path]:
         (path,) = rtl.glob(f"*/{config.module}.sv")
         return [rtl / "encmac_pkg.sv", *sorted(path.parent.glob("*.sv"))]
     files: list[Path] = []
-    names = {"exact64", *config.encodings}  # conventional columns read its package
     for entry in RTL_ORDER:
         path = rtl / entry
         if entry == "tile" and not config.depth:
             continue
         if entry == "encodings":
-            files += [package_of(load_encoding(name), name, build_dir, path) for name in sorted(names)]
+            files += [package_of(load_encoding(name), name, build_dir, path) for name in sorted(config.encodings)]
         else:
             files += sorted(path.glob("*.sv")) if path.is_dir() else [path]
     if config.array == "library":

@@ -19,6 +19,7 @@ from pyuvm import ConfigDB, uvm_env
 from models.emulate import exact_table
 from models.encoding import Encoding, load_encoding
 from models.hardware.tile import EngineModel
+from models.rivals import widths
 from tb.agents.axil import Access, AxilAgent, AxilConfig
 from tb.agents.axis import AxisAgent, AxisConfig, no_stall, random_stall
 from tb.coverage import ArrayCoverage, Coverage
@@ -59,7 +60,9 @@ class ArrayConfig:
     @cached_property
     def table(self) -> np.ndarray:
         """What one row adds to a column: int32 [256, 256], index [a + 128, w + 128]."""
-        return self.products.array_table if self.products else exact_table()
+        if self.array == "conv":
+            return load_encoding(self.encoding).product_table if widths(self.encoding) else exact_table()
+        return self.products.array_table
 
 
 class BenchEnv(uvm_env):

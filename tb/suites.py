@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models.encoding import absolute, library_names, load_encoding
 from models.errors import UserError, unknown
+from models.rivals import widths
 from tb import testplan
 
 SIMULATORS = ("verilator", "icarus")
@@ -19,14 +20,15 @@ WAVES, COVERAGE = "waves", "coverage"
 EVERY = "every"  # in place of an encoding's name, in the design that holds the whole library
 
 
-FORMS = ("written", "tree", "carry-save", "recoded", "opt")  # of conventional arrays, by encmac_pkg::FORM_*
-COLUMN_FORMS = ("ffip", "ffip tree")  # the forms after them: of columns alone, no array takes their surplus off
+FORMS = ("written", "tree", "carry-save", "recoded", "opt1")  # of conventional arrays, by encmac_pkg::FORM_*
+COLUMN_FORMS = ("fip", "fip tree")  # the forms after them: of columns alone, no array takes their surplus off
 
 
 @dataclass(frozen=True)
 class Config:
     """One build and the tests that it gets.
 
+    `encoding` is that of encoded columns; of conventional ones it may name widths of operands, such as w4a8.
     `tests` is a regular expression on test names; `vectors` limits the activation vectors of a real
     tile (0: all). `depth` puts a tile engine around the array, with a buffer of that many vectors (0: none).
     """
@@ -43,6 +45,7 @@ class Config:
     shadow: bool = False
     programmable: bool = False
     gated: bool = False  # clocks of the weight registers
+    zeros: bool = False  # activation registers hold while activations are 0
     tests: str = ".*"
     vectors: int = 0
     depth: int = 0
@@ -76,7 +79,19 @@ class Config:
     @property
     def array_fields(self) -> dict[str, object]:
         """What a test has to know of the array (tb.env.ArrayConfig)."""
-        others = ("sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
+        others = (
+            "sim",
+            "gated",
+            "zeros",
+            "tests",
+            "vectors",
+            "instrument",
+            "gate",
+            "port",
+            "netlist",
+            "netlist_sha256",
+            "name",
+        )
         others += ("module", "values")
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
@@ -118,9 +133,11 @@ class Config:
         size += " shadow" if self.shadow else ""
         size += " programmable" if self.programmable else ""
         size += " gated" if self.gated else ""
+        size += " zero-gated" if self.zeros else ""
         engine = (f" tile d{self.depth}" if self.depth else "") + (" port" if self.port else "")
         if self.array == "conv":
-            return f"conv {(*FORMS, *COLUMN_FORMS)[self.form]} {size}{engine}"
+            rival = f" {self.encoding}" if widths(self.encoding) else ""
+            return f"conv {(*FORMS, *COLUMN_FORMS)[self.form]}{rival} {size}{engine}"
         style = "merged" if self.merged else "counted"
         return f"enc {Path(self.encoding).stem} {style} {size} g{self.rows_per_group}{engine}"
 
@@ -131,13 +148,18 @@ class Config:
             return dict(self.values)
         if self.array == "library":
             return {}
-        if self.alone:
-            return {"Rows": self.rows, "Cols": self.columns, "Form": self.form, "GateWeights": int(self.gated)}
         values = {"Rows": self.rows, "Cols": self.columns} | ({"Depth": self.depth} if self.depth else {})
-        values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
         values |= {"GateWeights": 1} if self.gated else {}
+        values |= {"GateZeros": 1} if self.zeros else {}
         if self.array == "conv":
-            return values | {"Form": self.form}
+            values |= {"Form": self.form}
+            if bits := widths(self.encoding):
+                values |= {"WBits": bits[0], "ABits": bits[1]}
+        if self.alone:
+            return values
+        values |= {"ColsPerStage": self.columns_per_stage, "Shadow": int(self.shadow)}
+        if self.array == "conv":
+            return values
         values |= {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
         return values | {"Programmable": int(self.programmable)}
 
@@ -239,6 +261,26 @@ SUITES["leaf"] = tuple(  # modules of the tile engine, each alone
     )
 )
 SUITES["full"] += SUITES["leaf"]
+NARROW = {"rows": 4, "columns": 2, "tests": "corners|extremes|back_pressure|column_results"}
+SUITES["rivals"] = (  # operands of fewer bits, every form; activation registers that hold while activations are 0
+    *(
+        Config("icarus", "conv", bits, form=form, shadow=form == 2, zeros=zeros, **NARROW)
+        for form, bits, zeros in (
+            (0, "w4a7", False),
+            (0, "w5a8", True),
+            (1, "w5a7", False),
+            (1, "w4a8", True),
+            (2, "w7a6", True),
+            (3, "w5a7", True),
+            (4, "w6a8", False),
+            (5, "w6a7", True),
+            (6, "w5a8", False),
+        )
+    ),
+    Config("icarus", "enc", "w5a7", rows_per_group=2, columns_per_stage=2, zeros=True, **NARROW),
+    Config("icarus", "enc", "m12p", rows_per_group=4, merged=False, zeros=True, gated=True, **NARROW),
+)
+SUITES["full"] += SUITES["rivals"]
 COUNTED = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
 SUITES["coverage"] = (
     Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),

@@ -341,7 +341,7 @@ def test_saif_has_every_pin(column: dict, tmp_path: Path) -> None:
 
 
 @needs_library
-@pytest.mark.parametrize("name", ["exact OPT", "exact FFIP"])
+@pytest.mark.parametrize("name", ["exact OPT1-WS", "exact FIP", "surplus of FIP a8"])
 def test_other_exact_columns_have_power(name: str, tmp_path: Path) -> None:
     platform = load_platform("osu018")
     design = forms(ROWS, [], 1, True, exact=True)[name][0]

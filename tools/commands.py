@@ -78,7 +78,11 @@ COLS = Option("columns", "columns that share the activation registers", whole(),
 GROUP = Option("group", "rows of an encoded column between registers (default: all)", whole())
 COUNTED = Option("counted", "encoded columns count positions, in place of one tree", SWITCH)
 UNGATED = Option("ungated", "weight registers with enables, not gated clocks", SWITCH)
-EXACT = Option("exact", "with OPT-style, recoded and fast-inner-product columns", SWITCH)
+EXACT = Option("exact", "with OPT1-WS, recoded and fast-inner-product columns", SWITCH)
+SOME_RIVALS = Option(
+    "rivals", "every form of fewer bits as well: 1 (w4a8,w4a7,w5a8), all, or names", Kind("<rivals>", str)
+)
+ZEROS = Option("zeros", "every design also with activation registers that stand still at 0", SWITCH)
 CLOCK_NS = Option("clock-ns", "clock period (default: the platform's)", number(above=True))
 IMAGES = Option("images", "test images", whole(), 1)
 TRAINING_IMAGES = IMAGES.but(help="training images", default=1000)
@@ -90,7 +94,7 @@ QUIET = Option("quiet", "print errors only; the exit code tells", SWITCH)
 JSON = Option("json", "print the record as JSON; text for people goes to stderr", SWITCH)
 VERBOSE = Option("verbose", "print every command that is started, on stderr", SWITCH)
 OUTPUT = (JSON, QUIET, VERBOSE)
-PPA = (PLATFORM, ROWS, COLS, GROUP, COUNTED, UNGATED, EXACT, CLOCK_NS, JOBS, OUT, *OUTPUT)
+PPA = (PLATFORM, ROWS, COLS, GROUP, COUNTED, UNGATED, EXACT, SOME_RIVALS, ZEROS, CLOCK_NS, JOBS, OUT, *OUTPUT)
 
 START, VERIFY, MEASURE = "Start", "Verify", "Measure"
 ENCODE, DEVELOP = "Encodings and networks", "Develop"
@@ -234,7 +238,9 @@ COMMANDS = (
             PLATFORM,
             DESIGNS.but(default="exact36,m20p,m16p,m12p"),
             ROWS,
+            Option("group", "encoded columns also with a register after so many rows: 4,8", Kind("<rows>", str)),
             EXACT,
+            SOME_RIVALS,
             CLOCK_NS,
             JOBS,
             OUT,

@@ -74,7 +74,7 @@ class Measured:
 
     def area_against_best(self, row: str) -> float:
         """Percent of a column's area against the least of the conventional ones."""
-        conventional = [r["area_um2"]["column"] for name, r in self.designs.items() if name.startswith("conv ")]
+        conventional = [r["area_um2"]["column"] for r in self._conventional()]
         return 100 * (self.design(row)["area_um2"]["column"] / min(conventional) - 1)
 
     def power(self, row: str, key: str, workload: str, change: bool = False) -> float:
@@ -82,8 +82,11 @@ class Measured:
         mine = on_tiles(self.design(row), workload)["power_mw"][key]
         if not change:
             return mine
-        conventional = [r for name, r in self.designs.items() if name.startswith("conv ")]
-        return 100 * (mine / min(on_tiles(r, workload)["power_mw"][key] for r in conventional) - 1)
+        return 100 * (mine / min(on_tiles(r, workload)["power_mw"][key] for r in self._conventional()) - 1)
+
+    def _conventional(self) -> list[dict]:
+        """Conventional columns of 8 bits."""
+        return [r for n, r in self.designs.items() if n.startswith("conv ") and not r.get("rival")]
 
 
 def on_tiles(design: dict, network: str) -> dict:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "rtl"
 FOLDERS = ("mult", "accum", "array", "tile")
 TESTS = {"mac_array": "tb.tests.array", "tile_engine": "tb.tests.tile"}
-ALONE = {"ffip_pe": "tb.tests.column"}  # of a column that no array has
+ALONE = {"fip_pe": "tb.tests.column"}  # of a column that no array has
 LEAVES = {config.module for config in SUITES["leaf"]}
 
 

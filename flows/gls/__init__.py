@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from flows.platform import Platform
 from models.encoding import absolute, load_encoding
 from models.errors import UserError
 from models.files import write_text
+from models.hardware import ColumnModel
 from models.processes import SimulatorFault, run_process
 
 if TYPE_CHECKING:
@@ -27,8 +30,8 @@ LIMIT_S = 3600  # of the simulation of one column
 WRAPPER = """
 `timescale 1ns/1ps
 module column_gates (
-  input clk_i, w_shift_i, input [{w_high}:0] w_i, input [{a_high}:0] a_i, input [{f_high}:0] f_i,
-  output [{a_high}:0] a_o, output [{y_high}:0] y_o
+  input clk_i, w_shift_i, input [{w_high}:0] w_i, input [{a_high}:0] a_i, input [{zero_high}:0] zero_i,
+  input [{f_high}:0] f_i, output [{a_high}:0] a_o, output [{y_high}:0] y_o
 );
   column_top dut (
     .clk_i(clk_i), .w_shift_i(w_shift_i),
@@ -50,17 +53,24 @@ class Simulated:
 def column_buses(netlist: Path, design: Design, rows: int) -> dict[str, int]:
     """Widths of a netlist's buses, whose bits are ports of their own; raises UserError if they are not a column's."""
     ports = re.findall(r"^\s*(?:input|output) (\w+);", netlist.read_text(), re.MULTILINE)
-    names = ("w_i", "a_i", "a_o", "f_i", "y_o")
+    names = ("w_i", "a_i", "a_o", "zero_i", "f_i", "y_o")
     buses = {bus: sum(bool(re.fullmatch(rf"{bus}_\d+", port)) for port in ports) for bus in names}
-    a_bits = len(load_encoding(design.encoding).operands[0]) if design.encoding and not design.shared else 8
-    if buses["a_i"] != a_bits * rows or not buses["y_o"]:
+    if buses["a_i"] != column_model(design).port(np.zeros((1, rows), np.int8), rows).size or not buses["y_o"]:
         raise UserError(f"{netlist}: ports are not those of a column of {rows} rows; run make synth again")
     return buses
 
 
 def surplus_of_pairs(design: Design) -> bool:
-    """True for columns of a fast inner product: an element has two rows, sums have a surplus (see conv_column)."""
+    """True for columns of a fast inner product: an element has two rows, and an extra column sums their surplus."""
     return dict(design.parameters).get("Form", 0) >= 5
+
+
+def column_model(design: Design) -> ColumnModel:
+    """The golden model of a design."""
+    parameters = dict(design.parameters)
+    encoding = load_encoding(design.encoding) if design.encoding else None
+    bits = parameters.get("WBits", 8) or 8, parameters.get("ABits", 8)  # an extra column has no weights
+    return ColumnModel(encoding, design.shared, surplus_of_pairs(design), *bits)
 
 
 def skew(design: Design) -> int:
@@ -75,18 +85,22 @@ def latency(design: Design, rows: int) -> int:
     parameters = dict(design.parameters)
     if design.encoding:
         return rows // parameters.get("RowsPerGroup", rows) + 1 + parameters.get("SumRegister", 0)
-    return rows // skew(design) + 1 + (parameters["Form"] in (2, 4))
+    foot = parameters["Form"] in (2, 4) or (surplus_of_pairs(design) and not design.shared)
+    return rows // skew(design) + 1 + foot
 
 
 def column_config(design: Design, rows: int) -> dict[str, object]:
     """What `tb.tests.column` has to know of a column."""
+    model = column_model(design)
     return {
         "encoding": design.encoding and absolute(design.encoding),
         "shared": design.shared,
+        "pairs": model.pairs,
+        "weight_bits": model.weight_bits,
+        "activation_bits": model.activation_bits,
         "rows": rows,
         "latency": latency(design, rows),
         "skew": skew(design),
-        "pairs": surplus_of_pairs(design),
     }
 
 
@@ -118,7 +132,7 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
     buses = column_buses(netlist, design, rows)
     connections = [f"    .{bus}_{i}({bus}[{i}])" for bus, width in buses.items() for i in range(width)]
     wrapper = folder / "column_gates.v"
-    high = {f"{bus[0]}_high": buses[bus] - 1 for bus in ("w_i", "a_i", "f_i", "y_o")}
+    high = {f"{bus[:-2]}_high": buses[bus] - 1 for bus in ("w_i", "a_i", "zero_i", "f_i", "y_o")}
     text = WRAPPER.format(**high, connections=",\n".join(connections))
     wrapper.write_text(text)
     records = folder / "records.jsonl"

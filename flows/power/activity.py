@@ -14,16 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.gls import latency, skew, surplus_of_pairs
+from flows.gls import column_model, latency, skew
 from flows.platform import Platform
 from flows.power.circuit import CLOCK, Circuit
 from flows.power.simulate import PS, read_sdf, simulate
 from flows.sta import IO_SHARE, write_delays
 from flows.synth.netlist import TOP, Design
-from models.emulate import exact_table
-from models.encoding import load_encoding
 from models.errors import UserError
-from models.hardware import TileModel, bit_slice
 from models.replay import Capture, Tile, tiles
 
 F_BITS = 32  # of a sum of f(a) as it is offered; a column takes as many as it needs
@@ -93,56 +90,39 @@ def workload(capture: Capture, rows: int, vectors: int, columns: int = 1) -> lis
     return found
 
 
-def sum_of_pairs(operands: np.ndarray) -> np.ndarray:
-    """Sum over pairs of rows of their product, int64 [...]: operands int8 [R] or [R, ...]."""
-    return (operands[0::2].astype(int) * operands[1::2]).sum(axis=0)
-
-
 def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     """Tiles one after the other: load, stream, drain."""
-    encoding = load_encoding(design.encoding) if design.encoding else None
-    table = encoding.column_table if encoding else exact_table()
-    f_table = encoding.array_table - encoding.column_table if encoding else np.zeros((256, 256), np.int32)
-    if design.shared:
-        table, f_table = f_table, np.zeros_like(f_table)
-    a_bits = (len(encoding.operands[0]) if encoding and not design.shared else 8) * rows
+    model, together, late = column_model(design), skew(design) or rows, latency(design, rows)
     columns = chosen[0].weights.shape[1]
-    group = dict(design.parameters).get("RowsPerGroup", rows)
-    delay = np.arange(rows) // (group if encoding else skew(design))
-    surplus = sum_of_pairs if surplus_of_pairs(design) else lambda operands: 0
-    late = latency(design, rows)
-    parts: list[np.ndarray] = []  # bool [cycles, (activations, weights, shift)]
+    delay = np.arange(rows) // together
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("a_i", "w_i", "zero_i", "f_i", "w_shift_i")}
     results, windows, start = [], [], 0
     for tile in chosen:
         count = len(tile.activations)
-        load = np.zeros((rows, a_bits + 8 * columns + 1 + F_BITS), bool)
-        load[:, a_bits : a_bits + 8 * columns] = np.unpackbits(tile.weights.view(np.uint8), axis=1, bitorder="little")
-        load[:, a_bits + 8 * columns] = True
-        start += rows
-        length = count + rows + late + 1
+        length = rows + count + rows + late + 1
         operands = np.zeros((length, rows), np.int8)
         for row in range(rows):
-            operands[delay[row] : delay[row] + count, row] = tile.activations[:, row]
-        stream = np.zeros((length, load.shape[1]), bool)
-        for word, vector in zip(stream, operands, strict=True):
-            parts_of = vector.reshape(-1, group if encoding else rows)
-            packed = [bit_slice(v, encoding, design.shared) if encoding else v.view(np.uint8) for v in parts_of]
-            bits = [np.unpackbits(part, bitorder="little")[: a_bits // len(packed)] for part in packed]
-            word[:a_bits] = np.concatenate(bits)
-        f_sums = f_table[tile.activations.astype(int) + 128, 0].sum(axis=1)
+            operands[rows + delay[row] : rows + delay[row] + count, row] = tile.activations[:, row]
+        weights = np.zeros((length, 8 * columns), bool)
+        weights[:rows] = np.unpackbits(tile.weights.view(np.uint8), axis=1, bitorder="little")
+        f_sums = np.zeros((length, 1), np.int64)
         # f(a) comes in the cycle of the final addition
-        stream[late - 1 : late - 1 + count, -F_BITS:] = f_sums[:, None] >> np.arange(F_BITS) & 1
-        parts += [load, stream]
-        sums = TileModel(table, tile.weights)
-        results += [
-            (start + n + late, (sums.column_sums(a).astype(int) + f + surplus(a) + surplus(tile.weights)).tolist())
-            for n, (a, f) in enumerate(zip(tile.activations, f_sums, strict=True))
-        ]
+        f_sums[rows + late - 1 : rows + late - 1 + count, 0] = model.f_sums(tile.activations)
+        parts["a_i"].append(model.port(operands, together))
+        parts["zero_i"].append(model.zeros(operands))
+        parts["w_i"].append(weights)
+        parts["f_i"].append((f_sums >> np.arange(F_BITS) & 1).astype(bool))
+        parts["w_shift_i"].append(np.arange(length)[:, None] < rows)
+        start += rows
+        sums = model.sums(tile.activations, tile.weights)
+        results += [(start + n + late, row) for n, row in enumerate(sums.tolist())]
         windows.append((start + rows + 1, start + count + 1))
-        start += length
-    ports = [f"a_i_{i}" for i in range(a_bits)] + [f"w_i_{i}" for i in range(8 * columns)] + ["w_shift_i"]
-    ports += [f"f_i_{i}" for i in range(F_BITS)]
-    return Stimulus(dict(zip(ports, np.concatenate(parts).T, strict=True)), results, windows, chosen)
+        start += length - rows
+    ports: dict[str, np.ndarray] = {}
+    for name, bits in parts.items():
+        lanes = np.concatenate(bits).T
+        ports |= {name: lanes[0]} if name == "w_shift_i" else {f"{name}_{i}": lane for i, lane in enumerate(lanes)}
+    return Stimulus(ports, results, windows, chosen)
 
 
 def measure_activity(

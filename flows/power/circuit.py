@@ -99,9 +99,10 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
 def classify(circuit: Circuit) -> list[np.ndarray]:
     """For each group the index in PARTS of each instance, int64 [instances].
 
-    By structure, not by name, so that all designs are judged alike. Registers: weight, if the clock is gated or
-    data depends on the shift enable; activation, if data comes straight from an activation port; else sum (f(a)
-    that passes by is one). Gates of the clock belong to the weight clock. Product bits: gates of at most
+    By structure, not by name, so that all designs are judged alike. Registers: activation, if data comes straight
+    from the port of an activation or of its flag; weight, if the clock is gated or data depends on the shift enable;
+    else sum (f(a) that passes by is one). Gates of the clock belong to the weight clock, those of an activation's
+    to its register. Product bits: gates of at most
     PRODUCT_INPUTS operand bits before any full adder. Weight loading: what feeds only weight registers. Final
     adders: what lies between a sum and the last full adders, these included.
     """
@@ -144,18 +145,32 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
                     reached += sources[at]
         return cells, ends
 
+    def gates_behind(clocks: set[int]) -> set[tuple[int, int]]:
+        """Cells of the clock gates that make some clocks."""
+        cells, reached = set(), list(clocks)
+        while reached:
+            at = driver.get(reached.pop())
+            if at is not None and gate[at[0]][at[1]] and at not in cells:
+                cells.add(at)
+                pins = circuit.groups[at[0]].cell.pins
+                reached += [int(n[at[1]]) for name, n in circuit.groups[at[0]].pins.items() if not pins[name].output]
+        return cells
+
     sums, shift = [], {net for net, name in ports.items() if name == "w_shift_i"}
     clock = circuit.nets.index(CLOCK) if CLOCK in circuit.nets else -1
     for at in registers:
         data, group = sources[at], circuit.groups[at[0]]
-        gated = any(nets[at[1]] != clock for name, nets in group.pins.items() if group.cell.pins[name].clock)
+        clocks = {int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].clock} - {clock}
+        gated = bool(clocks)
         cells, ends = cone(data, True)
         if (
-            not gated
-            and all(ports.get(net, "").startswith("a_i_") for net in ends)
+            (ends or not gated)
+            and all(ports.get(net, "").startswith(("a_i_", "zero_i_")) for net in ends)
             and not any(adder[g] for g, _ in cells)
         ):
             part[at[0]][at[1]] = number["activation registers"]
+            for g, i in gates_behind(clocks):
+                part[g][i] = number["activation registers"]
         elif gated or ends & shift:
             part[at[0]][at[1]] = number["weight registers"]
             for g, i in cells:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.ppa import is_conventional
 from flows.report.records import Records
 from models.encoding import Encoding, library_names, load_encoding
 from models.errors import unknown
@@ -96,6 +97,7 @@ def cost_row(design: dict) -> dict:
         "platform": platform_label(design),
         "design": design["design"],
         "encoding": design["encoding"] or "",
+        "rival": design.get("rival"),
         "cells": design["cells"],
         "area_um2": area.get("column", area["total"]),
         "sequential_um2": area["sequential"] / design["parameters"].get("Cols", 1),
@@ -118,7 +120,7 @@ def compare(costs: list[dict]) -> None:
     """
     for key, change in (("area_um2", "area_change"), ("power_mw", "power_change")):
         for row in costs:
-            rivals = [c for c in costs if c["platform"] == row["platform"] and c["design"].startswith("conv ")]
+            rivals = [c for c in costs if c["platform"] == row["platform"] and is_conventional(c)]
             sound = [c for c in rivals if c[key] is not None and c["slack_ns"] >= 0 and c["gate_sim"] == "passed"]
             best = min(sound, key=lambda c: c[key], default=None)
             known = best is not None and row[key] is not None

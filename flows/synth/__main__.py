@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flows.platform import Platform, load_platform
 from flows.ppa import ARRAY_COLUMNS, compare_areas, compare_arrays, key_of, view
 from flows.synth.array import SHELL_SOURCES, Array, array_record, measure_array
-from flows.synth.measure import best_variant, forms, measure, record, sources_of_column
+from flows.synth.measure import best_variant, forms, measure, record, rivals_of, sources_of_column
 from flows.synth.netlist import ROOT
 from models.console import interruptible, obey
 from models.errors import UserError, run_cli
@@ -110,6 +110,8 @@ def check_sizes(args: argparse.Namespace, platform: Platform, clock_ns: float) -
         raise UserError(f"{sizes} and clock ({clock_ns} ns) must be positive")
     if args.group is not None and (args.group < 1 or args.rows % args.group):
         raise UserError(f"rows in a group ({args.group}) must divide the rows ({args.rows})")
+    if args.array and args.zeros:
+        raise UserError("zero gating is measured in columns: leave out ZEROS=1 or SIZE=")
     if args.array and args.columns != 1:
         raise UserError("an array is made of single columns: --array takes --columns 1")
     if not platform.clock_gate and not args.ungated:
@@ -129,7 +131,8 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
     """
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
     table = forms(
-        args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact, args.group, args.counted
+        *(args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact, args.group, args.counted),
+        *(rivals_of(args.rivals), args.zeros),
     )
     arrays: dict[str, Array] = {}
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
@@ -139,7 +142,7 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
         results = [future.result() for future in futures]
         if args.array:
             # a column with a surplus has no array: nothing in mac_array takes it off
-            fit = [r for r in results if r.meets and not r.design.shared and "FFIP" not in r.design.name]
+            fit = [r for r in results if r.meets and not r.design.shared and "FIP" not in r.design.name]
             waiting = [pool.submit(measure_array, r, args.array, platform, clock_ns, folder) for r in fit]
             arrays = {r.design.name: future.result() for r, future in zip(fit, waiting, strict=True)}
     run = {"columns": args.columns, "gated": int(not args.ungated)}

@@ -55,6 +55,7 @@ endmodule
   end else begin : gen_column
     {column} #(.A(ABits * Rows), .Y(Width)) u_column (.*);
     assign w_swap_o = '0;
+    assign zero_o = '0;
   end
 endmodule
 """
@@ -136,8 +137,7 @@ def measure_array(column: Result, columns: int, platform: Platform, clock_ns: fl
         except (OSError, KeyError, TypeError, ValueError):
             pass
         with making(place) as made:
-            encodings = {name: load_encoding(name) for name in {"exact64", design.encoding} if name}
-            packages = sorted(export_package(encoding, made) for encoding in encodings.values())
+            packages = [export_package(load_encoding(design.encoding), made)] if design.encoding else []
             in_a_process(_map_shell, design, packages, columns, platform, clock_ns, made)
             shell, slack = choose([made / effort for effort in SHELL_EFFORTS], TOP, platform, clock_ns)
             shell = replace(shell, path=place / shell.path.relative_to(made))

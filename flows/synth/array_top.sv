@@ -11,7 +11,10 @@ module array_top #(
     parameter bit Merged = 1'b1,
     parameter bit SumRegister = 1'b1,
     parameter bit GateWeights = 1'b0,
-    parameter int Form = 0
+    parameter int Form = 0,
+    parameter int ABits = 8,
+    parameter int WBits = 8,
+    parameter bit GateZeros = 1'b0
 ) (
     input  logic               clk_i,
     input  logic               rst_ni,
@@ -31,6 +34,8 @@ module array_top #(
 `ifdef COLUMN_CONV
       .Kind        (encmac_pkg::KIND_CONV),
       .Form        (Form),
+      .ABits       (ABits),
+      .WBits       (WBits),
 `else
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
@@ -38,6 +43,7 @@ module array_top #(
       `ENCMAC_ARRAY_OF(`ENCODING_PKG),
 `endif
       .GateWeights (GateWeights),
+      .GateZeros   (GateZeros),
       .Rows        (Rows),
       .Cols        (Cols)
   ) u_array (

@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from models.encoding import encoding_file, export_package, load_encoding
 from models.errors import UserError
 from models.files import locked, making, sweep, write_text
 from models.processes import end_with
+from models.rivals import ACTIVATION_BITS, WEIGHT_BITS, widths
 from models.store import sources_of
 
 CONVENTIONAL = (  # name, form in RTL, Booth recoding by Yosys
@@ -34,10 +35,13 @@ CONVENTIONAL = (  # name, form in RTL, Booth recoding by Yosys
 )
 EXACT = (  # other exact designs, shown beside the conventional ones
     ("exact recoded", 3, False),
-    ("exact OPT", 4, False),
-    ("exact FFIP", 6, False),
-    ("exact FFIP booth", 5, True),
+    ("exact OPT1-WS", 4, False),
+    ("exact FIP", 6, False),
+    ("exact FIP booth", 5, True),
 )
+SURPLUS = 6  # form of the extra column of a fast inner product
+RIVALS = ("w4a8", "w4a7", "w5a8")  # fewer bits at an accuracy near that of the encodings
+ZERO_GATED = "zero-gated"  # ends the names of designs whose activation registers stand still at 0
 
 # what every column depends on beside its encoding and its library
 SOURCES = ("rtl/encmac_pkg.sv", "rtl/encmac_encoding.svh", "rtl/encmac_checks.svh", "rtl/mult", "rtl/accum")
@@ -70,20 +74,32 @@ def forms(
     exact: bool = False,
     group: int | None = None,
     counted: bool = False,
+    rivals: Sequence[str] = (),
+    zeros: bool = False,
 ) -> dict[str, list[Design]]:
-    """For each line of the table its variants, the smallest first; extra columns of f(a) have lines of their own.
+    """For each line of the table its variants, the smallest first; extra columns have lines of their own.
 
     With `exact`, exact designs that are not conventional are among them (fast inner products of even rows only).
     Encoded columns have a register after every `group` rows (default: after all), and, `counted`, count each
-    position and weigh the counts, where otherwise one tree adds the bits of powers of two.
+    position and weigh the counts, where otherwise one tree adds the bits of powers of two. Every form is there with
+    the widths of each of the `rivals` (names such as w4a8) as well, and with `zeros` every line a second time, its
+    activation registers standing still while activations are 0.
     """
     common = (("Rows", rows), ("Cols", columns), ("GateWeights", int(gated)))
     groups = (("RowsPerGroup", group),) if group else ()
-    table = {
-        name: [Design(name, (*common, ("Form", form)), None, booth, adders) for adders in ADDERS]
-        for name, form, booth in (*CONVENTIONAL, *(EXACT if exact else ()))
-        if form < 5 or rows % 2 == 0
-    }
+    table = {}
+    for rival in ("", *rivals):
+        weight_bits, activation_bits = widths(rival) or (8, 8)
+        narrow = (("ABits", activation_bits), ("WBits", weight_bits)) if rival else ()
+        for name, form, booth in (*CONVENTIONAL, *(EXACT if exact else ())):
+            if form >= 5 and rows % 2:
+                continue
+            name = f"{name} {rival}".strip()
+            table[name] = [Design(name, (*common, ("Form", form), *narrow), None, booth, adders) for adders in ADDERS]
+            if form == SURPLUS:
+                name = f"surplus of FIP a{activation_bits}"
+                sizes = (("Rows", rows), ("Form", form), ("ABits", activation_bits), ("WBits", 0))
+                table[name] = [Design(name, sizes, None, booth, adders, True) for adders in ADDERS]
 
     def variants(name: str, encoding: str, common: tuple, merged: int, shared: bool) -> list[Design]:
         return [
@@ -93,7 +109,7 @@ def forms(
         ]
 
     sources: dict[str, str] = {}
-    for encoding in encodings:
+    for encoding in dict.fromkeys([*encodings, *rivals]):
         loaded = load_encoding(encoding)
         if sources.setdefault(loaded.name, loaded.sha256) != loaded.sha256:
             raise UserError(f"two of the encodings are called '{loaded.name}' and differ; rename one of them")
@@ -103,7 +119,27 @@ def forms(
         if loaded.shared_bits():
             name = f"f(a) of {loaded.name}"
             table[name] = variants(name, encoding, (("Rows", rows), *groups), 0, True)
+    if zeros:
+        for name, plain in [(name, plain) for name, plain in table.items() if not plain[0].shared]:
+            gated_name = f"{name} {ZERO_GATED}"
+            table[gated_name] = [
+                dataclasses.replace(d, name=gated_name, parameters=(*d.parameters, ("GateZeros", 1))) for d in plain
+            ]
     return table
+
+
+def rivals_of(names: str | None) -> tuple[str, ...]:
+    """Rivals from the user's list: `1` stands for RIVALS, `all` for every width; UserError for what is none."""
+    if not names:
+        return ()
+    if names == "1":
+        return RIVALS
+    if names == "all":
+        return tuple(f"w{w}a{a}" for w in WEIGHT_BITS for a in ACTIVATION_BITS if (w, a) != (8, 8))
+    for name in names.split(","):
+        if not widths(name):
+            raise UserError(f"'{name}' is no rival; give widths of weights and activations, for example w4a8,w5a7")
+    return tuple(names.split(","))
 
 
 def fingerprint(design: Design, rows: int, platform: Platform, clock_ns: float, efforts: tuple[str, ...]) -> str:
@@ -142,8 +178,7 @@ def measure(
         if found := _kept(place, key, design, rows, simulate):
             return found
         with making(place) as made:
-            encodings = {name: load_encoding(name) for name in {"exact64", design.encoding} if name}
-            packages = sorted(export_package(encoding, made) for encoding in encodings.values())
+            packages = [export_package(load_encoding(design.encoding), made)] if design.encoding else []
             in_a_process(synthesise, design, packages, platform, clock_ns, made, efforts)
             netlist, slack = choose([made / effort for effort in efforts], TOP, platform, clock_ns)
             wanted = simulate and slack >= 0
@@ -236,6 +271,14 @@ def fastest(
     raise UserError(f"{design.label} meets no clock up to {clock:g} ns on {platform.name}")
 
 
+def rival_of(design: Design) -> str | None:
+    """Widths of a design of fewer bits, such as w4a8; None of another."""
+    if design.encoding:
+        return design.encoding if widths(design.encoding) else None
+    parameters = dict(design.parameters)
+    return f"w{parameters['WBits']}a{parameters['ABits']}" if parameters.get("WBits") else None
+
+
 def record(result: Result, platform: Platform, clock_ns: float) -> dict:
     """One entry of ppa.json."""
     netlist, parameters = result.netlist, dict(result.design.parameters)
@@ -250,6 +293,7 @@ def record(result: Result, platform: Platform, clock_ns: float) -> dict:
         "encoding_source": result.design.encoding,
         "shared": result.design.shared,
         "surplus": surplus_of_pairs(result.design),
+        "rival": rival_of(result.design),
         "package_sha256": package_sha256(result.design.encoding),
         "encoding_sha256": load_encoding(result.design.encoding).sha256 if result.design.encoding else None,
         "clock_ns": clock_ns,

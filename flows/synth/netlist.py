@@ -28,7 +28,7 @@ RTL = ("encmac_pkg.sv", "encodings", "mult", "accum/full_adder.sv", "accum/compr
 RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
 RTL += tuple(
     f"array/{name}.sv"
-    for name in ("clock_gate", "enc_group", "enc_column", "conv_pe", "ffip_pe", "conv_column", "array_stage")
+    for name in ("clock_gate", "enc_group", "enc_column", "conv_pe", "fip_pe", "conv_column", "array_stage")
 )
 
 # Ways to map logic, all tried for every design; the smallest netlist that meets the clock counts. After each:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from flows.platform import Platform, load_platform
+from flows.ppa import is_conventional
 from flows.synth.array import array_record, measure_array
-from flows.synth.measure import Result, best_variant, fastest, forms, record
+from flows.synth.measure import Result, best_variant, fastest, forms, record, rivals_of
+from flows.synth.netlist import Design
 from flows.synth.plots import plot_array, plot_breakdown, plot_clock, plot_pareto, plot_rows
 from models.console import interruptible
 from models.errors import UserError, run_cli
@@ -29,47 +30,52 @@ ROWS = (16, 32, 64)
 SIZES = (16, 32, 64, 128)
 
 
-def sweep_columns(
-    platform: Platform, rows: int, clock_ns: float, designs: list[str], exact: bool, jobs: int, out: Path
-) -> list[Result]:
+def columns_of(platform: Platform, rows: int, args: argparse.Namespace) -> dict[str, list[Design]]:
+    """Variants of every design, encoded ones also in groups where those fit; no extra columns."""
+    table: dict[str, list[Design]] = {}
+    gated, designs = bool(platform.clock_gate), args.designs.split(",")
+    for group in (None, *(int(word) for word in (args.group or "").split(",") if word)):
+        if group is None or rows % group == 0:
+            rivals = rivals_of(args.rivals)
+            table |= forms(rows, designs, gated=gated, exact=args.exact, group=group, rivals=rivals)
+    return {name: variants for name, variants in table.items() if not variants[0].shared}
+
+
+def sweep_columns(platform: Platform, rows: int, clock_ns: float, args: argparse.Namespace) -> list[Result]:
     """The best variant of every design at one clock, those that miss it included."""
-    folder = out / "synth" / f"{platform.name}-{clock_ns:g}ns-{rows}"
-    table = forms(rows, designs, gated=bool(platform.clock_gate), exact=exact)
-    table = {name: variants for name, variants in table.items() if not variants[0].shared}
-    with interruptible(ThreadPoolExecutor(max(1, jobs))) as pool:
+    folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{rows}"
+    table = columns_of(platform, rows, args)
+    with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         waiting = [pool.submit(best_variant, v, rows, platform, clock_ns, folder) for v in table.values()]
         return [future.result() for future in waiting]
 
 
 def run(kind: str, platform: Platform, args: argparse.Namespace) -> list[dict]:
     """The points of a sweep."""
-    designs, out = args.designs.split(","), args.out.resolve()
+    out = args.out.resolve()
     clock_ns, rows = args.clock_ns or platform.clock_ns, args.rows
     points: list[dict] = []
     if kind == "clock":
         for share in CLOCKS:
             clock = float(f"{share * clock_ns:.4g}")
-            found = sweep_columns(platform, rows, clock, designs, args.exact, args.jobs, out)
+            found = sweep_columns(platform, rows, clock, args)
             points += [record(r, platform, clock) for r in found]
     elif kind == "fmax":
-        table = forms(rows, designs, gated=bool(platform.clock_gate), exact=args.exact)
         folder = out / "synth"
-        for name, variants in table.items():
-            if variants[0].shared:
-                continue
+        for name, variants in columns_of(platform, rows, args).items():
             # lookahead adders, and a register before an encoded column's final addition: the fast variant
             result, shortest = fastest(variants[-1], rows, platform, clock_ns, folder)
             print(f"{name}: {shortest:.3f} ns", flush=True)
             points.append(record(result, platform, shortest) | {"shortest_clock_ns": round(shortest, 4)})
     elif kind == "rows":
         for height in ROWS:
-            found = sweep_columns(platform, height, clock_ns, designs, args.exact, args.jobs, out)
+            found = sweep_columns(platform, height, clock_ns, args)
             points += [record(r, platform, clock_ns) for r in found]
     else:
         for size in SIZES:
             folder = out / "synth" / f"{platform.name}-{clock_ns:g}ns-{size}"
-            for r in sweep_columns(platform, size, clock_ns, designs, args.exact, args.jobs, out):
-                if r.meets and "FFIP" not in r.design.name:
+            for r in sweep_columns(platform, size, clock_ns, args):
+                if r.meets and "FIP" not in r.design.name:
                     array = measure_array(r, size, platform, clock_ns, folder)
                     points.append(record(r, platform, clock_ns) | {"size": size, "array": array_record(array)})
     return points
@@ -84,9 +90,7 @@ def print_points(kind: str, points: list[dict]) -> None:
         like = [
             q.get("array", q)["area_um2"]["per_mac"]
             for q in points
-            if q["design"].startswith("conv ")
-            and (q["parameters"]["Rows"], q["clock_ns"]) == (rows, clock)
-            and q["wns_ns"] >= 0
+            if is_conventional(q) and (q["parameters"]["Rows"], q["clock_ns"]) == (rows, clock) and q["wns_ns"] >= 0
         ]
         met = p["wns_ns"] >= 0
         change = "" if met else "missed"

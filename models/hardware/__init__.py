@@ -1,5 +1,6 @@
 """Golden models of the hardware, bit-exact integers."""
 
-from models.hardware.array import TileModel, bit_slice
+from models.hardware.array import TileModel
+from models.hardware.column import ColumnModel
 
-__all__ = ["TileModel", "bit_slice"]
+__all__ = ["ColumnModel", "TileModel"]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.encoding import Encoding
-
 
 class TileModel:
     """Column sums of a tile: y[c] = sum over rows r of table[a[r], w[r, c]].
@@ -27,13 +25,3 @@ class TileModel:
     def column_sums(self, activations: np.ndarray) -> np.ndarray:
         """Result vector int64 [C] for one activation vector int8 [R]."""
         return self._products[self._row_index, activations.astype(np.int64) + 128].sum(axis=0)
-
-
-def bit_slice(vector: np.ndarray, encoding: Encoding, shared: bool = False) -> np.ndarray:
-    """int8 [R] as an encoded column takes it: operand bit i of all rows side by side, packed bytes.
-
-    `shared`: as the extra column of f(a) takes it, with all eight bits.
-    """
-    wires = encoding.wires(vector, np.int8(0))
-    bits = range(8) if shared else encoding.operands[0]
-    return np.packbits(np.concatenate([wires[i] for i in bits]), bitorder="little")

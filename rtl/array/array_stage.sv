@@ -8,8 +8,10 @@
 /// Activations come skewed by group and leave one cycle later for the next stage. Bit i of row r of
 /// group g lies at [(g*ABits + i)*Group + r], a group being RowsPerGroup rows of an encoded column, one
 /// of a conventional one. Sums of all columns leave together, after the latency of the column.
-/// Weights come plain; each column encodes its own. With AddShared every sum has f added, which goes on to
-/// the next stage as activations do.
+/// Weights come plain; each column encodes its own, a conventional one takes the upper WBits. With AddShared
+/// every sum has f added (FORM_FIP*: taken off), which goes on to the next stage as activations do.
+/// With GateZeros a row's activation register holds what it has while the bits that come are all 0, which `zero_i`
+/// says; this flag goes on beside the activation, whose product is isolated.
 /// Latency: 1 cycle to the next stage; 1 more than the column to the sums.
 module array_stage #(
     /// encmac_pkg::KIND_ENC or KIND_CONV.
@@ -26,11 +28,13 @@ module array_stage #(
     parameter bit Shadow = 1'b0,
     /// 1: weights that shift have a gated clock, a gate for about GATE_FANOUT flip-flops.
     parameter bit GateWeights = 1'b0,
-    /// 1: encoded columns add `f_i`, the sum of f(a) of the extra column.
+    /// 1: columns add `f_i`, the sum of f(a) of the extra column, or take off that of FORM_FIP*.
     parameter bit AddShared = 1'b0,
+    /// 1: activation registers stand still while activations are 0 (zero gating, operand isolation).
+    parameter bit GateZeros = 1'b0,
     `ENCMAC_STAGE_PARAMETERS,
     parameter int Groups = Kind == encmac_pkg::KIND_CONV ? Rows : Rows / RowsPerGroup,
-    parameter int Width = encmac_pkg::sum_width(Rows, encmac_pkg::row_min(Kind, Programmable, M, MinSum),
+    parameter int Width = encmac_pkg::sum_width(Rows, encmac_pkg::row_min(Kind, Programmable, M, MinSum, ABits, WBits),
                                                 encmac_pkg::row_max(Kind, Programmable, M, MaxSum))
 ) (
     input  logic                  clk_i,
@@ -41,6 +45,8 @@ module array_stage #(
     input  logic [    8*Cols-1:0] w_i,        // weights that enter the last row
     input  logic [ABits*Rows-1:0] a_i,
     output logic [ABits*Rows-1:0] a_o,
+    input  logic [      Rows-1:0] zero_i,     // GateZeros: activations that are 0
+    output logic [      Rows-1:0] zero_o,     // the same, for the next stage
     input  logic [      M*16-1:0] s_i,        // Programmable: position weights
     input  logic [     Width-1:0] f_i,        // AddShared: sum of f(a) of the activations that are finally added
     output logic [     Width-1:0] f_o,        // the same, for the next stage
@@ -48,14 +54,46 @@ module array_stage #(
 );
   localparam int WPorts = WBits > 0 ? WBits : 1;
 
-  `ENCMAC_REQUIRE(gen_check_kind, Kind == encmac_pkg::KIND_ENC || (Kind == encmac_pkg::KIND_CONV && ABits == 8),
-                  "array_stage: Kind must be one of encmac_pkg::KIND_*; conventional columns take 8 activation bits")
+  `ENCMAC_REQUIRE(gen_check_kind, Kind == encmac_pkg::KIND_ENC || Kind == encmac_pkg::KIND_CONV,
+                  "array_stage: Kind must be one of encmac_pkg::KIND_*")
   `ENCMAC_REQUIRE(gen_check_cols, Cols > 0, "array_stage: Cols must be positive")
 
-  logic [ABits*Rows-1:0] a_q;
+  localparam int Group = Kind == encmac_pkg::KIND_CONV ? 1 : RowsPerGroup;
+  localparam bit Pairs = Kind == encmac_pkg::KIND_CONV && encmac_pkg::pairs(Form);
+  /// Conventional elements isolate their product; a product of an encoding, or of a pair, need not be 0 for an
+  /// activation of 0: there the operand is isolated.
+  localparam bit IsolateProduct = GateZeros && Kind == encmac_pkg::KIND_CONV && !Pairs;
+  logic [ABits*Rows-1:0] a_q, a;
+  logic [Rows-1:0] zero_q;
   assign a_o = a_q;
-  always_ff @(posedge clk_i) begin
-    if (advance_i) a_q <= a_i;
+  assign zero_o = zero_q;
+  if (GateZeros) begin : gen_zero
+    always_ff @(posedge clk_i) begin
+      if (advance_i) zero_q <= zero_i;
+    end
+    for (genvar r = 0; r < Rows; r++) begin : gen_row
+      logic a_clk;
+      clock_gate u_gate (
+          .clk_i,
+          .enable_i(advance_i && !zero_i[r]),
+          .clk_o   (a_clk)
+      );
+      for (genvar i = 0; i < ABits; i++) begin : gen_bit
+        localparam int At = (r / Group * ABits + i) * Group + r % Group;
+        logic q;
+        always_ff @(posedge a_clk) q <= a_i[At];
+        assign a_q[At] = q;
+        assign a[At] = q && !(zero_q[r] && !IsolateProduct);
+      end
+    end
+  end else begin : gen_no_zero
+    assign zero_q = '0;
+    assign a = a_q;
+    always_ff @(posedge clk_i) begin
+      if (advance_i) a_q <= a_i;
+    end
+    logic unused_zero;
+    assign unused_zero = ^zero_i;
   end
 
   // Weights take effect at the edge that brings the first activation of their tile.
@@ -71,8 +109,7 @@ module array_stage #(
     assign w_swap_o = '0;
   end
 
-  localparam bit Recoded = Form == encmac_pkg::FORM_RECODED || Form == encmac_pkg::FORM_OPT;
-  localparam int Stored = Kind != encmac_pkg::KIND_CONV ? WBits : Recoded ? 12 : 8;
+  localparam int Stored = Kind == encmac_pkg::KIND_CONV ? encmac_pkg::stored_bits(Form, WBits) : WBits;
   logic [Rows-1:0] w_clk;
   if (GateWeights && Stored > 0) begin : gen_clock
     // As many rows for each gate as fit, evenly. If one has fewer, it is the first: a row takes its weight
@@ -106,27 +143,34 @@ module array_stage #(
 
   if (Kind == encmac_pkg::KIND_CONV) begin : gen_no_position
     logic unused_s;
-    assign unused_s = ^{s_i, f_i};
+    assign unused_s = ^s_i;
   end
 
   for (genvar c = 0; c < Cols; c++) begin : gen_column
     if (Kind == encmac_pkg::KIND_CONV) begin : gen_conv
       conv_column #(
-          .Rows  (Rows),
-          .Form  (Form),
-          .Shadow(Shadow),
+          .Rows       (Rows),
+          .Form       (Form),
+          .ABits      (ABits),
+          .WBits      (WBits),
+          .Shadow     (Shadow),
           .GateWeights(GateWeights),
-          .Width (Width)
+          .GateZeros  (IsolateProduct),
+          .Width      (Width)
       ) u_column (
           .clk_i,
           .advance_i,
           .w_clk_i (w_clk),
           .w_shift_i,
           .w_swap_i(swap),
-          .w_i     (w_i[c*8+:8]),
-          .a_i     (a_q),
+          .w_i     (w_i[(c+1)*8-WPorts+:WPorts]),
+          .a_i     (a),
+          .zero_i  (zero_q),
+          .f_i     (f_i),
           .y_o     (y_o[c*Width+:Width])
       );
+      logic unused_w;
+      assign unused_w = ^w_i[c*8+:8];
     end else begin : gen_enc
       logic [WPorts-1:0] w;
       if (WBits > 0) begin : gen_encoder
@@ -163,7 +207,7 @@ module array_stage #(
           .w_shift_i,
           .w_swap_i(swap),
           .w_i     (w),
-          .a_i     (a_q),
+          .a_i     (a),
           .s_i,
           .f_i,
           .y_o     (y_o[c*Width+:Width])

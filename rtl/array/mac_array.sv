@@ -10,7 +10,8 @@
 /// s_axis_a: one activation vector a beat, row r at [r*8 +: 8].
 /// m_axis_y: one result vector a beat, column c sign-extended at [c*32 +: 32], `Latency` cycles after
 ///           its activations: groups (conventional: rows) + stages, and one each for SumRegister,
-///           FORM_CARRY_SAVE, FORM_OPT and the extra column of an encoding with f(a).
+///           FORM_CARRY_SAVE, FORM_OPT1 and the extra column of an encoding with f(a).
+/// Conventional columns multiply the upper ABits of activations and WBits of weights, and ignore the others.
 /// Rows that a tile does not use must carry a = w = 0; each adds the encoding's array_table at (0, 0),
 /// which is 0 for all encodings but arrays of XNOR.
 /// Latency: groups (conventional: rows) + stages cycles, and those extra ones.
@@ -33,6 +34,8 @@ module mac_array #(
     parameter bit Shadow = 1'b0,
     /// 1: weight registers have gated clocks.
     parameter bit GateWeights = 1'b0,
+    /// 1: activation registers stand still while activations are 0 (see array_stage).
+    parameter bit GateZeros = 1'b0,
     `ENCMAC_ARRAY_PARAMETERS
 ) (
     input  logic                clk_i,
@@ -60,11 +63,10 @@ module mac_array #(
   localparam int Groups = Rows / Group;
   localparam int Stages = Cols / ColsPerStage;
   localparam bit Shared = !Conv && FM > 0;
-  localparam bit TwoRows = Form == encmac_pkg::FORM_CARRY_SAVE || Form == encmac_pkg::FORM_OPT;
-  localparam bit ExtraCycle = Conv ? TwoRows : SumRegister;
+  localparam bit ExtraCycle = Conv ? encmac_pkg::two_rows(Form) : SumRegister;
   localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
   /// Bits of a column's result, f(a) included.
-  localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum) + (Shared ? FMinSum : 0);
+  localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum, ABits, WBits) + (Shared ? FMinSum : 0);
   localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum) + (Shared ? FMaxSum : 0);
   localparam int Width = encmac_pkg::sum_width(Rows, RowMin, RowMax);
 
@@ -72,8 +74,8 @@ module mac_array #(
                   "mac_array: Cols must be a positive multiple of ColsPerStage")
   `ENCMAC_REQUIRE(gen_check_groups, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
                   "mac_array: Rows must be a positive multiple of RowsPerGroup")
-  `ENCMAC_REQUIRE(gen_check_form, !Conv || Form < encmac_pkg::FORM_FFIP,
-                  "mac_array: FORM_FFIP* are columns only: nothing here takes their surplus off")
+  `ENCMAC_REQUIRE(gen_check_form, !Conv || !encmac_pkg::pairs(Form),
+                  "mac_array: FORM_FIP* are columns only: nothing here takes their surplus off")
   `ENCMAC_REQUIRE(gen_check_width, Width <= 32, "mac_array: a sum takes more than 32 bits")
 
   logic advance, w_shift, w_swap;
@@ -175,6 +177,7 @@ module mac_array #(
     localparam int FWidth = encmac_pkg::sum_width(Rows, FMinSum, FMaxSum);
     logic signed [FWidth-1:0] sum;
     logic [FWidth-1:0] unused_f;
+    logic [Rows-1:0] unused_zero;
     assign f = Width'(sum);
     array_stage #(
         .Rows        (Rows),
@@ -201,6 +204,8 @@ module mac_array #(
         .w_i      (8'd0),
         .a_i      (a_skewed),
         .a_o      (a_plain),
+        .zero_i   ('0),
+        .zero_o   (unused_zero),
         .s_i      ({FM{16'd0}}),
         .f_i      ({FWidth{1'b0}}),
         .f_o      (unused_f),
@@ -215,7 +220,11 @@ module mac_array #(
   // What a row holds of its activation.
   logic [ABits*Rows-1:0] a_encoded;
   if (Conv) begin : gen_plain
-    assign a_encoded = a_plain;
+    for (genvar r = 0; r < Rows; r++) begin : gen_upper
+      assign a_encoded[r*ABits+:ABits] = a_plain[(r+1)*8-ABits+:ABits];
+    end
+    logic unused_lower;
+    assign unused_lower = ^a_plain;
   end else begin : gen_encode
     for (genvar g = 0; g < Groups; g++) begin : gen_group
       enc_mult #(
@@ -232,17 +241,30 @@ module mac_array #(
     end
   end
 
+  // Which of the activations are 0.
+  logic [Rows-1:0] zero;
+  for (genvar r = 0; r < Rows; r++) begin : gen_zero
+    logic [ABits-1:0] bits;
+    for (genvar i = 0; i < ABits; i++) begin : gen_bit
+      assign bits[i] = a_encoded[(r/Group*ABits+i)*Group+r%Group];
+    end
+    assign zero[r] = GateZeros && bits == '0;
+  end
+
   logic [Cols*Width-1:0] y;
   for (genvar s = 0; s < Stages; s++) begin : gen_stage
     logic [ABits*Rows-1:0] a_in, a_out;
+    logic [Rows-1:0] zero_in, zero_out;
     logic [Groups-1:0] swap_in, swap_out;
     logic [Width-1:0] f_in, f_out;
     if (s == 0) begin : gen_first
       assign a_in = a_encoded;
+      assign zero_in = zero;
       assign swap_in = swap_plain;
       assign f_in = f;
     end else begin : gen_next
       assign a_in = gen_stage[s-1].a_out;
+      assign zero_in = gen_stage[s-1].zero_out;
       assign swap_in = gen_stage[s-1].swap_out;
       assign f_in = gen_stage[s-1].f_out;
     end
@@ -257,6 +279,7 @@ module mac_array #(
         .Form        (Form),
         .Shadow      (Shadow),
         .GateWeights (GateWeights),
+        .GateZeros   (GateZeros),
         .AddShared   (Shared),
         `ENCMAC_STAGE_PASS,
         .Width       (Width)
@@ -269,6 +292,8 @@ module mac_array #(
         .w_i      (s_axis_w_tdata[s*ColsPerStage*8+:ColsPerStage*8]),
         .a_i      (a_in),
         .a_o      (a_out),
+        .zero_i   (zero_in),
+        .zero_o   (zero_out),
         .s_i      (position),
         .f_i      (f_in),
         .f_o      (f_out),
@@ -276,7 +301,8 @@ module mac_array #(
     );
   end
   logic unused_out;
-  assign unused_out = ^{gen_stage[Stages-1].a_out, gen_stage[Stages-1].swap_out, gen_stage[Stages-1].f_out};
+  assign unused_out = ^{gen_stage[Stages-1].a_out, gen_stage[Stages-1].zero_out, gen_stage[Stages-1].swap_out,
+                        gen_stage[Stages-1].f_out};
 
   logic [Cols*Width-1:0] straight;
   delay_triangle #(

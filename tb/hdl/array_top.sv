@@ -13,6 +13,9 @@ module array_top #(
     parameter bit SumRegister = 1'b1,
     parameter bit Programmable = 1'b0,
     parameter int Form = 0,
+    parameter int ABits = 8,
+    parameter int WBits = 8,
+    parameter bit GateZeros = 1'b0,
     parameter bit Shadow = 1'b0,
     parameter bit GateWeights = 1'b0
 ) (
@@ -40,6 +43,8 @@ module array_top #(
 `ifdef ARRAY_CONV
       .Kind        (encmac_pkg::KIND_CONV),
       .Form        (Form),
+      .ABits       (ABits),
+      .WBits       (WBits),
 `else
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
@@ -51,7 +56,8 @@ module array_top #(
       .Cols        (Cols),
       .ColsPerStage(ColsPerStage),
       .Shadow      (Shadow),
-      .GateWeights (GateWeights)
+      .GateWeights (GateWeights),
+      .GateZeros   (GateZeros)
   ) dut (
       .*
   );

@@ -92,7 +92,7 @@ DESIGNS = {
     "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE, GATED_MERGED, ENCODED_ENGINE),
     "array/enc_group.sv": (MERGED, COUNTED, GATES, GATED_MERGED, ENCODED_ENGINE),
     "array": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE, GATED, GATED_RECODED, OPT, WITHOUT_F, ENCODED_ENGINE),
-    "array/ffip_pe.sv": (PAIRS_OF_ROWS, PAIRS_TREE),
+    "array/fip_pe.sv": (PAIRS_OF_ROWS, PAIRS_TREE),
     "encodings/exact64_pkg.sv": (TREE,),
     "encodings/m12p_pkg.sv": (MERGED, PAIRS),
     "mult/booth_products.sv": (RECODED, OPT),

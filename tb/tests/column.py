@@ -2,8 +2,8 @@
 
 Weights are shifted in, activation vectors follow one a cycle, skewed by row where the design wants
 it; every result must come after exactly the stated latency and equal the golden model. What the extra
-column of an encoding with f(a) would send comes from the model; that column is tested alone. Columns of a
-fast inner product add a_2k a_2k+1 + w_2k w_2k+1 for every two rows: so does the expectation.
+column of an encoding with f(a), or of a fast inner product, would send comes from the model; that column is
+tested alone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge
 
-from models.emulate import exact_table
-from models.encoding import Encoding, load_encoding
-from models.hardware import TileModel, bit_slice
+from models.encoding import load_encoding
+from models.hardware import ColumnModel
 from tb.scoreboard import pack
 
 VECTORS = 96
+MODEL = ("shared", "pairs", "weight_bits", "activation_bits")  # fields of a ColumnModel
 
 
 def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,31 +36,17 @@ def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarra
     return weights, np.concatenate([sparse, uniform, extreme]).astype(np.int8)
 
 
-def surplus(operands: np.ndarray) -> np.ndarray:
-    """Sum over pairs of rows of their product, int64 [...]: operands int8 [R] or [R, ...]."""
-    return (operands[::2].astype(int) * operands[1::2].astype(int)).sum(axis=0)
-
-
-def sliced(activations: np.ndarray, encoding: Encoding, shared: bool, group: int) -> int:
-    """The port's value: operand bits of activations int8 [R], bit-sliced within each group of rows."""
-    bits = (8 if shared else len(encoding.operands[0])) * group
-    parts = enumerate(activations.reshape(-1, group))
-    return sum(pack(bit_slice(part, encoding, shared)) << g * bits for g, part in parts)
-
-
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def column_results(dut: HierarchyObject) -> None:
     """Two loads of weights, every result of every vector."""
     config = json.loads(os.environ["ENCMAC_COLUMN"])
     rows, latency, skew = config["rows"], config["latency"], config["skew"]
     encoding = load_encoding(config["encoding"]) if config["encoding"] else None
-    shared = config["shared"]
-    f_table = encoding.array_table - encoding.column_table if encoding else np.zeros((256, 256), np.int32)
-    table = f_table if shared else encoding.column_table if encoding else exact_table()
+    model = ColumnModel(encoding, **{key: config[key] for key in MODEL})
     rng = np.random.default_rng(cocotb.RANDOM_SEED)
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
-    dut.w_shift_i.value, dut.a_i.value, dut.f_i.value = 0, 0, 0
-    f_mask = (1 << len(dut.f_i)) - 1
+    dut.w_shift_i.value, dut.a_i.value, dut.f_i.value, dut.zero_i.value = 0, 0, 0, 0
+    f_mask, zero_mask = ((1 << len(port)) - 1 for port in (dut.f_i, dut.zero_i))
     matches = mismatches = 0
     for _ in range(2):
         tile, activations = zip(*(operands(rng, rows) for _ in range(len(dut.w_i) // 8)), strict=True)
@@ -75,10 +61,11 @@ async def column_results(dut: HierarchyObject) -> None:
         padded = np.zeros((VECTORS + latency + rows, rows), np.int8)
         for row in range(rows):
             padded[delay[row] : delay[row] + VECTORS, row] = activations[:, row]
-        model = TileModel(table, weights)
-        f_sums = np.zeros(VECTORS, int) if shared else f_table[activations.astype(int) + 128, 0].sum(axis=1)
+        f_sums, sums = model.f_sums(activations), model.sums(activations, weights)
+        ports = np.packbits(model.port(padded, skew or rows), axis=1, bitorder="little")
+        zeros = np.packbits(model.zeros(padded), axis=1, bitorder="little")
         for cycle in range(VECTORS + latency):
-            dut.a_i.value = sliced(padded[cycle], encoding, shared, skew or rows) if encoding else pack(padded[cycle])
+            dut.a_i.value, dut.zero_i.value = pack(ports[cycle]), pack(zeros[cycle]) & zero_mask
             vector = cycle + 1 - latency
             if 0 <= vector < VECTORS:
                 dut.f_i.value = int(f_sums[vector]) & f_mask
@@ -88,9 +75,7 @@ async def column_results(dut: HierarchyObject) -> None:
             if vector >= VECTORS:
                 break
             assert dut.y_o.value.is_resolvable, f"y_o is {dut.y_o.value} for vector {vector}"
-            expected = model.column_sums(activations[vector]).astype(int) + f_sums[vector]
-            if config["pairs"]:
-                expected = expected + surplus(activations[vector]) + surplus(weights)
+            expected = sums[vector]
             found, width = dut.y_o.value.to_unsigned(), len(dut.y_o) // len(expected)
             good = [found >> c * width & (1 << width) - 1 == int(y) & (1 << width) - 1 for c, y in enumerate(expected)]
             matches, mismatches = matches + sum(good), mismatches + len(good) - sum(good)
