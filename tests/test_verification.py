@@ -29,7 +29,7 @@ from tb.testplan import CodeExclusion
 CONTROL, ARRAY = "array/stream_control.sv", "array/mac_array.sv"
 VALID = "valid_q <= Latency'({valid_q, a_beat});"
 RESULT = "32'($signed(straight[c*Width+:Width]))"
-PRODUCT = "$signed(a_i) * w_q"
+PRODUCT = "psum_q <= $signed(a_i) * w_q"
 # what is broken: file, text in it, what it becomes, what must show
 BROKEN = {
     "valid never rises": (CONTROL, "tvalid = valid_q[Latency-1];", "tvalid = 1'b0;", "no stream moved"),

@@ -47,6 +47,7 @@ SHADOW = Config(
     shadow=True,
     tests="corners|back_pressure|reset_phases|back_to_back",
 )
+EXACT = Config("icarus", "enc", "exact64", 2, 2, 2, tests="corners|extremes")
 TREE = Config("icarus", "conv", rows=2, columns=2, form=1, tests="corners|extremes|back_pressure")
 CARRY_SAVE = Config("icarus", "conv", rows=2, columns=2, form=2, shadow=True, tests="corners|back_pressure")
 RECODED = Config("icarus", "conv", rows=2, columns=2, form=3, tests="corners|extremes|back_pressure")
@@ -55,6 +56,11 @@ OPT = Config("icarus", "conv", rows=2, columns=2, form=4, tests="corners|back_pr
 GATED = Config("icarus", "conv", rows=5, columns=2, gated=True, tests="corners|back_pressure|random_reset")
 GATED_RECODED = Config("icarus", "conv", rows=4, columns=2, form=3, gated=True, tests="corners|back_pressure")
 GATED_MERGED = Config("icarus", "enc", "m12p", 4, 2, 2, gated=True, tests="corners|back_pressure")
+# operands of fewer bits; activation registers that hold while activations are 0
+NARROW = Config("icarus", "conv", "w5a7", rows=2, columns=2, form=3, tests="corners|extremes|back_pressure")
+ZEROS = Config("icarus", "conv", rows=4, columns=2, zeros=True, tests="corners|back_pressure|random_reset")
+NARROW_ZEROS = Config("icarus", "conv", "w4a7", rows=2, columns=2, form=1, zeros=True, tests="corners|extremes")
+ENCODED_ZEROS = Config("icarus", "enc", "m12p", 4, 2, 2, zeros=True, tests="corners|back_pressure")
 WITHOUT_F = Config("icarus", "enc", "xnor21", 2, 2, 2, merged=False, tests="corners|back_pressure")
 MERGED = Config("icarus", "enc", "m12p", 4, 2, 2, tests="corners|extremes|back_pressure")
 COUNTED = Config("icarus", "enc", "m12p", 4, 2, 2, merged=False, shadow=True, tests="corners|extremes|reset_phases")
@@ -87,16 +93,17 @@ DESIGNS = {
     "accum/position_weights.sv": (PROGRAMMABLE,),
     "accum": (MERGED, COUNTED, CARRY_SAVE),
     "array/clock_gate.sv": (GATED, GATED_RECODED, GATED_MERGED),
-    "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, PAIRS_OF_ROWS),
-    "array/conv_pe.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED),
+    "array/array_stage.sv": (CONV, SHADOW, MERGED, GATES, GATED, GATED_RECODED, WITHOUT_F, ZEROS, ENCODED_ZEROS),
+    "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, NARROW, PAIRS_OF_ROWS),
+    "array/conv_pe.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, NARROW_ZEROS, ZEROS),
     "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE, GATED_MERGED, ENCODED_ENGINE),
     "array/enc_group.sv": (MERGED, COUNTED, GATES, GATED_MERGED, ENCODED_ENGINE),
     "array": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE, GATED, GATED_RECODED, OPT, WITHOUT_F, ENCODED_ENGINE),
     "array/fip_pe.sv": (PAIRS_OF_ROWS, PAIRS_TREE),
-    "encodings/exact64_pkg.sv": (TREE,),
+    "encodings/exact64_pkg.sv": (EXACT,),
     "encodings/m12p_pkg.sv": (MERGED, PAIRS),
-    "mult/booth_products.sv": (RECODED, OPT),
-    "mult/booth_recoder.sv": (RECODED, OPT),
+    "mult/booth_products.sv": (RECODED, OPT, NARROW),
+    "mult/booth_recoder.sv": (RECODED, OPT, NARROW),
     "mult": (GATES,),
     **{f"tile/{module}.sv": (leaf, ENGINE, WIDE_ENGINE, ENCODED_ENGINE) for module, leaf in LEAVES.items()},
     "tile": (ENGINE, WIDE_ENGINE, ENCODED_ENGINE),
