@@ -513,6 +513,14 @@ COMMANDS = (
     ),
     Command(
         DEVELOP,
+        "chaos",
+        "faults in the middle of commands: nothing may be lost, crossed or wrongly passed",
+        "tools.chaos",
+        (Option("minutes", "how long", number(above=True), 20.0), SEED, OUT.but(help="folder of the record")),
+        "MINUTES=20",
+    ),
+    Command(
+        DEVELOP,
         "clean",
         "remove what commands wrote; what you made, data and .venv stay",
         "tools.clean",
