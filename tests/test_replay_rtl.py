@@ -102,20 +102,35 @@ def test_finished_parts_are_not_run_again(pool: Pool, tmp_path: Path) -> None:
     assert not list((tmp_path / "parts").glob("*.npz"))
 
 
-def test_a_killed_worker_loses_nothing(pool: Pool, tmp_path: Path) -> None:
+class KilledOnce:
+    """A worker's connection: with the first part that is sent, the simulator is killed before it can answer."""
+
+    def __init__(self, connection: object, pid: int) -> None:
+        self._connection, self._pid = connection, pid
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+    def send(self, part: object) -> None:
+        os.kill(self._pid, signal.SIGSTOP)
+        self._connection.send(part)
+        os.kill(self._pid, signal.SIGKILL)
+
+
+def test_a_killed_worker_loses_nothing(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = small_layer(side=40)
+    worker = pool.workers[0]
+    start, started = worker.start, []
 
-    def kill() -> None:
-        while not pool.workers[0].pid:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        os.kill(pool.workers[0].pid, signal.SIGKILL)
+    def start_and_kill() -> None:
+        start()
+        if not started:
+            worker._connection = KilledOnce(worker._connection, worker.pid)
+        started.append(worker.pid)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
+    monkeypatch.setattr(worker, "start", start_and_kill)
     replay = replay_on(pool, tmp_path)
     assert np.array_equal(replay.layer(layer, expected(layer), False), expected(layer))
-    killer.join()
     assert pool.lost == 1 and "run again" in pool.said[0] and "SIGKILL" in pool.said[0]
 
 

@@ -16,6 +16,7 @@ from flows.report.facts import COST_MODEL, gather
 from flows.report.records import KINDS, load_records
 from models.errors import UserError
 from models.provenance import ROOT
+from models.store import sources_of
 from tests import example_records as example
 
 
@@ -148,3 +149,29 @@ def test_errors_of_the_command(tmp_path):
     done = report(tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "sim.json is damaged" in done.stderr
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_narrow_run_does_not_hide_the_regression(folder):
+    whole = example.sim()
+    part = whole | {"tests": whole["tests"][:1], "totals": whole["totals"] | {"tests": 1, "passed": 1, "failed": 0}}
+    part |= {"choice": "smoke TEST=array_made_up_0", "regression": whole}
+    (folder / "sim.json").write_text(json.dumps(part))
+    records = load_records(folder)
+    assert {card.title: card.value for card in gather(records).cards}["tests"] == "11 of 12"
+    assert records.found["sim"].narrow == "smoke TEST=array_made_up_0: 1 of 1 passed"
+
+
+def test_sources_that_changed_are_named(folder, tmp_path):
+    source = tmp_path / "top.sv"
+    source.write_text("old")
+    sim = example.sim() | {"sources": sources_of(source)}
+    ppa = example.ppa() | {"stale": [{"key": {}, "written": "", "changed": ["rtl/array"]}]}
+    (folder / "sim.json").write_text(json.dumps(sim))
+    (folder / "ppa.json").write_text(json.dumps(ppa))
+    assert load_records(folder).found["sim"].stale == ()
+    source.write_text("new")
+    found = load_records(folder).found
+    assert found["sim"].stale == (str(source),) and found["ppa"].stale == ("rtl/array",)
+    page = report(folder, "--out", str(tmp_path / "out"))
+    assert page.returncode == 0, page.stderr
+    assert "changed since: rtl/array" in (tmp_path / "out" / "report.html").read_text()

@@ -113,12 +113,13 @@ def command(name: str, *options: str) -> list[str]:
 
 def archive_when(path: Path, ready: Callable[[Archive], bool], process: subprocess.Popen) -> Archive:
     """The archive once `ready` says so of it."""
-    for _ in range(600):
+    limit = time.monotonic() + 600
+    while time.monotonic() < limit:
         if path.exists() and ready(found := load_archive(path)):
             return found
         assert process.poll() is None, "the search ended too early"
         time.sleep(0.05)
-    raise AssertionError(f"{path} is not ready after 30 s")
+    raise AssertionError(f"{path} is not ready after 600 s")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.errors import UserError
+from models.store import changed
 
 
 class Kind(NamedTuple):
@@ -43,6 +44,8 @@ class Record:
     path: Path
     data: dict
     written: str  # date and minute, UTC
+    stale: tuple[str, ...] = ()  # sources that have changed since something in it was measured
+    narrow: str = ""  # the last run, if it was of a part: its words and its outcome
 
     @property
     def commit(self) -> str:
@@ -81,6 +84,24 @@ class Records:
             raise UserError(f"{paths} is damaged ({what}); make it anew with: {again}") from error
 
 
+def whole_of(data: dict) -> tuple[dict, str]:
+    """What a record says of the whole regression or network, and the last run in words if that was of a part of it."""
+    whole = data.get("regression")
+    if not isinstance(whole, dict):
+        return data, ""
+    totals, words = data.get("totals", {}), data.get("choice") or f"{data.get('network')}, a part"
+    told = f"{totals['passed']} of {totals['tests']} passed" if "passed" in totals else "see the record"
+    return data | whole, f"{words}: {told}"
+
+
+def stale_sources(data: dict) -> tuple[str, ...]:
+    """Names of the sources that have changed since something in a record was measured; that is left out of tables."""
+    entries = data.get("stale") if isinstance(data.get("stale"), list) else []
+    names = {name for e in entries for name in ([e] if isinstance(e, str) else e.get("changed", ()))}
+    sources = data.get("sources")
+    return tuple(sorted({*names, *(changed(sources) if isinstance(sources, dict) else ())}))
+
+
 def load_records(folder: Path) -> Records:
     """Every record of `folder` that is there.
 
@@ -102,6 +123,8 @@ def load_records(folder: Path) -> Records:
             raise UserError(
                 f"{path} has format '{told}', this version reads '{kind.format}'; make it anew with: {kind.command}"
             )
+        data, narrow = whole_of(data)
+        stale = stale_sources(data)
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M")
-        found[kind.name] = Record(kind, path, data, written)
+        found[kind.name] = Record(kind, path, data, written, stale, narrow)
     return Records(folder, found)
