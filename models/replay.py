@@ -200,6 +200,7 @@ def layer_entry(layer: Layer) -> tuple[dict[str, np.ndarray], dict]:
         arrays |= {"multiplier": layer.requant.multiplier, "shift": layer.requant.shift}
         entry["requant"] = {k: getattr(layer.requant, k) for k in ("lo", "hi", "zero_point")}
         entry["requant"] |= {"rounding": layer.requant.rounding} if layer.requant.rounding != "single" else {}
+        entry["requant"] |= {"grid": layer.requant.grid} if layer.requant.grid else {}
     entry["output"] = [len(layer.inputs), len(layer.bias), *layer.size]
     return arrays, entry
 

@@ -19,7 +19,7 @@ from broken_rtl import broken_rtl
 from models.emulate import TableEngine, exact_table
 from models.errors import UserError
 from models.mapping import best, naive
-from models.quant.graph import Requant
+from models.quant.graph import Conv, Requant
 from models.replay import Capture, Layer, load_capture, save_capture
 from tb.build import ROOT, build, prepare_environment
 from tb.replay.cluster import DaskPool
@@ -85,6 +85,20 @@ def test_layers_are_right_and_take_the_cycles_that_were_promised(pool: Pool, tmp
     plain.layer(layer, expected(layer), False)
     found = plain.records[0]
     assert found.cycles == found.naive_cycles == timing(CONFIG).cycles(found.tiles, 2 * naive(layer, *SIZE).vectors)
+
+
+def test_engines_give_results_on_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes to the engine is a requantiser without a grid; its results times the step are the layer's."""
+    layer = small_layer()
+    requant = replace(layer.requant, lo=-7, zero_point=5, grid=1)
+    where = (layer.stride, layer.padding, layer.groups)
+    node = Conv(layer.name, "input", layer.weights, layer.bias, requant, np.ones(8), 1.0, *where)
+    replay = object.__new__(Replay)
+    seen = []
+    replay.depth, replay.emulator = 16, TableEngine(exact_table())
+    monkeypatch.setattr(Replay, "layer", lambda _, layer, expected, engine: seen.append(layer) or expected)
+    found = replay.node(node, layer.inputs)
+    assert np.array_equal(found, node(layer.inputs, replay.emulator)) and seen[0].requant.grid == 0
 
 
 def test_finished_parts_are_not_run_again(pool: Pool, tmp_path: Path) -> None:

@@ -217,6 +217,17 @@ def test_groups_are_sets_of_columns() -> None:
     assert np.array_equal(run_layer(layer, None, 8, 2, 64, images=1), requant(layer.sums(1)))
 
 
+def test_results_on_a_grid_are_the_engine_s_times_the_step() -> None:
+    """Activations of 6 bits for the next layer: a longer shift and clamps of the coarser scale, nothing new in RTL."""
+    rng = np.random.default_rng(8)
+    inputs, weights = (rng.integers(-128, 128, s).astype(np.int8) for s in ((1, 4, 5, 5), (6, 4, 3, 3)))
+    requant = Requant(np.full(6, 3 << 28, np.int32), np.full(6, 39, np.int32), -7, 101, 5, grid=2)
+    layer = Layer("coarse", inputs, weights, np.arange(6, dtype=np.int32), requant)
+    expected = requant(layer.sums(1))
+    assert len(np.unique(expected)) > 10 and not (expected % 4).any()
+    assert np.array_equal(run_layer(layer, None, 8, 2, 64, images=1), expected)
+
+
 def job(shape: Shape, rows: int = 3, columns: int = 2) -> Job:
     """A job of ones."""
     return Job(

@@ -290,7 +290,8 @@ class Job:
 
     `weights` int8 [n_tiles, k_tiles, R, C], `activations` int8 [n_tiles, k_tiles, vectors, R],
     `parameters` int32 [n_tiles, C, 3]. Column c of set n is output channel `channels[n, c]` of the
-    layer, -1 if it is none; the vectors are those from `first_vector` on.
+    layer, -1 if it is none; the vectors are those from `first_vector` on. The engine's results times 2**`grid` are the
+    layer's.
     """
 
     shape: Shape
@@ -299,6 +300,7 @@ class Job:
     parameters: np.ndarray
     channels: np.ndarray
     first_vector: int = 0
+    grid: int = 0
 
     def results(self, model: EngineModel) -> np.ndarray:
         """What the engine gives: int8 (raw: int32) [n_tiles, vectors, C]."""
@@ -316,10 +318,10 @@ class Job:
         return vectors.reshape(self.shape.n_tiles, self.shape.vectors, -1)
 
     def place(self, results: np.ndarray, output: np.ndarray) -> None:
-        """Put `results` [n_tiles, vectors, C] where they belong in the layer's `output` [all vectors, O]."""
+        """Put `results` [n_tiles, vectors, C] in the layer's `output` [all vectors, O], in its units."""
         for part, channels in zip(results, self.channels, strict=True):
             used = channels >= 0
-            output[self.first_vector : self.first_vector + len(part), channels[used]] = part[:, used]
+            output[self.first_vector : self.first_vector + len(part), channels[used]] = part[:, used] << self.grid
 
 
 def layer_jobs(
@@ -341,7 +343,10 @@ def layer_jobs(
         matrix = layer.weights.reshape(len(layer.bias), -1).astype(np.int64)
         constants = encoding.row_constants.astype(np.int64)[matrix + 128].sum(axis=1)
         per_unused = int(encoding.array_table[128, 128])
+    requant, grid = layer.requant, layer.requant.grid if layer.requant else 0
     bias = layer.bias + constants - (rows - last_rows) * per_unused
+    if grid:
+        bias, requant = bias + requant.offsets, requant.coarse()
     if np.abs(bias).max() >= 1 << 31:
         raise UserError(f"layer {layer.name}: a bias of {np.abs(bias).max()} does not fit 32 bits")
     channels = np.full((len(sets), columns), -1)
@@ -351,13 +356,13 @@ def layer_jobs(
         used = slice(0, first.cols_used)
         channels[n_tile, used] = np.arange(first.n0, first.n0 + first.cols_used)
         parameters[n_tile, used, 0] = bias[channels[n_tile, used]]
-        if layer.requant:
-            for word, values in ((1, layer.requant.multiplier), (2, layer.requant.shift)):
+        if requant:
+            for word, values in ((1, requant.multiplier), (2, requant.shift)):
                 parameters[n_tile, used, word] = np.broadcast_to(values, bias.shape)[channels[n_tile, used]]
     weights = np.stack([[tile.weights for tile in members] for members in sets])
     vectors = np.stack([[tile.activations for tile in members] for members in sets])
-    clamp = {k: getattr(layer.requant, k) for k in ("lo", "hi", "zero_point")} if layer.requant else {}
+    clamp = {k: getattr(requant, k) for k in ("lo", "hi", "zero_point")} if requant else {}
     for first in range(0, vectors.shape[2], depth):
         part = vectors[:, :, first : first + depth]
-        shape = Shape(k_tiles, len(sets), part.shape[2], last_rows, raw=layer.requant is None, **clamp)
-        yield Job(shape, weights, part, parameters, channels, first)
+        shape = Shape(k_tiles, len(sets), part.shape[2], last_rows, raw=requant is None, **clamp)
+        yield Job(shape, weights, part, parameters, channels, first, grid)

@@ -88,6 +88,10 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     base, encoding = load_network(args.net), load_products(args.encoding)
     if fine := base.provenance.get("finetuned"):
         raise UserError(f"{args.net} is fine-tuned for {fine['encoding']} already; start from its base network")
+    if made := base.provenance.get("prepared"):
+        raise UserError(
+            f"{args.net} has weights for {made['encoding']} already; start from its base network {made['base']}"
+        )
     if args.steps < 1 or args.batch < 1 or not args.lr > 0 or not 0 <= args.distil <= 1:
         raise UserError("steps and batch are at least 1, lr is positive, distil in 0..1")
     out = folder_of(args)

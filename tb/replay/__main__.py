@@ -28,6 +28,7 @@ from models.provenance import git_commit
 from models.quant.checkpoint import load_network
 from models.quant.correct import offset_network
 from models.quant.graph import Engine, MacNode, QuantNetwork
+from models.quant.prepare import check_origin
 from models.replay import Capture, layer_of, load_capture
 from models.store import Store, marked, sources_of
 from tb.build import ROOT, build, prepare_environment, tool_versions
@@ -109,7 +110,9 @@ def opened(args: argparse.Namespace, config: Config) -> Work:
         return Work(found, names)
     network = load_network(args.net)
     if config.array == "enc":
-        network = offset_network(network, load_encoding(config.encoding))
+        encoding = load_encoding(config.encoding)
+        check_origin(network, encoding)
+        network = offset_network(network, encoding)
     return Work(network, chosen_layers(network, args.layers), load_images(network, args))
 
 

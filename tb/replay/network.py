@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +177,9 @@ class Replay:
 
     def node(self, node: MacNode, x: np.ndarray) -> np.ndarray:
         """What a layer gives for its int8 input: int8, or int32 sums where it has no requantisation."""
+        if self.depth and node.requant and (grid := node.requant.grid):  # an engine gives results in steps of the grid
+            bias = (node.bias + node.requant.offsets).astype(np.int32)
+            return self.node(replace(node, bias=bias, requant=node.requant.coarse()), x) << grid
         layer = layer_of(node, x)
         expected = node.accumulate(x, self.emulator)
         through_engine = self.depth > 0
