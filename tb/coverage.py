@@ -112,7 +112,7 @@ class Coverage(uvm_component):
 
     def build_phase(self) -> None:
         self.points = CoverPoints(self.config.array)
-        self.points.point(f"{self.prefix}reset.length", ("one cycle", "several cycles"))
+        self.points.point(f"{self.prefix}reset.length", ("between edges", "one cycle", "several cycles"))
         self.declare()
 
     def declare(self) -> None:
@@ -137,9 +137,10 @@ class Coverage(uvm_component):
         """The design loses what it is doing."""
 
     def reset_ends(self, cycles: int) -> None:
-        """The design was held in reset for so many cycles."""
+        """The design was held in reset over so many edges of the clock."""
         if self.beats:  # the reset after power-up does not count
-            self.points.hit(f"{self.prefix}reset.length", "one cycle" if cycles == 1 else "several cycles")
+            label = ("between edges", "one cycle", "several cycles")[min(cycles, 2)]
+            self.points.hit(f"{self.prefix}reset.length", label)
 
     def stall(self, stream: str, cycles: int) -> None:
         """A beat of a packet came after so many idle cycles."""

@@ -37,6 +37,7 @@ class EngineReference(uvm_component):
         self.model, self.clock = model, clock
         self.label = ""  # what to call the layer if a result is wrong
         self.edge = 0
+        self.met = 0  # faults that came in the cycle in which their bits were cleared
 
     def build_phase(self) -> None:
         self.ap = uvm_analysis_port("ap", self)
@@ -95,9 +96,9 @@ class EngineReference(uvm_component):
         self.model.faults |= faults
         for _ in results:
             self._taken += 1
-            if self._running and (self._taken == self._wanted):
+            if self.running and (self._taken == self._wanted):
                 self._end = self.edge
-        if stopped and self._running:
+        if stopped and self.running:
             offered = bool(self.offered.value)
             self.scoreboard.abort(offered)
             self._wanted = self._taken + offered
@@ -105,13 +106,13 @@ class EngineReference(uvm_component):
                 self._end = self.edge
 
     @property
-    def _running(self) -> bool:
+    def running(self) -> bool:
         """A layer is started and not at its end."""
         return self._begin > self._end
 
     def _busy(self, edge: int) -> bool:
         """STATUS before an edge."""
-        return self._begin >= 0 and self._begin < edge and (self._running or edge <= self._end)
+        return self._begin >= 0 and self._begin < edge and (self.running or edge <= self._end)
 
     def _check(self, what: str, got: int, expected: int) -> None:
         if got != expected:  # not counted as results
@@ -130,7 +131,7 @@ class EngineReference(uvm_component):
 
     def _value(self, address: int, edge: int) -> int:
         """What a word holds before an edge."""
-        model, last = self.model, edge - 1 if self._running else min(edge - 1, self._end)
+        model, last = self.model, edge - 1 if self.running else min(edge - 1, self._end)
         values = self.words | self._measured_before
         values |= {Register.ID: ID, Register.VERSION: VERSION, Register.DEPTH: model.depth}
         values |= {Register.GEOMETRY: model.columns << 16 | model.rows, Register.ERRORS: self._errors}
@@ -170,6 +171,7 @@ class EngineReference(uvm_component):
         if not good:
             return False
         if address == Register.ERRORS:
+            self.met += bool(value & self._pulses)
             self.model.faults = self.model.faults & ~Fault(value) | self._pulses
         elif starts:
             if self.model.start(Shape.from_registers(self.words)):
@@ -191,7 +193,7 @@ class EngineReference(uvm_component):
 
     def _measure(self, beats: list[tuple[str, Beat]]) -> None:
         """Count the activations of an edge: vectors, and cycles in which a packet of them is open."""
-        if not self._running:
+        if not self.running:
             return
         taken = [b for stream, b in beats if stream == "activations" and self.model.takes("activations")]
         self._measured[Register.OPEN_CYCLES] += bool(taken or self._vector)

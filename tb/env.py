@@ -12,7 +12,7 @@ from functools import cached_property
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 from pyuvm import ConfigDB, uvm_env
 
@@ -57,6 +57,14 @@ class ArrayConfig:
         """The encoding of the array's products; None if they are exact."""
         return load_encoding(self.encoding) if self.array == "enc" else None
 
+    @property
+    def latency(self) -> int:
+        """Cycles of the array from an activation vector to its result, as rtl/array/mac_array.sv documents them."""
+        stages = self.columns // self.columns_per_stage
+        if self.products is None:
+            return self.rows + stages + (self.form in (2, 4))
+        return self.rows // self.rows_per_group + stages + 1 + bool(self.products.shared_bits())
+
     @cached_property
     def table(self) -> np.ndarray:
         """What one row adds to a column: int32 [256, 256], index [a + 128, w + 128]."""
@@ -73,6 +81,7 @@ class BenchEnv(uvm_env):
 
     # name of the stream, prefix of its ports, whether the bench sends
     STREAMS: tuple[tuple[str, str, bool], ...] = ()
+    VALIDS: tuple[str, ...] = ("m_axis_y_tvalid",)  # outputs that a reset makes 0
 
     def build_phase(self) -> None:
         self.dut = cocotb.top
@@ -127,6 +136,21 @@ class BenchEnv(uvm_env):
         """Hold reset for some cycles; in-flight work is lost, as it must be."""
         self.dut.rst_ni.value = 0
         await ClockCycles(self.dut.clk_i, cycles)
+        self.dut.rst_ni.value = 1
+
+    async def reset_between_edges(self, begin: float, length: float) -> None:
+        """Reset from a share `begin` of a cycle after an edge of the clock, for `length` cycles (0.3: no edge in it).
+
+        Every valid of the design falls at once. Neither end may be at an edge.
+        """
+        await RisingEdge(self.dut.clk_i)
+        await Timer(round(1000 * begin * CLOCK_NS), unit="ps")
+        self.dut.rst_ni.value = 0
+        await Timer(1, unit="ps")
+        for name in self.VALIDS:
+            if getattr(self.dut, name).value != 0:
+                raise AssertionError(f"{name} outlives the begin of a reset between edges of the clock")
+        await Timer(round(1000 * length * CLOCK_NS) - 1, unit="ps")
         self.dut.rst_ni.value = 1
 
     async def program(self, weights: np.ndarray) -> bool:
@@ -198,6 +222,7 @@ class TileEnv(BenchEnv):
     """The same around a tile engine, with its parameters and registers."""
 
     STREAMS = (*ArrayEnv.STREAMS[:2], ("parameters", "s_axis_p", True), ArrayEnv.STREAMS[2])
+    VALIDS = (*BenchEnv.VALIDS, "s_axil_bvalid", "s_axil_rvalid")
 
     def build_reference(self) -> None:
         config = self.config
@@ -224,6 +249,13 @@ class TileEnv(BenchEnv):
     def stall_all(self, stall: bool = True) -> None:
         super().stall_all(stall)
         self.registers.stall = self.streams["weights"].stall
+
+    async def take_one_result(self) -> None:
+        """Take one result, whatever the sink does: it must wait for long."""
+        await FallingEdge(self.dut.clk_i)
+        self.dut.m_axis_y_tready.value = 1
+        await FallingEdge(self.dut.clk_i)
+        self.dut.m_axis_y_tready.value = 0
 
     async def write(self, address: int, data: int, strobe: int = 15) -> Access:
         """Write a register; the access says how the engine answered."""

@@ -37,6 +37,7 @@ from tb.build import (
 )
 from tb.results import BuildFault, Outcome, SimulatorRun, cause_of, judge
 from tb.suites import ARRAYS, WAVES, Config
+from tb.testplan import modules
 
 WAVES_FILE = "waves.fst"
 KEPT_RUNS = 8  # of each build
@@ -95,7 +96,7 @@ def simulate(config: Config, directory: Path, run_dir: Path, pattern: str, optio
     fault = cause = ""
     try:
         tool.test(
-            test_module=f"tb.tests.{config.kind}",
+            test_module=modules(config.kind),
             hdl_toplevel=config.top,
             build_dir=directory,
             test_dir=run_dir,

@@ -198,14 +198,23 @@ SUITES["tiny-tile"] = (
     Config("icarus", "conv", rows=4, columns=4, tests="smoke|registers|requantiser", depth=16),
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, tests="tile_smoke", depth=16),
 )
+LAYERS = "smoke|layer_|requantiser|back_pressure|random_reset|utilisation|bad_sizes|protocol|masks|wrap|latency|sets"
+SMALL_ENGINE = {"tests": "^(?!.*(_layer_|utilisation))"}
 SUITES["tile"] = (
-    Config("verilator", "enc", "exact64", depth=256),
-    Config("verilator", "enc", APPROXIMATE, depth=256, shadow=True),
-    Config("verilator", "conv", depth=100),
-    Config("verilator", "conv", rows=5, columns=12, tests="^(?!.*first_convolution)", depth=37, shadow=True),
-    Config("verilator", "conv", rows=1, columns=1, tests="smoke|random|requantiser|protocol", depth=1),
-    Config("verilator", "conv", rows=1, columns=2, tests="smoke|random|protocol", depth=3, shadow=True),
+    Config("verilator", "enc", "exact64", tests=LAYERS, depth=256),
+    Config("verilator", "enc", APPROXIMATE, tests=LAYERS, depth=256, shadow=True),
+    Config("verilator", "conv", tests=LAYERS, depth=100),
+    Config("verilator", "conv", rows=5, columns=12, tests="^(?!.*(first_convolution|_long))", depth=37, shadow=True),
+    # small ones, in which much fits into little time
+    Config("verilator", "enc", "m12p", 4, 4, 2, depth=16, **SMALL_ENGINE),
+    Config("verilator", "conv", rows=4, columns=4, depth=16, **SMALL_ENGINE),
+    Config("verilator", "conv", rows=1, columns=1, depth=1, **SMALL_ENGINE),
+    Config("verilator", "conv", rows=1, columns=2, depth=3, shadow=True, **SMALL_ENGINE),
     Config("icarus", "conv", rows=4, columns=8, tests="smoke|registers|protocol|classifier", vectors=4, depth=16),
+    # counters of rows, columns and vectors beyond 8 and 10 bits
+    Config("verilator", "conv", rows=260, columns=1, tests="smoke|sizes_long|masks", depth=3),
+    Config("verilator", "conv", rows=1, columns=260, tests="smoke|sizes_long", depth=3),
+    Config("verilator", "conv", rows=1, columns=2, tests="smoke|sizes_long", depth=1100),
 )
 SUITES["full"] = (
     SUITES["smoke"]

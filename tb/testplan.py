@@ -16,6 +16,7 @@ from models.errors import UserError
 
 PLAN = Path(__file__).parent / "testplan.toml"
 TESTS = Path(__file__).parent / "tests"
+BENCH_OF = dict.fromkeys(("tile_limits", "tile_packets", "tile_registers"), "tile")  # files named otherwise
 STAGES = ("smoke", "full", "nightly")  # each suite of this name demands its stage and those before
 NETLIST = "netlist"  # shown elsewhere
 KINDS = ("enc", "conv")
@@ -140,7 +141,7 @@ def _record(kind: type, entry: dict, where: str):
 
 
 def discover(folder: Path = TESTS) -> dict[str, set[str]]:
-    """Tests by bench: classes and functions that `pyuvm.test` or `cocotb.test` decorates."""
+    """Tests by bench: what `pyuvm.test` or `cocotb.test` decorates in its files."""
     found = {}
     for path in sorted(folder.glob("*.py")):
         names = set()
@@ -150,8 +151,13 @@ def discover(folder: Path = TESTS) -> dict[str, set[str]]:
             if {"pyuvm.test", "cocotb.test"} & set(called):
                 names.add(node.name)
         if names:
-            found[path.stem] = names
+            found.setdefault(BENCH_OF.get(path.stem, path.stem), set()).update(names)
     return found
+
+
+def modules(bench: str) -> list[str]:
+    """Modules of a bench's tests."""
+    return [f"tb.tests.{name}" for name in (bench, *(part for part, whole in BENCH_OF.items() if whole == bench))]
 
 
 def static_faults(plan: Plan, found: dict[str, set[str]]) -> list[str]:

@@ -23,6 +23,7 @@ from models.replay import Layer, tiles
 ID = int.from_bytes(b"EMAC", "big")
 VERSION = 1 << 16 | 1  # [31:16] major, [15:0] minor
 START, ABORT = 1, 2  # bits of CONTROL
+INT32 = np.iinfo(np.int32)
 SIZE_LIMIT = 1 << 16  # sizes are registers of 16 bits
 
 
@@ -149,6 +150,8 @@ class EngineModel:
         self.table, self.rows, self.columns, self.depth = table, rows, columns, depth
         self.reset()
 
+    wrapped: frozenset[str] = frozenset()  # ends of int32 that some sum passed: up, down
+
     def reset(self) -> None:
         """Nothing started, nothing in flight, no faults."""
         self.faults = Fault(0)
@@ -272,7 +275,11 @@ class EngineModel:
             if len(self._parameters) < (n_tile + 1) * self.columns:
                 return
             own = np.stack(self._parameters[n_tile * self.columns : (n_tile + 1) * self.columns])
-            self._queue.append((finish(self._sums.popleft(), own, shape), at == shape.vectors - 1))
+            sums = self._sums.popleft()
+            total = sums + own[:, 0]
+            ends = {"up": total.max() > INT32.max, "down": total.min() < INT32.min}
+            self.wrapped |= {end for end, passed in ends.items() if passed}
+            self._queue.append((finish(sums, own, shape), at == shape.vectors - 1))
             self._finished += 1
 
 

@@ -300,6 +300,7 @@ class AxilMonitor(uvm_monitor):
         return int(value) if value.is_resolvable else None
 
     async def run_phase(self) -> None:
+        cocotb.start_soon(self._follow_resets())
         while True:
             await RisingEdge(self.pins.clock)
             if self.pins.reset_n.value != 1:
@@ -307,6 +308,12 @@ class AxilMonitor(uvm_monitor):
                 continue
             for access in self.checker.cycle(self.sample):
                 self.ap.write(access)
+
+    async def _follow_resets(self) -> None:
+        """A reset may be over before the next edge of the clock."""
+        while True:
+            await FallingEdge(self.pins.reset_n)
+            self.checker.reset()
 
 
 class _AccessSequence(uvm_sequence):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cocotb.handle import HierarchyObject
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge, select
 from cocotb_bus.bus import Bus
 from pyuvm import ConfigDB, uvm_agent, uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequence_item, uvm_sequencer
 
@@ -41,11 +41,11 @@ class AxisConfig:
 
 
 class Packet(uvm_sequence_item):
-    """Beats (integers as wide as tdata) of which the last carries tlast."""
+    """Beats (integers as wide as tdata) of which the last carries tlast, unless the packet has no end."""
 
-    def __init__(self, name: str, beats: list[int]) -> None:
+    def __init__(self, name: str, beats: list[int], ends: bool = True) -> None:
         super().__init__(name)
-        self.beats = beats
+        self.beats, self.ends = beats, ends
         self.aborted = False
 
 
@@ -94,7 +94,9 @@ class AxisSource(uvm_driver):
     async def run_phase(self) -> None:
         while True:
             packet = await self.seq_item_port.get_next_item()
-            packet.aborted = not await self._send(packet)
+            # a reset may be over before the next edge of the clock
+            first, sent = await select(self._send(packet), FallingEdge(self.pins.reset_n))
+            packet.aborted = bool(first) or not sent
             self._idle()
             self.seq_item_port.item_done()
 
@@ -115,7 +117,7 @@ class AxisSource(uvm_driver):
             if not await self.pause():
                 return False
             pins.bus.tdata.value = data
-            pins.bus.tlast.value = int(index == final)
+            pins.bus.tlast.value = int(index == final and packet.ends)
             pins.bus.tvalid.value = 1
             while True:
                 await RisingEdge(pins.clock)
@@ -174,13 +176,17 @@ class AxisMonitor(uvm_monitor):
         self.pins = _Pins(self.config)
 
     async def run_phase(self) -> None:
+        while True:
+            await select(self._watch(), FallingEdge(self.pins.reset_n))
+
+    async def _watch(self) -> None:
+        """From the end of a reset to the next one."""
         bus, prefix = self.pins.bus, self.config.prefix
         waiting: tuple[object, object] | None = None
         gap = waited = 0
         while True:
             await RisingEdge(self.pins.clock)
             if self.pins.reset_n.value != 1:
-                waiting, gap, waited = None, 0, 0
                 continue
             valid, ready = bus.tvalid.value, bus.tready.value
             if not (valid.is_resolvable and ready.is_resolvable):

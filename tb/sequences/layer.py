@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import cocotb
 import numpy as np
 from pyuvm import uvm_sequence
@@ -12,6 +14,8 @@ from tb.agents.axis import Packet
 from tb.env import TileEnv
 from tb.scoreboard import pack
 from tb.sequences.tile import PacketSequence
+
+Before = Callable[[str, int], Awaitable[None]]
 
 
 def job_packets(job: Job, ignored: np.random.Generator) -> dict[str, list[Packet]]:
@@ -29,24 +33,27 @@ def job_packets(job: Job, ignored: np.random.Generator) -> dict[str, list[Packet
 
 
 class LayerSequence(uvm_sequence):
-    """Runs a job and waits until the engine is idle again; `completed` is False if a reset cut it off."""
+    """Runs a job and waits until the engine is idle again; `completed` is False if a reset cut it off.
 
-    def __init__(self, env: TileEnv, job: Job) -> None:
+    `before` is awaited before packet number `index` of a stream is offered. Streams are offered long before the
+    start, which the engine must leave alone until then, unless they are `late`.
+    """
+
+    def __init__(self, env: TileEnv, job: Job, before: Before | None = None, late: bool = False) -> None:
         super().__init__("layer")
-        self.env, self.job = env, job
+        self.env, self.job, self.before, self.late = env, job, before, late
         self.packets = job_packets(job, env.numpy_rng)
         self.completed = True
 
     async def body(self) -> None:
-        # streams may be offered long before the start: the engine must leave them alone until then
-        streams = [cocotb.start_soon(self._send(name)) for name in self.packets]
+        streams = [] if self.late else self._streams()
         for register, word in (self.job.shape.registers() | {Register.CONTROL: 1}).items():
             access = await self.env.write(register, word)
             if access.aborted:
                 self.completed = False
                 break
             self.env.scoreboard.check(f"response to a write of {register.name}", access.response, OKAY)
-        for stream in streams:
+        for stream in streams or self._streams():
             await stream
         while self.completed:
             access = await self.env.read(Register.STATUS)
@@ -55,9 +62,14 @@ class LayerSequence(uvm_sequence):
             elif not access.data & 1:
                 return
 
+    def _streams(self) -> list[cocotb.task.Task]:
+        return [cocotb.start_soon(self._send(name)) for name in self.packets]
+
     async def _send(self, name: str) -> None:
         """All packets of one stream, until a reset."""
-        for packet in self.packets[name]:
+        for index, packet in enumerate(self.packets[name]):
+            if self.before and self.completed:
+                await self.before(name, index)
             if not self.completed:
                 return
             await PacketSequence(packet).start(self.env.agents[name].sequencer)

@@ -237,6 +237,92 @@ class array_back_to_back(ArrayTest):
 
 
 @pyuvm.test(**LIMIT)
+class array_latency(ArrayTest):
+    """With nobody stalling every result comes as many cycles after its activations as the contract says."""
+
+    async def stimulus(self) -> None:
+        config, env = self.env.config, self.env
+        taken: dict[str, list[float]] = {"activations": [], "results": []}
+        for name, times in taken.items():
+            listener = Listener(f"{name}_times", env, lambda _, times=times: times.append(get_sim_time("ns")))
+            env.agents[name].monitor.ap.connect(listener.analysis_export)
+        for length in (1, 2, 3 * config.rows + 1):
+            await self.tile(self.operands(config.rows, config.columns), self.operands(length, config.rows))
+            await env.drain()
+        for begin, end in zip(taken["activations"], taken["results"], strict=True):
+            cycles = round((end - begin) / CLOCK_NS)
+            env.scoreboard.check("cycles from activations to their result", cycles, config.latency)
+
+
+@pyuvm.test(**LIMIT)
+class array_async_reset(ArrayTest):
+    """Resets between edges of the clock, some over before the next one, in each phase of a tile and at any time."""
+
+    async def stimulus(self) -> None:
+        config, env, rng = self.env.config, self.env, self.env.rng
+        cut = 0
+        for attempt in range(24):
+            env.stall_all(attempt % 2 == 1)
+            tile = self.tile(self.operands(config.rows, config.columns), self.operands(12, config.rows))
+            tile = cocotb.start_soon(tile)
+            await ClockCycles(env.dut.clk_i, rng.randint(1, 2 * config.rows + 20))
+            await env.reset_between_edges(rng.uniform(0.1, 0.5), rng.choice((0.3, 0.3, 1.2)))
+            cut += not await tile
+            await self.tile(self.operands(config.rows, config.columns), self.operands(3, config.rows))
+            await env.drain()
+        if not cut:
+            raise AssertionError("no reset fell into a running tile: the test tested nothing")
+
+
+@pyuvm.test(**LIMIT)
+class array_programmed_bits(ArrayTest):
+    """Each bit of a position's index and of its weight counts; errors and their clearing that meet; resets."""
+
+    async def stimulus(self) -> None:
+        config, env = self.env.config, self.env
+        encoding = load_encoding(config.encoding)
+        values = np.arange(-128, 128)
+        bits = encoding.product_bits(values[:, None], values[None, :]).astype(np.int64)
+        weights = env.numpy_rng.integers(-32768, 32768, encoding.m)
+        await env.program(weights)
+        for bit in (1 << b for b in range(16)):
+            for index in {bit, bit | encoding.m - 1, bit | 1}:
+                await self.refused(index < encoding.m, index, int(weights[min(index, encoding.m - 1)]))
+        for bit in (1 << b for b in range(32)):
+            for weight in (bit, ~bit, bit | 1 << 31, bit | 0x7FFF):
+                await self.refused(-32768 <= (weight + (1 << 31)) % (1 << 32) - (1 << 31) < 32768, 0, weight)
+        for m in range(encoding.m):
+            await env.write_position(m, int(weights[m]))
+        env.reference.table = bits @ weights + config.table - encoding.column_table  # f(a) stays
+        await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
+        await env.drain()
+        # a bad write in the cycle in which the error is cleared: the error stays
+        for good in (False, True):
+            await env.write_position(encoding.m, 0)
+            env.dut.position_clear_i.value = 1
+            await env.write_position(0 if good else encoding.m, int(weights[0]))
+            env.dut.position_clear_i.value = 0
+            env.scoreboard.check("an error that meets its clearing", int(env.dut.position_error_o.value), int(not good))
+        await env.write_position(encoding.m, 0)
+        # index and weight count only with a write
+        env.dut.position_index_i.value, env.dut.position_weight_i.value = 0, int(weights[0]) ^ 1
+        await ClockCycles(env.dut.clk_i, 3)
+        await self.tile(self.operands(config.rows, config.columns), self.operands(10, config.rows))
+        await env.drain()
+        await env.reset_between_edges(0.2, 0.3)
+        env.reference.table = config.table
+        env.scoreboard.check("the error after a reset between edges", int(env.dut.position_error_o.value), 0)
+        await self.tile(self.operands(config.rows, config.columns), self.operands(40, config.rows))
+
+    async def refused(self, good: bool, index: int, weight: int) -> None:
+        """Write a position: an error is reported unless it is good."""
+        await self.env.clear_position_error()
+        await self.env.write_position(index, weight)
+        what = f"an error for weight {weight:#x} of position {index:#x}"
+        self.env.scoreboard.check(what, int(self.env.dut.position_error_o.value), int(not good))
+
+
+@pyuvm.test(**LIMIT)
 class array_programmed_weights(ArrayTest):
     """Position weights written anew: used, kept when a write is out of range, the encoding's after reset."""
 

@@ -13,17 +13,15 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotb.utils import get_sim_time
 
 from models.emulate import TableEngine, exact_table
-from models.hardware.tile import ID, VERSION, Fault, Job, Register, Shape, layer_jobs
+from models.hardware.tile import ABORT, INT32, Fault, Job, Register, Shape, layer_jobs
 from models.quant.arith import MAX_SHIFT, MIN_SHIFT
 from models.quant.graph import Conv
 from models.replay import Layer, load_capture
-from tb.agents.axil import OKAY, SLVERR
+from tb.agents.axil import OKAY
 from tb.env import CLOCK_NS, TileEnv
-from tb.sequences import LayerSequence, PacketSequence, job_packets
+from tb.sequences import LayerSequence
+from tb.sequences.layer import Before
 from tb.tests.base import LIMIT, BenchTest
-
-INT32 = np.iinfo(np.int32)
-LONG_PACKET = 3  # beats too many
 
 
 class TileTest(BenchTest):
@@ -31,11 +29,22 @@ class TileTest(BenchTest):
 
     ENVIRONMENT = TileEnv
 
-    async def run_job(self, job: Job) -> bool:
-        """Run one job; True unless a reset cut it off."""
-        sequence = LayerSequence(self.env, job)
+    async def run_job(self, job: Job, before: Before | None = None, late: bool = False) -> bool:
+        """Run one job (see LayerSequence); True unless a reset cut it off."""
+        sequence = LayerSequence(self.env, job, before, late)
         await sequence.start()
         return sequence.completed
+
+    async def settle(self) -> None:
+        """Wait until nothing moves in an engine that has nobody to wait for but a source."""
+        config = self.env.config
+        await ClockCycles(self.env.dut.clk_i, 2 * (config.rows + config.columns + config.latency) + 20)
+
+    async def abort(self) -> None:
+        """End a layer, empty its streams, and be ready for the next one."""
+        await self.write(Register.CONTROL, ABORT)
+        await self.settle()
+        await self.write(Register.CONTROL, 0)
 
     async def results(self, job: Job) -> np.ndarray:
         """Run one job and give its results, int32 [n_tiles, vectors, C]."""
@@ -117,85 +126,6 @@ class tile_smoke(TileTest):
 
 
 @pyuvm.test(**LIMIT)
-class tile_registers(TileTest):
-    """Every register, what may not be written, bytes, and what is refused while a layer runs."""
-
-    async def stimulus(self) -> None:
-        config = self.env.config
-        await self.expect(Register.ID, ID)
-        await self.expect(Register.VERSION, VERSION)
-        await self.expect(Register.GEOMETRY, config.columns << 16 | config.rows)
-        await self.expect(Register.DEPTH, config.depth)
-        for register, value in Shape(last_rows=config.rows).registers().items():
-            await self.expect(register, value)
-        for register in (Register.CONTROL, Register.STATUS, Register.ERRORS, Register.TILE, Register.CYCLES):
-            await self.expect(register, 0)
-        for address in (Register.OPEN_BEATS + 4, 0x80, 0xFC):
-            await self.expect(address, 0, SLVERR)
-            await self.write(address, 0, SLVERR)
-        for register in (Register.ID, Register.DEPTH, Register.STATUS, Register.TILE, Register.OPEN_BEATS):
-            await self.write(register, 1, SLVERR)
-        # words, bytes, bits that do not exist
-        await self.write(Register.K_TILES, 0x1234)
-        await self.write(Register.K_TILES, 0xFFFFFF56, strobe=1)
-        await self.expect(Register.K_TILES, 0x1256)
-        await self.write(Register.K_TILES, 0xFFFF78FF, strobe=2)
-        await self.expect(Register.K_TILES, 0x7856)
-        await self.write(Register.K_TILES, 0x10000, SLVERR)
-        await self.write(Register.MODE, 2, SLVERR)
-        await self.write(Register.CLAMP, 1 << 24, SLVERR)
-        await self.write(Register.CONTROL, 4, SLVERR)
-        await self.write(Register.CONTROL, 3, SLVERR)
-        await self.expect(Register.K_TILES + 3, 0x7856)  # the lowest address bits do not count
-        self.env.stall_all()
-        for register, bits in ((Register.N_TILES, 16), (Register.VECTORS, 16), (Register.LAST_ROWS, 16)):
-            value = self.env.rng.getrandbits(bits)
-            await self.write(register, value)
-            await self.expect(register, value)
-        # a layer that waits for its streams keeps its registers
-        shape = self.shape()
-        for register, word in shape.registers().items():
-            await self.write(register, word)
-        await self.write(Register.CONTROL, 0)
-        await self.expect(Register.STATUS, 0)
-        await self.write(Register.CONTROL, 1)
-        await self.expect(Register.STATUS, 1)
-        for register, word in shape.registers().items():
-            await self.write(register, word ^ 1, SLVERR)
-        await self.write(Register.CONTROL, 1, SLVERR)
-        for register, word in shape.registers().items():
-            await self.expect(register, word)
-        await self.env.reset(2)
-        for register, value in Shape(last_rows=config.rows).registers().items():
-            await self.expect(register, value)
-        await self.expect(Register.STATUS, 0)
-
-
-@pyuvm.test(**LIMIT)
-class tile_bad_sizes(TileTest):
-    """Every size that is refused sets its bit and nothing starts; together they set all bits."""
-
-    async def stimulus(self) -> None:
-        config = self.env.config
-        good = Shape(last_rows=config.rows)
-        bad: dict[Fault, list[dict]] = {
-            Fault.K_TILES: [{"k_tiles": 0}],
-            Fault.N_TILES: [{"n_tiles": 0}],
-            Fault.VECTORS: [{"vectors": 0}, {"vectors": config.depth + 1}, {"vectors": 0xFFFF}],
-            Fault.LAST_ROWS: [{"last_rows": 0}, {"last_rows": config.rows + 1}, {"last_rows": 0xFFFF}],
-            Fault.CLAMP: [{"lo": 1, "hi": 0}, {"lo": 127, "hi": -128}],
-        }
-        everything = {key: value for changes in bad.values() for key, value in changes[0].items()}
-        for faults, changes in [*((f, c) for f, cs in bad.items() for c in cs), (Fault(0b11111), everything)]:
-            for register, word in replace(good, **changes).registers().items():
-                await self.write(register, word)
-            await self.write(Register.CONTROL, 1)
-            await self.expect_faults(*faults)
-        await self.run_job(self.job(self.shape()))
-        await self.expect_faults()
-
-
-@pyuvm.test(**LIMIT)
 class tile_requantiser_corners(TileTest):
     """Sums at the ends of int32, ties of both signs, least and largest multiplier and shift, all clamps."""
 
@@ -264,40 +194,6 @@ class tile_random_reset(TileTest):
             await self.expect_faults()
         if not cut:
             raise AssertionError("no reset fell into a running layer: the test tested nothing")
-
-
-@pyuvm.test(**LIMIT)
-class tile_protocol_errors(TileTest):
-    """Packets that end early or late: the fault shows, other tiles and the next layer are right."""
-
-    async def stimulus(self) -> None:
-        config, rng = self.env.config, self.env.rng
-        for stall, name, late in itertools.product((False, True), ("weights", "activations", "parameters"), (0, 1)):
-            self.env.stall_all(stall)
-            sequence = LayerSequence(self.env, self.job(self.shape(n_tiles=2, vectors=min(5, config.depth))))
-            packet = rng.choice(sequence.packets[name])
-            if late:
-                packet.beats += [rng.getrandbits(8) for _ in range(rng.randint(1, LONG_PACKET))]
-            elif len(packet.beats) > 1:
-                del packet.beats[rng.randint(1, len(packet.beats) - 1) :]
-            else:
-                continue
-            await sequence.start()
-            await self.expect_faults(Fault[f"{name.upper()}_{'LATE' if late else 'EARLY'}"])
-            await self.run_job(self.job(self.shape()))
-            await self.expect_faults()
-        # parameters out of range count only where they are used
-        for word, value in ((2, 0), (2, MAX_SHIFT + 1), (2, 1 << 20), (2, -1), (1, -1)):
-            for raw in (True, False):
-                job = self.job(self.shape(n_tiles=1, raw=raw))
-                job.parameters[0, rng.randrange(config.columns), word] = value
-                for register, data in (job.shape.registers() | {Register.CONTROL: 1}).items():
-                    await self.write(register, data)
-                packet = job_packets(job, self.env.numpy_rng)["parameters"][0]
-                await PacketSequence(packet).start(self.env.agents["parameters"].sequencer)
-                await self.expect(Register.ERRORS, 0 if raw else int(Fault.PARAMETER_RANGE))
-                await self.expect(Register.STATUS, 1 if raw else 3)
-                await self.env.reset(2)
 
 
 @pyuvm.test(**LIMIT)
