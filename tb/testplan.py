@@ -16,7 +16,7 @@ from models.errors import UserError
 
 PLAN = Path(__file__).parent / "testplan.toml"
 TESTS = Path(__file__).parent / "tests"
-BENCH_OF = dict.fromkeys(("tile_limits", "tile_packets", "tile_registers"), "tile")  # files named otherwise
+BENCH_OF = dict.fromkeys(("tile_axil", "tile_limits", "tile_streams"), "tile")  # files named otherwise
 STAGES = ("smoke", "full", "nightly")  # each suite of this name demands its stage and those before
 NETLIST = "netlist"  # shown elsewhere
 KINDS = ("enc", "conv")
