@@ -43,7 +43,7 @@ MAX_GATES = 4096
 MAX_BITS = 256
 WEIGHT_LIMIT = 1 << 15  # position weights are signed 16-bit integers
 PRODUCT_LIMIT = 1 << 15  # so is every product
-TABLE_SUFFIXES = (".npy", ".npz", ".c")  # files of bare products, see models/multiplier.py
+TABLE_SUFFIXES = (".npy", ".npz", ".c", ".bin")  # files of bare products, see models/multiplier.py
 
 # Gate types in the order of their codes in SystemVerilog (rtl/encmac_pkg.sv).
 GATES = {

@@ -4,8 +4,13 @@ Wherever accuracy or training take `ENCODING=`, these are understood beside the 
 
 - `mine.npy`: integers [256, 256], index [a + 128, w + 128], activation `a`, weight `w`;
 - `many.npz:name`: one such array of an archive (`many.npz` alone: all of them, where several are taken);
-- `mine.c`, `mine.c:function`: a C function of two signed 8-bit operands, as EvoApproxLib ships them,
-  compiled with the system's compiler and called with every pair.
+- `mine.c`, `mine.c:function`: a C function of two 8-bit operands, as EvoApproxLib ships them, compiled with the
+  system's compiler and called with every pair. Without a name it is the one that no other calls;
+- `mine.bin`: 65,536 little-endian products of 16 bits, index 256 a + w of the operands' bit patterns (TFApprox).
+
+Whether a function or a `.bin` is signed is what it correlates with, whatever its types are. Unsigned products U stand
+for networks of uint8 codes: our codes are 128 less, so P(a, w) = U(a + 128, w + 128) - 128 a - 128 w - 2^14, and what
+is taken off is exact sums of operands. An array with another index is recognised in the same way and told.
 
 Such a table has no gates: it cannot be simulated or synthesised.
 """
@@ -32,19 +37,21 @@ from models.errors import UserError
 ROWS = 256
 CALL_SECONDS = 60  # of all 65,536 calls
 COMPILERS = ("cc", "gcc", "clang")
-# reads the operands as the function's parameters do; results of an unsigned type are bit patterns of 16 bits
+LEAST_LIKE = 0.5  # correlation with the exact product; circuits of EvoApproxLib have 0.88 and more
+# first the type of results, then those of signed operands, then those of bit patterns 0..255
 PROGRAM = """
 #include <stdint.h>
 #include <stdio.h>
 #include "{source}"
 int main(void) {{
-  for (int a = -128; a < 128; ++a)
-    for (int w = -128; w < 128; ++w) {{
-      __typeof__({function}({order})) result = {function}({order});
-      int is_unsigned = (__typeof__(result))-1 > 0;
-      int64_t product = is_unsigned && (uint64_t)result < 65536 ? (int16_t)result : (int64_t)result;
-      if (fwrite(&product, sizeof product, 1, stdout) != 1) return 1;
-    }}
+  int64_t is_unsigned = (__typeof__({function}(0, 0)))-1 > 0;
+  if (fwrite(&is_unsigned, sizeof is_unsigned, 1, stdout) != 1) return 1;
+  for (int first = -128; first <= 0; first += 128)
+    for (int a = first; a < first + 256; ++a)
+      for (int w = first; w < first + 256; ++w) {{
+        int64_t product = (int64_t){function}({order});
+        if (fwrite(&product, sizeof product, 1, stdout) != 1) return 1;
+      }}
   return 0;
 }}
 """
@@ -92,10 +99,14 @@ def load_products(name: str) -> Products:
     if path.suffix not in TABLE_SUFFIXES:
         return load_encoding(name)
     if not path.is_file():
-        raise UserError(f"no file {path}; give a table (.npy, .npz:name), a C file, or an encoding of the library")
+        raise UserError(
+            f"no file {path}; give a table (.npy, .npz:name, .bin), a C file, or an encoding of the library"
+        )
     if path.suffix == ".c":
-        function, table = _called(path, key)
-        return Multiplier(function, checked_table(table, f"{path}: products of {function}"), name)
+        function, signed, unsigned = _called(path, key)
+        return _best(function, signed, unsigned, f"{path}: products of {function}", name)
+    if path.suffix == ".bin":
+        return _binary(path, name)
     if path.suffix == ".npz":
         keys = _keys(path)
         if not key and len(keys) > 1:
@@ -114,7 +125,88 @@ def load_products(name: str) -> Products:
         if np.isnan(table).any():
             raise UserError(f"{name} holds NaN, first at index {np.argwhere(np.isnan(table))[0].tolist()}")
         raise UserError(f"{name} is {table.dtype}; products are integers: save numpy.rint(table).astype('int16')")
-    return Multiplier(key or path.stem, checked_table(table, name), name)
+    if table.shape == (ROWS, ROWS) and table.dtype.kind in "iu" and table.max() >= 1 << 15:
+        shifted = _from_unsigned(table)
+        if _like(shifted, exact_table()) >= LEAST_LIKE:
+            what = f"{name} (unsigned; operands shifted by 128)"
+            return Multiplier(key or path.stem, checked_table(shifted, what), what)
+        _check_order(table, name)
+    table = checked_table(table, name)
+    _check_order(table, name)
+    return Multiplier(key or path.stem, table, name)
+
+
+def _like(table: np.ndarray, exact: np.ndarray) -> float:
+    """Correlation of two tables; 0 where one is constant."""
+    if table.min() == table.max():
+        return 0.0
+    return float(np.corrcoef(table.ravel().astype(np.float64), exact.ravel())[0, 1])
+
+
+def _best(function: str, signed: np.ndarray, unsigned: np.ndarray, what: str, name: str) -> Multiplier:
+    """The multiplier that a function of bit patterns is: of `signed` or `unsigned` [256, 256] products."""
+    shifted = _from_unsigned(unsigned)
+    like = _like(signed, exact_table()), _like(shifted, exact_table())
+    if max(like) < LEAST_LIKE:
+        raise UserError(
+            f"{what} are no multiplier's: their correlation with the product is {like[0]:.2f} if operands are signed, "
+            f"{like[1]:.2f} if not; is it another function?"
+        )
+    if like[0] >= LEAST_LIKE:
+        return Multiplier(function, checked_table(signed, what), name)
+    return Multiplier(function, checked_table(shifted, what), f"{name} (unsigned; operands shifted by 128)")
+
+
+def _from_unsigned(table: np.ndarray) -> np.ndarray:
+    """Products of our codes from those of uint8 codes, int64 [256, 256]."""
+    codes = np.arange(ROWS) - 128
+    return table.astype(np.int64) - 128 * (codes[:, None] + codes) - (1 << 14)
+
+
+def _binary(path: Path, name: str) -> Multiplier:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror})") from error
+    if len(content) != 2 * ROWS * ROWS:
+        raise UserError(f"{path} has {len(content)} bytes; 65,536 products of 16 bits are {2 * ROWS * ROWS}")
+    patterns = np.frombuffer(content, "<u2").reshape(ROWS, ROWS)
+    signed = np.roll(patterns.view("<i2"), 128, (0, 1)).astype(np.int64)
+    return _best(path.stem, signed, patterns.astype(np.int64), str(path), name)
+
+
+def _check_order(table: np.ndarray, name: str) -> None:
+    """UserError if `table` is a multiplier's in another order of its index."""
+    exact = exact_table()
+    own = _like(table, exact)
+    if own >= LEAST_LIKE:
+        return
+    read = "np.load(...)"
+    orders = {
+        "both operands are in two's-complement order (0..127, -128..-1)": (
+            np.roll(table, 128, (0, 1)),
+            f"np.roll({read}, 128, (0, 1))",
+        ),
+        "activations are in two's-complement order": (np.roll(table, 128, 0), f"np.roll({read}, 128, 0)"),
+        "weights are in two's-complement order": (np.roll(table, 128, 1), f"np.roll({read}, 128, 1)"),
+        "activations are in falling order": (table[::-1], f"{read}[::-1]"),
+        "products are unsigned patterns of 16 bits, operands in two's-complement order": (
+            np.roll(table.astype(np.int16), 128, (0, 1)),
+            f"np.roll({read}.astype('int16'), 128, (0, 1))",
+        ),
+    }
+    likes = {order: _like(found, exact) for order, (found, _) in orders.items()}
+    best = max(likes, key=likes.get)
+    if likes[best] >= LEAST_LIKE:
+        raise UserError(
+            f"{name}: {best} (correlation with the product {likes[best]:.2f}, by index [a + 128, w + 128] {own:.2f}); "
+            f"save {orders[best][1]}"
+        )
+    if table.max() < 1 << 15:
+        raise UserError(
+            f"{name} is no multiplier's table: its correlation with the product is {own:.2f}; "
+            "the index is [a + 128, w + 128]"
+        )
 
 
 def expand(names: str) -> list[str]:
@@ -135,7 +227,7 @@ def relative_error(table: np.ndarray) -> float:
 
 def _split(name: str) -> tuple[Path, str]:
     """(`file`, `part`) of `file:part`."""
-    for suffix in (".npz", ".c", ".npy"):
+    for suffix in (".npz", ".c", ".npy", ".bin"):
         file, found, key = name.rpartition(suffix + ":")
         if found:
             return Path(file + suffix), key
@@ -153,8 +245,9 @@ def _keys(path: Path) -> list[str]:
     return keys
 
 
-def _called(path: Path, wanted: str) -> tuple[str, np.ndarray]:
-    """(name, int64 [256, 256]): the function `wanted`, or the only one there may be, called with every pair."""
+def _called(path: Path, wanted: str) -> tuple[str, np.ndarray, np.ndarray]:
+    """(name, int64 [256, 256], the same): the function `wanted`, or the one that no other calls, for every pair of
+    signed operands and of unsigned ones."""
     try:
         text = COMMENT.sub(" ", path.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
@@ -162,19 +255,30 @@ def _called(path: Path, wanted: str) -> tuple[str, np.ndarray]:
     functions = {match[2]: match for match in FUNCTION.finditer(text)}
     if not functions:
         raise UserError(f"{path}: no function of two operands, e.g. int16_t mul(int8_t a, int8_t w) {{ ... }}")
-    name = wanted or (path.stem if path.stem in functions else next(iter(functions)))
-    if name not in functions or (not wanted and name != path.stem and len(functions) > 1):
-        raise UserError(f"{path}: which function? give {path}:NAME; of two operands are: {', '.join(functions)}")
+    name = wanted
+    if not name:
+        found = [path.stem] if path.stem in functions else _roots(text, functions)
+        if len(found) != 1:
+            raise UserError(f"{path}: which function? give {path}:NAME; of two operands are: {', '.join(functions)}")
+        (name,) = found
+    if name not in functions:
+        raise UserError(f"{path} has no function '{name}' of two operands; it has: {', '.join(functions)}")
     match = functions[name]
-    kinds = {match[3].replace("const", "").strip(), match[5].replace("const", "").strip()}
-    if kinds & {"uint8_t", "unsigned char"} or name.startswith("mul8u"):
-        raise UserError(f"{path}: {name} multiplies unsigned operands; a signed 8x8 multiplier is needed (mul8s)")
     order = "w, a" if (match[4], match[6]) == ("B", "A") else "a, w"  # older EvoApproxLib names the second one first
-    return name, _run(path, PROGRAM.format(source=path.resolve(), function=name, order=order))
+    words = _run(path, PROGRAM.format(source=path.resolve(), function=name, order=order))
+    signed, unsigned = words[1:].reshape(2, ROWS, ROWS)
+    if words[0]:  # an unsigned type holds a signed product's bit pattern
+        signed = np.where((signed >= 0) & (signed < 1 << 16), signed.astype(np.int16), signed)
+    return name, signed, unsigned
+
+
+def _roots(text: str, functions: dict) -> list[str]:
+    """Functions of two operands that no other function of the file calls."""
+    return [f for f in functions if len(re.findall(rf"\b{f}\s*\(", text)) == 1]
 
 
 def _run(path: Path, program: str) -> np.ndarray:
-    """int64 [256, 256] that the C `program` around `path` writes."""
+    """int64 [1 + 2 * 65,536] that the C `program` around `path` writes."""
     chosen = [os.environ["CC"]] if os.environ.get("CC") else COMPILERS
     compiler = next(filter(None, map(shutil.which, chosen)), None)
     if compiler is None:
@@ -190,6 +294,6 @@ def _run(path: Path, program: str) -> np.ndarray:
             done = subprocess.run([binary], capture_output=True, timeout=CALL_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise UserError(f"{path}: 65,536 calls took more than {CALL_SECONDS} s; does the function end?") from error
-    if done.returncode or len(done.stdout) != ROWS * ROWS * 8:
+    if done.returncode or len(done.stdout) != (1 + 2 * ROWS * ROWS) * 8:
         raise UserError(f"{path}: the function failed (exit code {done.returncode}, {len(done.stdout) // 8} products)")
-    return np.frombuffer(done.stdout, np.int64).reshape(ROWS, ROWS)
+    return np.frombuffer(done.stdout, np.int64)

@@ -17,6 +17,8 @@ from models.multiplier import expand, load_products, relative_error
 
 OPERANDS = np.arange(-128, 128)
 TRUNCATED = np.multiply.outer(OPERANDS, OPERANDS & ~3)  # the weight's two lowest bits are ignored
+SHARED = Path("../shared/cases/imports/mul_uint8_types.c").resolve()
+CALLS = "uint16_t mul8s_mine(uint8_t A, uint8_t B) { return (uint16_t)cut((int8_t)A, (int8_t)B); }"
 HEAD = "#include <stdint.h>\n"
 FUNCTIONS = {
     "int16_t": "int16_t cut(int8_t A, int8_t B) { return A * (B & ~3); }",
@@ -54,6 +56,65 @@ def test_functions_are_called_with_every_pair(folder, kind):
     assert found.name == "cut" and np.array_equal(found.product_table, TRUNCATED)
     (folder / "other.c").write_text(HEAD + FUNCTIONS[kind])
     assert np.array_equal(load_products("other.c:cut").product_table, TRUNCATED)
+
+
+def test_signed_products_in_unsigned_types(folder):
+    """Bit patterns of 8 and 16 bits, and helpers in the file and in a header."""
+    (folder / "half.h").write_text("static int low(int v, int bits) { return v & ~bits; }\n")
+    body = '#include "half.h"\nuint16_t any_name(uint8_t A, uint8_t B) { return '
+    body += "(uint16_t)((int8_t)A * low((int8_t)B, 3)); }"
+    (folder / "m.c").write_text(HEAD + "static int twice(int p, int q) { return p + q; }\n" + body + "\n")
+    with pytest.raises(UserError, match="which function"):  # nobody calls either
+        load_products("m.c")
+    assert np.array_equal(load_products("m.c:any_name").table, TRUNCATED)
+    (folder / "m.c").write_text(HEAD + "static int cut(int p, int q) { return p * (q & ~3); }\n" + CALLS)
+    found = load_products("m.c")
+    assert found.name == "mul8s_mine" and np.array_equal(found.table, TRUNCATED)
+
+
+def test_unsigned_multipliers_stand_for_uint8_codes(folder):
+    """What the shift by 128 brings is taken off exactly."""
+    patterns = np.arange(256)
+    for text in (
+        "uint16_t f(uint8_t a, uint8_t w) { return a * w; }",
+        "uint64_t f(uint64_t a, uint64_t w) { return a * w; }",
+    ):
+        (folder / "f.c").write_text(HEAD + text)
+        found = load_products("f.c")
+        assert np.array_equal(found.table, exact_table()) and ("unsigned" in found.source) == ("uint16" in text)
+    np.save("u.npy", np.multiply.outer(patterns, patterns))
+    assert np.array_equal(load_products("u.npy").table, exact_table())
+    np.multiply.outer(patterns, patterns & ~1).astype("<u2").tofile("u.bin")
+    lost = np.multiply.outer(patterns, patterns) - np.multiply.outer(patterns, patterns & ~1)
+    assert np.array_equal(load_products("u.bin").table, exact_table() - lost)
+    np.roll(TRUNCATED, 128, (0, 1)).astype("<i2").tofile("s.bin")
+    assert np.array_equal(load_products("s.bin").table, TRUNCATED)
+    (folder / "short.bin").write_bytes(b"12")
+    with pytest.raises(UserError, match="short.bin has 2 bytes"):
+        load_products("short.bin")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: np.roll(t, 128, (0, 1)), "both operands are in two's-complement order .*np.roll"),
+        (lambda t: np.roll(t, 128, 0), "activations are in two's-complement order"),
+        (lambda t: np.roll(t, 128, 1).T, "activations are in two's-complement order"),
+        (lambda t: t[:, ::-1], "weights are in falling order|activations are in falling order"),
+        (lambda t: np.roll(t, 128, (0, 1)).astype(np.uint16), "unsigned patterns of 16 bits"),
+        (lambda t: np.random.default_rng(1).permutation(t.ravel()).reshape(256, 256), "is no multiplier's table"),
+    ],
+)
+def test_tables_in_another_order_are_named(folder, change, message):
+    np.save("t.npy", change(TRUNCATED.astype(np.int16)))
+    with pytest.raises(UserError, match=message) as caught:
+        load_products("t.npy")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.skipif(not SHARED.is_file(), reason="no ../shared/cases")
+def test_case_of_unsigned_types():
+    assert np.array_equal(load_products(str(SHARED)).table, exact_table())
 
 
 def test_lists(folder):
@@ -118,8 +179,7 @@ def test_bad_files_are_one_line(folder):
     [
         ("int one(int a) { return a; }", "no function of two operands"),
         ("int a1(int a, int w) { return 0; } int a2(int a, int w) { return 0; }", "which function. .* a1, a2"),
-        ("uint16_t f(uint8_t a, uint8_t w) { return a * w; }", "unsigned operands"),
-        ("uint64_t mul8u_1(uint64_t a, uint64_t w) { return a * w; }", "unsigned operands"),
+        ("int f(int a, int w) { return a + w; }", "are no multiplier's: their correlation with the product is"),
         ("int f(int a, int w) { return nonsense; }", "cannot compile"),
         ("int f(int a, int w) { return *(volatile int*)0; }", "the function failed"),
         ("int f(int a, int w) { return 3 * a * w; }", "products of f reaches"),

@@ -27,7 +27,7 @@ from models.errors import UserError, unknown  # noqa: E402
 
 PYTHON = ".venv/bin/python"
 SHOWN = "\0"  # in a reason: the option and its value as they were typed
-TABLES = (".npy", ".npz", ".c")  # files of bare products, where a network takes an encoding
+TABLES = (".npy", ".npz", ".c", ".bin")  # files of bare products, where a network takes an encoding
 
 
 class Kind(NamedTuple):
