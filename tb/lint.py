@@ -50,6 +50,9 @@ def configurations() -> list[Config]:
     configs += [Config("verilator", "conv", **staged), Config("verilator", "enc", "m20p", merged=True, **staged)]
     configs += [Config("verilator", "enc", "m20p", merged=False, programmable=True, **staged)]
     configs += [Config("verilator", kind, "m12p", gated=True, **staged) for kind in ("conv", "enc")]
+    narrow = ((0, "w5a7", True), (2, "w4a8", True), (4, "w5a7", False), (6, "w7a6", False))
+    configs += [Config("verilator", "conv", bits, form=form, zeros=zeros, **small) for form, bits, zeros in narrow]
+    configs += [Config("verilator", "enc", "w4a8", zeros=True, **small)]
     for name in library_names():
         configs += [Config("verilator", "enc", name, merged=False, **small)]
         if load_encoding(name).is_power_of_two:
