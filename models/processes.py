@@ -8,9 +8,11 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 
 TIMEOUT, CRASH, DISK = CAUSES = ("timeout", "crash", "disk")  # why a run shows nothing of the design
+PATIENCE_S = 3.0  # with a child that is asked to end
 _PR_SET_PDEATHSIG = 1  # prctl(2): the signal that this process gets when its parent's thread ends
 _LIBRARY = ctypes.CDLL(None)
 
@@ -39,12 +41,23 @@ def run(command: list, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, preexec_fn=functools.partial(end_with, os.getpid()), **options)
 
 
+def begin(parent: int) -> None:
+    """First thing in a worker process: it ends with its parent, and SIGTERM interrupts it, so that it ends its own."""
+    end_with(parent)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def end_all() -> None:
     """End every process that this one started and that still runs, with its children."""
     for process in list(_RUNNING):
         with suppress(ProcessLookupError):
             signal_group(process.pid)
-    for child in multiprocessing.active_children():
+    children = multiprocessing.active_children()
+    for child in children:
+        child.terminate()
+    until = time.monotonic() + PATIENCE_S
+    for child in children:
+        child.join(max(0.0, until - time.monotonic()))
         child.kill()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.console import interruptible
-from models.processes import end_with
+from models.processes import begin
 
 ATTEMPTS = 3
 
@@ -52,7 +52,7 @@ class Processes:
         self.jobs = max(1, jobs)
 
     def _new(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.jobs, initializer=end_with, initargs=(os.getpid(),))
+        return ProcessPoolExecutor(self.jobs, initializer=begin, initargs=(os.getpid(),))
 
     def run(self, function: Callable, tasks: list[tuple]) -> Iterator[Done]:
         waiting = dict(enumerate(tasks))

@@ -48,6 +48,7 @@ from tools.options import parse
 
 MARK = "ENCMAC_CHAOS"  # in the environment of every process of a run
 ROUND_LIMIT_S = 600
+LEFT_S = 60  # for compilers whose make was killed
 AT_ONCE = 8
 SIM = ("--sim", "icarus", "--jobs", "1", "--no-rerun")
 SMALL = ("--designs", "m12p", "--rows", "2", "--jobs", "1")
@@ -212,7 +213,7 @@ class Campaign:
             except subprocess.TimeoutExpired:
                 self.blame(HUNG, f"{run.name} after {ROUND_LIMIT_S} s")
                 run.hit = True
-        until = time.monotonic() + 15
+        until = time.monotonic() + LEFT_S
         while (left := self.processes()) and time.monotonic() < until:
             time.sleep(0.2)
         for number in left:

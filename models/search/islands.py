@@ -29,7 +29,7 @@ import numpy as np
 from models.encoding import Encoding, from_json
 from models.errors import UserError
 from models.files import write_text
-from models.processes import end_with
+from models.processes import begin
 from models.search.anneal import HEATS, Task, allowed_weights, energy, integers, start
 from models.search.assemble import build_encoding
 from models.search.cost import gate_areas
@@ -92,7 +92,7 @@ class Processes:
 
     def _new(self) -> ProcessPoolExecutor:
         spawn = get_context("spawn")
-        return ProcessPoolExecutor(self.workers, spawn, initializer=end_with, initargs=(os.getpid(),))
+        return ProcessPoolExecutor(self.workers, spawn, initializer=begin, initargs=(os.getpid(),))
 
     def map(self, function, arguments: list[tuple]) -> list:
         done: dict[int, object] = {}
