@@ -93,3 +93,22 @@ def test_nothing_measured_and_damaged_records(place: Path, capsys: pytest.Captur
     (place / "ppa.json").write_text('{"designs": [{}]}')
     with pytest.raises(UserError, match=r"ppa\.json: KeyError: 'platform'; run its command again"):
         figures.main()
+
+
+def test_a_command_names_rows_and_zero_gating(place: Path, capsys: pytest.CaptureFixture) -> None:
+    body = (
+        "| column | cells |\n|---|---|\n| conv tree | 1,000 |\n| conv tree zero-gated | 1,100 |\n<!-- end output -->\n"
+    )
+    for option, told in (("", "1 right, 0 wrong, 1 not measured"), (" ZEROS=1", "2 right, 0 wrong, 0 not measured")):
+        (place / "page.md").write_text(f"<!-- begin output: make synth ROWS=16{option} -->\n{body}")
+        gated = design("conv tree zero-gated", 1100, 2100.0, 9.0)
+        designs = [design("conv tree", 1000, 2000.3, 10.04), gated]
+        for record in designs:
+            record["parameters"] = {"Rows": 16}
+        gated["parameters"]["GateZeros"] = 1
+        (place / "ppa.json").write_text(json.dumps({"designs": designs}))
+        assert figures.main() == 0
+        assert capsys.readouterr().out == f"{told}\n"
+    (place / "page.md").write_text(f"<!-- begin output: make synth -->\n{body}")
+    assert figures.main() == 0
+    assert capsys.readouterr().out == "0 right, 0 wrong, 2 not measured\n"

@@ -120,8 +120,11 @@ COLUMNS: dict[str, tuple[Look, float]] = {
 }
 
 
-def measured(reports: Path, platform: str) -> Measured:
-    """What the last runs left for a platform; empty where nothing was run. UserError names a damaged record."""
+def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) -> Measured:
+    """What the last runs left for columns of a platform, zero-gated ones if `zeros`; empty where nothing was run.
+
+    UserError names a damaged record.
+    """
     designs: dict[str, dict] = {}
     accuracy: dict[str, dict] = {}
     try:
@@ -129,7 +132,8 @@ def measured(reports: Path, platform: str) -> Measured:
             usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
             for record in json.loads(path.read_text())["designs"]:
                 same = all(record.get(key, value) == value for key, value in usual.items())
-                if record["platform"] == platform and record["parameters"]["Rows"] == 64 and same:
+                size = (record["platform"], record["parameters"]["Rows"]) == (platform, rows)
+                if size and same and (zeros or not record["parameters"].get("GateZeros")):
                     designs[record["design"]] = record
         if (path := reports / "accuracy.json").is_file():
             for row in json.loads(path.read_text())["rows"]:
@@ -158,16 +162,16 @@ def main() -> int:
     """Command line; exit code 1 if a figure is wrong."""
     args = parse("tools.figures")
     count: Counter[str] = Counter()
-    known: dict[str, Measured] = {}
+    known: dict[tuple, Measured] = {}
     for page in pages():
         for claim in claims(page):
             if claim.column not in COLUMNS or claim.value is None:
                 continue
-            named = re.search(r"PLATFORM=(\w+)", claim.command)
-            platform = named.group(1) if named else "osu018"
-            if platform not in known:
-                known[platform] = measured(args.reports, platform)
-            verdict, value = judge(claim, known[platform])
+            named = dict(re.findall(r"(PLATFORM|ROWS|ZEROS)=(\w+)", claim.command))
+            of = named.get("PLATFORM", "osu018"), int(named.get("ROWS", 64)), "ZEROS" in named
+            if of not in known:
+                known[of] = measured(args.reports, *of)
+            verdict, value = judge(claim, known[of])
             count[verdict] += 1
             if verdict == "wrong":
                 print(f"{claim.page}: {claim.command}: {claim.row}, {claim.column}: {claim.text}; measured {value:.6g}")
