@@ -267,9 +267,10 @@ def keep(outcomes: list[Outcome], stage: str | None, store: Store, about: About)
     entries = [
         (p | {"test": o.name}, dataclasses.asdict(o) | {"text": ""}, about.sources) for p, o in both if not o.cause
     ]
-    store.put_all("test", entries)
     ran = [place for place, o in both if o.name not in NO_TEST]
-    store.remove("test", [place | {"test": name} for place in ran for name in NO_TEST])
+    over = ("build",) if " TEST=" in about.choice else NO_TEST  # one test says nothing of a simulator that broke down
+    store.remove("test", [place | {"test": name} for place in ran for name in over])
+    store.put_all("test", entries)
     if about.whole:
         tests = [place | {"test": o.name} for place, o in both if o.name not in NO_TEST or o.cause]
         store.put("regression", {"choice": about.choice, "rtl": about.rtl}, {"tests": tests, "stage": stage})

@@ -8,7 +8,7 @@ import json
 from flows.openroad import layout_script, run_layout
 from flows.platform import load_platform
 from models.errors import run_cli
-from models.files import write_text
+from models.files import alone, write_text
 from tools.options import parse
 
 
@@ -18,8 +18,9 @@ def main() -> None:
     platform = load_platform(args.platform)
     out = (args.out or args.netlist.parent / "layout").resolve()
     clock_ns = args.clock_ns or platform.clock_ns
-    script = layout_script(args.netlist, args.top, platform, clock_ns, out, args.activity, args.scope)
-    figures = run_layout(script)
+    with alone(out.with_name(f"{out.name}.lock")):
+        script = layout_script(args.netlist, args.top, platform, clock_ns, out, args.activity, args.scope)
+        figures = run_layout(script)
     figures["activity"] = "workload" if args.activity else "default activity"
     sha256 = hashlib.sha256(args.netlist.read_bytes()).hexdigest()
     document = {"platform": platform.name, "clock_ns": clock_ns, "netlist_sha256": sha256, **figures}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.power.circuit import PARTS
+from models.files import replacing
 
 COLOURS = ("#7f7f7f", "#c7c7c7", "#1f77b4", "#aec7e8", "#17becf", "#2ca02c", "#ff7f0e", "#d62728", "#e7cb94")
 
@@ -93,9 +94,7 @@ def _save(figure: object, path: Path) -> None:
     """Both formats, never half of one."""
     import matplotlib.pyplot as plt
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     for suffix in (".svg", ".png"):
-        temporary = path.with_name(f".{path.name}.tmp{suffix}")
-        figure.savefig(temporary, dpi=130)
-        temporary.replace(path.with_suffix(suffix))
+        with replacing(path.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, dpi=130)
     plt.close(figure)

@@ -97,6 +97,7 @@ def cost_row(design: dict) -> dict:
         "platform": platform_label(design),
         "design": design["design"],
         "encoding": design["encoding"] or "",
+        "encoding_sha256": design.get("encoding_sha256"),
         "rival": design.get("rival"),
         "cells": design["cells"],
         "area_um2": area.get("column", area["total"]),
@@ -152,6 +153,7 @@ def accuracy_row(row: dict) -> dict:
         "network": row["network"],
         "dataset": row["dataset"],
         "encoding": row["encoding"],
+        "encoding_sha256": row.get("encoding_sha256"),
         "bits": row["product_bits"],
         "images": row["images"],
         "fp32": top1.get("fp32"),
@@ -163,6 +165,12 @@ def accuracy_row(row: dict) -> dict:
     }
 
 
+def same_encoding(cost: dict, row: dict) -> bool:
+    """True if a column and a row of accuracy are of one encoding, by hash where both tell it."""
+    hashes = {cost["encoding_sha256"], row["encoding_sha256"]} - {None}
+    return cost["encoding"] == row["encoding"] and len(hashes) < 2
+
+
 def pareto_points(accuracy: list[dict], costs: list[dict]) -> list[dict]:
     """Accuracy joined with cost by the encoding's name; one point for each platform, tuning and network.
 
@@ -172,7 +180,7 @@ def pareto_points(accuracy: list[dict], costs: list[dict]) -> list[dict]:
     model = {name: load_encoding(name).figures.get("column_area_um2") for name in library_names()}
     points = []
     for row in accuracy:
-        prices = [c for c in costs if c["encoding"] == row["encoding"]]
+        prices = [c for c in costs if same_encoding(c, row)]
         prices = [{k: c[k] for k in ("platform", "design", "area_um2", "power_mw")} for c in prices]
         if area := model.get(row["encoding"]):
             prices.append({"platform": COST_MODEL, "design": row["encoding"], "area_um2": area, "power_mw": None})

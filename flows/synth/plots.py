@@ -9,16 +9,16 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from models.files import replacing
+
 PURPOSES = ("flip-flops", "adders", "logic", "buffers")
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     for suffix in (".svg", ".png"):
-        temporary = path.with_name(f".{path.name}.tmp{suffix}")
-        figure.savefig(temporary, dpi=120)
-        temporary.replace(path.with_suffix(suffix))
+        with replacing(path.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, dpi=120)
     plt.close(figure)
 
 

@@ -14,15 +14,15 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 from flows.platform import Platform, load_platform
-from flows.ppa import is_conventional
+from flows.ppa import is_conventional, key_of
 from flows.synth.array import array_record, measure_array
-from flows.synth.measure import Result, best_variant, fastest, forms, record, rivals_of
+from flows.synth.measure import Result, best_variant, fastest, flow_sources, forms, record, rivals_of
 from flows.synth.netlist import Design
 from flows.synth.plots import plot_array, plot_breakdown, plot_clock, plot_pareto, plot_rows
 from models.console import interruptible
 from models.errors import UserError, run_cli
-from models.files import write_text
 from models.provenance import git_commit
+from models.store import Store, marked, sources_of
 from tools.options import parse
 
 CLOCKS = (0.5, 0.6, 0.75, 1.0, 1.5, 2.0)  # of the platform's clock
@@ -99,6 +99,18 @@ def print_points(kind: str, points: list[dict]) -> None:
         print(f"{p['design']:28}{rows:6}{clock:10.3f}{p['wns_ns']:10.3f}{per_mac:13.1f}{change:>10}")
 
 
+def goal(args: argparse.Namespace, point: dict) -> float | None:
+    """The clock that a point was measured at; None where the shortest was looked for."""
+    return None if args.sweep == "fmax" else point["clock_ns"]
+
+
+def view(store: Store, sweep: str) -> dict:
+    """`ppa_<sweep>.json`: all points of sweeps of this kind whose sources are as they were."""
+    current, stale = marked(store.entries(f"sweep {sweep}"))
+    points = [entry.data for entry in current]
+    return {"format": "encmac-sweep/1", "sweep": sweep, "points": points, "stale": stale, "git_commit": git_commit()}
+
+
 def main() -> None:
     """Command line."""
     args = parse("flows.synth.sweep")
@@ -107,8 +119,10 @@ def main() -> None:
         raise UserError(f"rows ({args.rows}) and clock ({args.clock_ns} ns) must be positive")
     points = run(args.sweep, platform, args)
     reports = args.out / "reports"
-    document = {"format": "encmac-sweep/1", "sweep": args.sweep, "points": points, "git_commit": git_commit()}
-    write_text(reports / f"ppa_{args.sweep}.json", json.dumps(document, indent=1) + "\n")
+    store, kind = Store(reports), f"sweep {args.sweep}"
+    depends = flow_sources() | sources_of(platform.liberty)
+    store.put_all(kind, [(key_of(p) | {"size": p.get("size"), "clock_ns": goal(args, p)}, p, depends) for p in points])
+    store.publish(f"ppa_{args.sweep}", lambda s: view(s, args.sweep))
     print_points(args.sweep, points)
     title = f"{platform.title}, {args.rows} rows"
     if args.sweep == "clock":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from models.encoding import library_names, load_encoding
 from models.errors import UserError, run_cli
+from models.files import replacing
 from models.provenance import ROOT
 from models.search.islands import Archive, load_archive
 from tools.options import parse
@@ -127,12 +128,9 @@ def write(figure: Figure, stem: Path) -> list[Path]:
     found = []
     for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 130, "metadata": {"Software": None}})):
         path = stem.with_name(f"{stem.name}.{kind}")
-        temporary = path.with_name(f".{path.name}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with rc_context({"svg.hashsalt": "encmac", "svg.fonttype": "none"}):
+            with replacing(path) as temporary, rc_context({"svg.hashsalt": "encmac", "svg.fonttype": "none"}):
                 figure.savefig(temporary, format=kind, **options)
-            temporary.replace(path)
         except OSError as error:
             raise UserError(f"cannot write {path} ({error.strerror}); choose another --out") from error
         found.append(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.files import replacing
+
 COLUMNS = (
     "layer",
     "shape",
@@ -89,8 +91,6 @@ def plot(layers: list[dict], title: str, path: Path) -> None:
     axes[0].set_title(title, fontsize="medium", pad=24)
     axes[1].set_xticks(list(places), names, rotation=90, fontsize="x-small")
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    figure.savefig(temporary, format="svg")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="svg")
     pyplot.close(figure)
-    temporary.replace(path)

@@ -1,0 +1,192 @@
+"""Two commands at once, results that are kept, and what is no verdict on a design."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import flows.power.__main__ as power
+import flows.synth.measure as synth
+from flows.gls import Simulated
+from flows.platform import load_platform
+from flows.report.facts import same_encoding
+from flows.synth.netlist import Netlist
+from models.accuracy import update_report
+from models.encoding import LIBRARY, OWN, load_encoding
+from models.errors import UserError
+from models.processes import CRASH
+from models.store import Store, sources_of
+from tb import testplan
+from tb.results import About, Outcome, report
+from tools.options import parse
+
+HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
+needs_library = pytest.mark.skipif(not HAVE_LIBRARY, reason="the OSU 0.18 um library is not installed (make setup)")
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Synthesis without its tools: what was mapped, what the gate-level run says, an event that it waits for."""
+    made = SimpleNamespace(mapped=[], gate=Simulated("passed", 9, 0), go=threading.Event(), begun=threading.Event())
+    made.go.set()
+
+    def synthesise(_target: object, *arguments: object) -> None:
+        made.mapped.append(arguments[0].label)
+        made.begun.set()
+        assert made.go.wait(60)
+        place = arguments[4] / "amap"
+        place.mkdir()
+        (place / "netlist.v").write_text("module column_top; endmodule\n")
+
+    def choose(places: list[Path], *_: object) -> tuple[Netlist, float]:
+        path = places[0] / "netlist.v"
+        sha256 = synth.hashlib.sha256(path.read_bytes()).hexdigest()
+        return Netlist(path, sha256, 1, 1.0, 0.5, {}, {}, "amap"), 1.0
+
+    def simulate(netlist: Path, *_: object) -> Simulated:
+        if isinstance(made.gate, Exception):
+            raise made.gate
+        (netlist.parent / "sim.log").write_text("what the simulator said")
+        return made.gate
+
+    monkeypatch.setattr(synth, "in_a_process", synthesise)
+    monkeypatch.setattr(synth, "choose", choose)
+    monkeypatch.setattr(synth, "simulate_column", simulate)
+    return made
+
+
+def measured(folder: Path) -> synth.Result:
+    """A small column."""
+    design = synth.forms(4, [])["conv tree"][0]
+    return synth.measure(design, 4, load_platform("osu018"), 10.0, folder, ("amap",))
+
+
+@needs_library
+def test_two_at_once_map_a_column_once(tools: SimpleNamespace, tmp_path: Path) -> None:
+    tools.go.clear()
+    found: list[synth.Result] = []
+    threads = [threading.Thread(target=lambda: found.append(measured(tmp_path))) for _ in range(2)]
+    threads[0].start()
+    assert tools.begun.wait(60)
+    threads[1].start()
+    tools.go.set()
+    for thread in threads:
+        thread.join()
+    assert len(tools.mapped) == 1 and found[0] == found[1] and found[0].gate.status == "passed"
+    assert found[0].netlist.path.is_file() and ".scratch" not in str(found[0].netlist.path)
+
+
+@needs_library
+def test_a_simulator_that_was_killed_leaves_no_verdict(tools: SimpleNamespace, tmp_path: Path) -> None:
+    tools.gate = UserError(f"ended badly; see {tmp_path}")
+    with pytest.raises(UserError, match="ended badly"):
+        measured(tmp_path)
+    tools.gate = Simulated("passed", 9, 0)
+    assert measured(tmp_path).gate.status == "passed" and len(tools.mapped) == 2
+    assert measured(tmp_path).gate.status == "passed" and len(tools.mapped) == 2
+
+
+@needs_library
+def test_a_netlist_that_did_not_pass_is_made_again(tools: SimpleNamespace, tmp_path: Path) -> None:
+    tools.gate = Simulated("failed", 8, 1)
+    assert measured(tmp_path).gate.status == "failed"
+    tools.gate = Simulated("passed", 9, 0)
+    assert measured(tmp_path).gate.status == "passed" and len(tools.mapped) == 2
+
+
+@needs_library
+def test_power_measures_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def side_by_side(_platform: object, clock_ns: float, args: SimpleNamespace, tables: bool) -> list[dict]:
+        asked.append((args.rows, args.columns, clock_ns, args.designs))
+        return [{"design": "conv tree", "wns_ns": -1.0, "gate_sim": "passed"}]
+
+    monkeypatch.setattr(power, "side_by_side", side_by_side)
+    monkeypatch.setattr("sys.argv", ["power", "--out", str(tmp_path)])
+    with pytest.raises(UserError, match="no power: at 10 ns conv tree did not pass"):
+        power.main()
+    rows, columns, clock_ns, _ = asked[0]
+    assert (rows, columns, clock_ns) == (64, 1, 10.0), "whatever make synth measured last"
+
+
+def outcome(name: str, status: str = "passed", design: str = "conv written 8x8", **more: object) -> Outcome:
+    """A test on a made-up design."""
+    return Outcome(name, "smoke", "conv", design, "icarus", 1, status, 5, 0, 0.1, "make sim", **more)
+
+
+def ended(reports: Path, outcomes: list[Outcome], whole: bool, sources: dict[str, str] | None = None) -> dict:
+    """sim.json after a run."""
+    about = About("smoke" if whole else "smoke TEST=x", 1, 0.1, "", sources or {}, whole)
+    report(outcomes, testplan.load_plan(testplan.PLAN), None, reports, {}, about)
+    return json.loads((reports / "sim.json").read_text())
+
+
+def test_a_narrow_run_leaves_the_regression_whole(tmp_path: Path) -> None:
+    first = [outcome("a"), outcome("b", "failed"), outcome("simulation", "failed", "enc m20p 8x8", cause=CRASH)]
+    assert "regression" not in ended(tmp_path, first, True)
+    record = ended(tmp_path, [outcome("b")], False)
+    assert record["totals"]["tests"] == 1
+    whole = record["regression"]["totals"]
+    assert (whole["tests"], whole["passed"], whole["failed"]) == (2, 2, 0)
+    # a simulator that was killed is no verdict, and does not take the place of one
+    record = ended(tmp_path, [outcome("a", "failed", cause=CRASH)], False)
+    assert record["totals"]["failed"] == 1 and record["regression"]["totals"]["passed"] == 2
+
+
+def test_a_design_that_builds_again_has_failed_no_more(tmp_path: Path) -> None:
+    ended(tmp_path, [outcome("a"), outcome("build", "failed")], True)
+    totals = ended(tmp_path, [outcome("c", design="another")], False)["regression"]["totals"]
+    assert (totals["tests"], totals["failed"]) == (2, 1)
+    totals = ended(tmp_path, [outcome("b")], False)["regression"]["totals"]
+    assert (totals["tests"], totals["passed"], totals["failed"]) == (2, 2, 0)
+
+
+def test_outcomes_of_other_sources_are_missing(tmp_path: Path) -> None:
+    source = tmp_path / "top.sv"
+    source.write_text("old")
+    ended(tmp_path / "reports", [outcome("a"), outcome("b")], True, sources_of(source))
+    source.write_text("new")
+    record = ended(tmp_path / "reports", [outcome("b")], False, sources_of(source))["regression"]
+    assert (record["totals"]["tests"], record["totals"]["missing"], record["stale"]) == (1, 1, [str(source)])
+
+
+def test_two_files_of_one_name_are_two_things(tmp_path: Path) -> None:
+    path = tmp_path / "reports" / "accuracy.json"
+    row = {"network": "n", "dataset": "d", "encoding": "mine", "images": 9, "top1": {"int8": 0.9, "encoded": 0.8}}
+    update_report(path, row | {"encoding_sha256": "of mine.json"})
+    update_report(path, row | {"encoding_sha256": "of mine.npy"})
+    assert len(json.loads(path.read_text())["rows"]) == 2
+    update_report(path, row | {"encoding_sha256": "of mine.npy", "top1": {"int8": 0.9, "encoded": 0.7}})
+    rows = json.loads(path.read_text())["rows"]
+    assert [r["top1"]["encoded"] for r in rows] == [0.8, 0.7]
+    cost = {"encoding": "mine", "encoding_sha256": "of mine.json"}
+    assert [same_encoding(cost, row) for row in rows] == [True, False]
+
+
+def test_rows_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "accuracy.json"
+    old = {"network": "n", "encoding": "old", "top1": {}}
+    path.write_text(json.dumps({"format": "encmac-accuracy/1", "rows": [old]}))
+    update_report(path, old | {"encoding": "new"})
+    assert [row["encoding"] for row in json.loads(path.read_text())["rows"]] == ["old", "new"]
+
+
+def test_searched_encodings_lie_outside_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["search", "-M", "8"])
+    assert parse("models.search").out == OWN != LIBRARY
+    monkeypatch.setattr("models.encoding.OWN", tmp_path)
+    dataclasses.replace(load_encoding("m12p"), name="mine").save(tmp_path / "mine.json")
+    assert load_encoding("mine").name == "mine" and load_encoding("m12p").name == "m12p"
+    with pytest.raises(UserError, match="unknown encoding 'none'"):
+        load_encoding("none")
+
+
+def test_stored_kinds_do_not_mix(tmp_path: Path) -> None:
+    ended(tmp_path, [outcome("a")], True)
+    assert [len(Store(tmp_path).entries(kind)) for kind in ("test", "regression", "run", "area")] == [1, 1, 1, 0]
