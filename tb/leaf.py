@@ -48,9 +48,10 @@ class Leaf:
         record = {"test": self.test, "matches": self.matches, "mismatches": len(self.errors)}
         with open(os.environ["ENCMAC_RECORDS"], "a") as stream:
             stream.write(json.dumps(record | {"errors": self.errors[:SHOWN_ERRORS]}) + "\n")
-        if error is None:
-            assert self.matches, "nothing was compared"
-            assert not self.errors, f"{len(self.errors)} errors, first: {self.errors[0]}"
+        if error is None and not self.matches:
+            raise AssertionError("nothing was compared")
+        if error is None and self.errors:
+            raise AssertionError(f"{len(self.errors)} errors, first: {self.errors[0]}")
 
     def inputs(self) -> list[str]:
         """Names of the inputs, but for clock and reset."""

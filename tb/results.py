@@ -27,7 +27,7 @@ NO_SPACE = "no space left on device"
 NO_TEST = ("build", "simulation")  # names of outcomes of a whole run that has no tests to tell of
 SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
 RUNNING = re.compile(r" running \S+\.(\w+) \(\d+/\d+\)")
-ASSERTION = re.compile(r"%Error.*|.*\bERROR: .*")
+ASSERTION = re.compile(r"%Error.*|^.*\bERROR: .*", re.MULTILINE)  # linear in a line, however long
 
 
 @dataclass(frozen=True)
