@@ -1,17 +1,22 @@
 """A platform is a folder with a config.toml: a cell library, where its files are, which of its cells the flow names.
 
 Files are named in the config and looked for in the platform's own folder, `$PDK_ROOT/<name>`, and
-`pdk/<name>` of the data folders. They may be packed (.gz). What the tools read, one plain Liberty
+`pdk/<name>` of the data folders. They may be packed (.gz, .bz2, .xz, .zip). What the tools read, one plain Liberty
 file and models of its cells, is made from them once and kept in build/pdk.
 """
 
 from __future__ import annotations
 
+import bz2
 import functools
 import gzip
 import hashlib
+import io
+import lzma
 import os
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +28,13 @@ from models.files import write_text
 from models.store import file_sha256
 
 PLATFORMS = Path(__file__).parent / "platforms"
+PACKED: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ\x00": lzma.decompress,
+    b"PK\x03\x04": lambda content: _only_file(content),
+}
+SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
 PREPARED = Path(__file__).parent.parent / "build" / "pdk"
 
 
@@ -62,7 +74,7 @@ class Platform:
     clock_ns: float
     driver: str
     output_load_pf: float
-    full_adder: FullAdder
+    full_adder: FullAdder | None = None  # none: adders are made of logic, in all designs alike
     half_adder: HalfAdder | None = None
     clock_gate: str = ""  # Verilog: cells between clk_i, enable_i and clk_o; none: no gated clocks
     areas_um2: dict[str, float] = field(default_factory=dict, hash=False)  # of cells whose Liberty area is missing
@@ -96,9 +108,9 @@ def load_platform(name: str | Path) -> Platform:
     data.pop("download", None)
     folder, mend = path.parent, data.setdefault("mend", Platform.mend)
     try:
-        data["full_adder"] = FullAdder(**data["full_adder"])
-        if "half_adder" in data:
-            data["half_adder"] = HalfAdder(**data["half_adder"])
+        for key, kind in (("full_adder", FullAdder), ("half_adder", HalfAdder)):
+            if key in data:
+                data[key] = kind(**data[key])
         for key in ("lef", "dont_use"):
             data[key] = tuple(data.get(key, ()))
         wanted = data.pop("liberty")
@@ -137,9 +149,9 @@ def _find(file: str, name: str, folder: Path, mend: str) -> Path:
     if pdk_root := os.environ.get("PDK_ROOT"):
         roots += [Path(pdk_root) / name, Path(pdk_root)]
     roots += [root / "pdk" / name for root in candidate_folders(None)]
-    stem = file.removesuffix(".gz")
+    stem = next((file.removesuffix(s) for s in SUFFIXES if file.endswith(s)), file)
     for root in roots:
-        for candidate in (root / file, root / stem, root / f"{stem}.gz"):
+        for candidate in (root / file, root / stem, *(root / f"{stem}{s}" for s in SUFFIXES)):
             if candidate.is_file():
                 return candidate
     if Path(file).is_absolute():
@@ -147,18 +159,31 @@ def _find(file: str, name: str, folder: Path, mend: str) -> Path:
     raise UserError(f"{file} is in none of {', '.join(map(str, roots))}; mend it with: {mend}")
 
 
+def _only_file(content: bytes) -> bytes:
+    """The one file in a zip."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+        if len(names) != 1:
+            raise zipfile.BadZipFile(f"it holds {len(names)} files, one is expected")
+        return archive.read(names[0])
+
+
 def plain(path: Path) -> str:
-    """Text of a file that may be packed; raises UserError if it cannot be read."""
+    """Text of a file that may be packed (gzip, bzip2, xz, a zip of one file); UserError if it cannot be read."""
     try:
-        return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        for magic, unpack in PACKED.items():
+            if content.startswith(magic):
+                content = unpack(content)
+        return content.decode()
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error}); fetch it again") from error
 
 
 @functools.cache
 def _prepared(name: str, libraries: tuple[Path, ...], dont_use: tuple[str, ...], models: bool) -> tuple[Path, Path]:
     """The one plain Liberty file, and models of its cells if they are wanted."""
-    alone = len(libraries) == 1 and libraries[0].suffix != ".gz" and not dont_use
+    alone = len(libraries) == 1 and libraries[0].suffix not in SUFFIXES and not dont_use
     contents = [(p.name, file_sha256(p)) for p in libraries]
     code = [Path(__file__).with_name("cells.py").read_bytes(), repr((contents, dont_use)).encode()]
     key = hashlib.sha256(b"".join(code)).hexdigest()[:12]
@@ -187,7 +212,6 @@ def _cell_names(liberty: Path, _stamp: int) -> frozenset[str]:
 def _check_cells(platform: Platform, path: Path) -> None:
     """Refuse a config that names cells which the library lacks."""
     cells = _cell_names(platform.liberty, platform.liberty.stat().st_mtime_ns)
-    named = [platform.driver, platform.full_adder.cell]
-    named += [platform.half_adder.cell] if platform.half_adder else []
+    named = [platform.driver, *(adder.cell for adder in (platform.full_adder, platform.half_adder) if adder)]
     if lacking := sorted({cell for cell in named if cell not in cells}):
         raise UserError(f"{path}: {platform.liberty} lacks {', '.join(lacking)}; name a cell of this library")

@@ -6,6 +6,8 @@ import functools
 import gzip
 import hashlib
 import http.server
+import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -28,7 +30,7 @@ from models.errors import UserError
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 needs_osu018 = pytest.mark.skipif(not OSU018.is_file(), reason="the OSU 0.18 um library is not installed (make setup)")
-SHIPPED = ("nangate45", "sky130hd", "asap7")
+SHIPPED = ("nangate45", "sky130hd", "asap7", "ihp-sg13g2", "gf180")
 
 TINY = """library (tiny) {
   time_unit : "1ps"; capacitive_load_unit (1, ff); nom_voltage : 0.7;
@@ -74,7 +76,36 @@ def test_column_on_every_platform(tmp_path: Path, name: str) -> None:
     result = measure(forms(2, ["m20p"])["enc m20p merged"][0], 2, platform, platform.clock_ns, tmp_path)
     assert result.gate.status == "passed"
     assert 0 < result.slack_ns < platform.clock_ns
-    assert f"{platform.full_adder.cell} " in result.netlist.path.read_text()
+    adder = platform.full_adder
+    assert adder is None or f"{adder.cell} " in result.netlist.path.read_text()
+
+
+@needs_osu018
+@pytest.mark.parametrize("lacking", [("FAX1", "HAX1"), ("DFFPOSX1", "DFFNEGX1"), ("FAX1", "HAX1", "DFFPOSX1", "LATCH")])
+def test_libraries_without_gifts(tmp_path: Path, lacking: tuple[str, ...]) -> None:
+    """No full adder, only flip-flops with set and reset, no clock gate; the Liberty packed by xz."""
+    folder = tmp_path / "poor"
+    folder.mkdir()
+    (folder / "cells.lib.xz").write_bytes(lzma.compress(OSU018.read_bytes()))
+    config = [
+        'name = "poor"',
+        'title = "OSU 0.18 um, fewer cells"',
+        'liberty = "cells.lib.xz"',
+        f"dont_use = {json.dumps(lacking)}",
+        "clock_ns = 10.0",
+        'driver = "BUFX2"',
+        "output_load_pf = 0.03",
+    ]
+    if "FAX1" not in lacking:
+        osu = (PLATFORMS / "osu018" / "config.toml").read_text()
+        config.append(osu[osu.index("[full_adder]") :])
+    (folder / "config.toml").write_text("\n".join(config))
+    platform = load_platform(f"{folder}/")
+    assert (platform.full_adder is None) == ("FAX1" in lacking) and not platform.clock_gate
+    design = forms(2, ["m20p"], gated=False)["enc m20p merged"][0]
+    result = measure(design, 2, platform, platform.clock_ns, tmp_path / "out")
+    assert result.gate.status == "passed" and 0 < result.slack_ns < platform.clock_ns
+    assert not set(lacking) & set(result.netlist.kinds)
 
 
 @needs_osu018

@@ -115,7 +115,7 @@ def check_sizes(args: argparse.Namespace, platform: Platform, clock_ns: float) -
     if args.array and args.columns != 1:
         raise UserError("an array is made of single columns: --array takes --columns 1")
     if not platform.clock_gate and not args.ungated:
-        raise UserError(f"platform {platform.name} names no clock_gate; add it to its config.toml or give --ungated")
+        raise UserError(f"platform {platform.name} names no clock_gate; add it to its config.toml or give UNGATED=1")
 
 
 def wrong_ones(records: list[dict]) -> list[str]:

@@ -83,10 +83,17 @@ class Netlist:
     effort: str
 
 
-def adder_maps(cell: FullAdder, adders: str) -> str:
-    """Techmap rules (Verilog): `$fa` to the library cell, and `$alu` to a ripple of `$fa`."""
+def adder_maps(cell: FullAdder | None, adders: str) -> str:
+    """Techmap rules (Verilog): `$fa` to the library cell, or to logic without one, and `$alu` to a ripple of `$fa`."""
+    rules = LOGIC_ADDER if cell is None else _adder_cell(cell)
+    if adders == "ripple":
+        rules += RIPPLE
+    return rules
+
+
+def _adder_cell(cell: FullAdder) -> str:
     invert = "~" if cell.inverted else ""
-    rules = f"""
+    return f"""
 (* techmap_celltype = "$fa" *)
 module map_fa #(parameter WIDTH = 1) (input [WIDTH-1:0] A, B, C, output [WIDTH-1:0] X, Y);
   parameter _TECHMAP_CONSTMSK_A_ = 0;
@@ -106,8 +113,17 @@ module map_fa #(parameter WIDTH = 1) (input [WIDTH-1:0] A, B, C, output [WIDTH-1
   end
 endmodule
 """
-    if adders == "ripple":
-        rules += """
+
+
+LOGIC_ADDER = """
+(* techmap_celltype = "$fa" *)
+module map_fa #(parameter WIDTH = 1) (input [WIDTH-1:0] A, B, C, output [WIDTH-1:0] X, Y);
+  wire [WIDTH-1:0] odd = A ^ B;
+  assign Y = odd ^ C;
+  assign X = (A & B) | (C & odd);
+endmodule
+"""
+RIPPLE = """
 (* techmap_celltype = "$alu" *)
 module map_alu (A, B, CI, BI, X, Y, CO);
   parameter A_SIGNED = 0;
@@ -133,7 +149,6 @@ module map_alu (A, B, CI, BI, X, Y, CO);
   end
 endmodule
 """
-    return rules
 
 
 def clock_gate_map(platform: Platform) -> str:
@@ -294,7 +309,7 @@ def read_netlist(folder: Path, platform: Platform, effort: str = "nf") -> Netlis
     for name, count in kinds.items():
         area, purpose = areas[name]
         area = platform.areas_um2.get(name, area)  # where the Liberty file does not tell it
-        adders = {platform.full_adder.cell, *([platform.half_adder.cell] if platform.half_adder else [])}
+        adders = {adder.cell for adder in (platform.full_adder, platform.half_adder) if adder}
         split["adders" if name in adders else purpose] += count * area
     missing = sum(area * kinds.get(cell, 0) for cell, area in platform.areas_um2.items())
     return Netlist(

@@ -211,6 +211,8 @@ def main() -> None:
 
     args = parse("models.search.cost", out=COEFFICIENTS)
     platform = load_platform(args.platform)
+    if platform.full_adder is None:
+        raise UserError(f"platform {platform.name} has no full adder; the cost model counts in its area")
     area = cell_areas(platform.liberty, platform.full_adder.cell)
     measured = read_measured(args.fit, platform.name)
     encodings, rows, um2 = (list(column) for column in zip(*measured, strict=True)) if measured else ([], [], [])
