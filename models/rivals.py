@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from models.encoding import Encoding
 from models.errors import UserError
 from models.search.assemble import build_encoding
@@ -34,6 +36,12 @@ def widths(name: str) -> tuple[int, int] | None:
             f"activations {ACTIVATION_BITS[0]} to {ACTIVATION_BITS[-1]}, for example w4a8"
         )
     return weight, activation
+
+
+def nearest(codes: np.ndarray, bits: int) -> np.ndarray:
+    """Codes of `bits`: the nearest multiples of 2^(8-bits), int8 as `codes` are; the greatest saturates."""
+    step = 1 << 8 - bits
+    return np.minimum((codes.astype(np.int16) + step // 2) // step * step, 128 - step).astype(np.int8)
 
 
 def rival(weight_bits: int, activation_bits: int) -> Encoding:

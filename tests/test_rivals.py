@@ -9,14 +9,17 @@ import pytest
 
 from flows.gls import column_model, simulate_column
 from flows.platform import load_platform
+from flows.power.activity import workload
 from flows.power.circuit import PARTS, classify, read_circuit
+from flows.power.measure import as_read
 from flows.ppa import compare_areas
 from flows.synth.measure import RIVALS, forms, measure, record, rivals_of
 from models.encoding import load_encoding
 from models.errors import UserError
 from models.hardware import ColumnModel
 from models.multiplier import load_products
-from models.rivals import ACTIVATION_BITS, WEIGHT_BITS
+from models.replay import load_capture
+from models.rivals import ACTIVATION_BITS, WEIGHT_BITS, nearest
 
 OPERANDS = np.arange(-128, 128)
 
@@ -92,6 +95,22 @@ class TestColumnModel:
 
     def test_zeros_are_of_the_bits_that_are_given(self) -> None:
         assert ColumnModel(None, False, False, 4, 6).zeros(np.array([0, 3, 4, -1], np.int8)).tolist() == [1, 1, 0, 0]
+
+
+class TestOperands:
+    def test_codes_are_rounded_and_saturate(self) -> None:
+        codes = np.array([-128, -121, -120, -9, -8, 7, 8, 119, 120, 127], np.int8)
+        assert nearest(codes, 4).tolist() == [-128, -128, -112, -16, 0, 0, 16, 112, 112, 112]
+        assert nearest(codes, 8).tolist() == codes.tolist()
+
+    def test_power_is_of_operands_that_a_network_would_have(self) -> None:
+        table = forms(8, ["m12p"], rivals=("w4a7",))
+        tiles = workload(load_capture(), 8, 16)
+        assert as_read(tiles, table["conv tree"][0]) is tiles is as_read(tiles, table["enc m12p merged"][0])
+        for name in ("conv tree w4a7", "enc w4a7 merged"):
+            for tile, narrow in zip(tiles, as_read(tiles, table[name][0]), strict=True):
+                assert (abs(narrow.weights.astype(int) - tile.weights) <= 8 + 7 * (tile.weights > 119)).all()
+                assert not (narrow.weights % 16).any() and not (narrow.activations % 2).any()
 
 
 class TestForms:

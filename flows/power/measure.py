@@ -16,16 +16,18 @@ from flows.power.circuit import PARTS, Circuit, classify, read_circuit
 from flows.power.engine import KINDS, Power, power_of
 from flows.power.icarus import icarus_counts
 from flows.power.opensta import opensta_power
-from flows.synth.measure import KEPT_RESULTS
+from flows.synth.measure import KEPT_RESULTS, rival_of
 from flows.synth.netlist import ROOT, Design
 from models.errors import UserError
 from models.files import locked, making, sweep, write_text
-from models.replay import Capture
+from models.replay import Capture, Tile
+from models.rivals import nearest, widths
 from models.store import sources_of
 
 POWER = ("measure.py", "activity.py", "circuit.py", "engine.py", "icarus.py", "liberty.py", "opensta.py")
 POWER += ("simulate.py", "simulate.cpp")
 SOURCES = (*(f"flows/power/{name}" for name in POWER), "flows/sta", "flows/platform.py", "models/replay.py")
+SOURCES += ("models/rivals.py",)
 WIRED_PF = 0.005  # of wire a pin, to see what layout may change
 
 
@@ -119,6 +121,17 @@ def sources() -> dict[str, str]:
     return sources_of(*(ROOT / name for name in SOURCES), programs=["sta"])
 
 
+def as_read(tiles: list[Tile], design: Design) -> list[Tile]:
+    """Tiles as a network for this design has them: operands of a rival are rounded to its widths, others stay int8."""
+    bits = widths(rival_of(design) or "")
+    if not bits:
+        return tiles
+    return [
+        dataclasses.replace(t, weights=nearest(t.weights, bits[0]), activations=nearest(t.activations, bits[1]))
+        for t in tiles
+    ]
+
+
 def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: Conditions, folder: Path) -> dict:
     """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes.
 
@@ -126,7 +139,7 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
     """
     platform, load = given.platform, load_of(given.capture, rows)
     columns = dict(design.parameters).get("Cols", 1)
-    stimuli = stimulus(workload(given.capture, rows, given.vectors, columns), design, rows)
+    stimuli = stimulus(as_read(workload(given.capture, rows, given.vectors, columns), design), design, rows)
     quiet, timed = (measure_activity(circuit, design, platform, clock_ns, stimuli, late) for late in (None, folder))
     wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
     power = power_of(circuit, timed, platform, clock_ns)
