@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
 from pathlib import Path
 
-from models.console import obey
+from models.console import obey, tell
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 from tools.options import parse
@@ -65,7 +64,6 @@ def main() -> int:
     for variable in ("OMP", "OPENBLAS", "MKL"):  # numpy reads them once, when it is loaded: hence the late imports
         os.environ[f"{variable}_NUM_THREADS"] = "1"
     timing = importlib.import_module("bench.timing")
-    write_text = importlib.import_module("models.files").write_text
     effort = timing.Effort(args.rounds, args.seconds)
     rows = []
     for name in wanted:
@@ -81,7 +79,11 @@ def main() -> int:
         "git_commit": git_commit(),
     }
     path = args.out / "reports" / "bench.json"
-    write_text(path, json.dumps(document, indent=1) + "\n")
+    store = importlib.import_module("models.store").Store(path.parent)
+    found = document["benchmarks"]
+    store.put_all("bench", [({k: row[k] for k in ("benchmark", "case", "machine")}, row, {}) for row in found])
+    tell(document)
+    store.publish("bench", lambda kept: document | {"benchmarks": [entry.data for entry in kept.entries("bench")]})
     print(f"{where}; rates are medians of {args.rounds} interleaved rounds")
     print_table(rows)
     print(f"written to {path}")

@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from models.errors import UserError
-from models.files import write_text
+from models.files import locked, write_text
 from models.provenance import git_commit
 from tb.testplan import CodeExclusion
 
@@ -135,8 +135,9 @@ def report(files: list[Path], exclusions: tuple[CodeExclusion, ...], reports: Pa
     """Merge, write the record, print the percentages; what falls short."""
     if not files:
         raise UserError("no run wrote coverage.dat: nothing to merge")
-    record, faults = evaluate(merge(files, reports, rtl), exclusions)
-    write_text(reports / "code_coverage.json", json.dumps(record, indent=1) + "\n")
+    with locked(reports / ".code_coverage.lock"):
+        record, faults = evaluate(merge(files, reports, rtl), exclusions)
+        write_text(reports / "code_coverage.json", json.dumps(record, indent=1) + "\n")
     for kind, t in record["totals"].items():
         print(f"{kind} coverage: {t['percent']} % ({t['hit']} of {t['points']}, {t['excluded']} excluded)")
     return faults

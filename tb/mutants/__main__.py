@@ -303,7 +303,9 @@ def report(
         "tools": tool_versions(),
         "git_commit": git_commit(),
     }
-    Store(reports).publish("mutants", lambda _: record)
+    store = Store(reports)
+    store.put("mutation", {"files": sorted(possible), "seed": seed}, record)
+    store.publish("mutants", lambda kept: with_largest(record, kept))
     refresh(reports)
     shown = ("possible", *STATUSES, "percent")
     print(f"\n{'file':28}" + "".join(f"{name:>11}" for name in shown))
@@ -327,6 +329,12 @@ def report(
     print(f"{totals['killed']} killed, {totals['equivalent']} equivalent, {missed} not killed and not explained")
     print(f"killed: {totals['percent']} % of those that are not equivalent; the target is {TARGET} %")
     return 1 if faults or missed or not totals["killed"] or totals["percent"] < TARGET else 0
+
+
+def with_largest(record: dict, store: Store) -> dict:
+    """The record of a campaign; of one on some files only with `regression`, the last on more of them."""
+    larger = [e.data for e in store.entries("mutation") if len(e.key["files"]) > len(record["files"])]
+    return record | ({"regression": larger[-1]} if larger else {})
 
 
 def shares(sizes: dict[str, int], number: int | None) -> dict[str, int]:
