@@ -10,9 +10,12 @@ import fcntl
 import os
 import shlex
 import shutil
+import struct
 import sys
 import tempfile
 import threading
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
@@ -21,6 +24,14 @@ from pathlib import Path
 from models.errors import UserError
 
 SCRATCH = ".scratch-"
+# what numpy raises for a file of arrays that is damaged or none
+NO_ARRAYS = (OSError, ValueError, TypeError, AttributeError, LookupError, EOFError, NotImplementedError, SyntaxError)
+NO_ARRAYS += (zipfile.BadZipFile, zlib.error, struct.error, UnicodeError, OverflowError, MemoryError)
+
+
+def first_line(error: BaseException) -> str:
+    """Of what an exception says; its kind if it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def write_text(path: Path, text: str) -> None:

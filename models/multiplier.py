@@ -23,7 +23,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +32,7 @@ import numpy as np
 from models.emulate.table import checked_table, exact_table
 from models.encoding import TABLE_SUFFIXES, Encoding, load_encoding
 from models.errors import UserError
+from models.files import NO_ARRAYS, first_line
 
 ROWS = 256
 CALL_SECONDS = 60  # of all 65,536 calls
@@ -119,8 +119,8 @@ def load_products(name: str) -> Products:
     try:
         table = np.load(path, allow_pickle=False)
         table = table[key] if key else table
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read {name} ({str(error).splitlines()[0]}); save integers with numpy.save") from error
+    except NO_ARRAYS as error:
+        raise UserError(f"cannot read {name} ({first_line(error)}); save integers with numpy.save") from error
     if np.issubdtype(table.dtype, np.floating):
         if np.isnan(table).any():
             raise UserError(f"{name} holds NaN, first at index {np.argwhere(np.isnan(table))[0].tolist()}")
@@ -238,8 +238,8 @@ def _keys(path: Path) -> list[str]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             keys = list(archive.files)
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read {path} ({str(error).splitlines()[0]}); save it with numpy.savez") from error
+    except NO_ARRAYS as error:
+        raise UserError(f"cannot read {path} ({first_line(error)}); save it with numpy.savez") from error
     if not keys:
         raise UserError(f"{path} holds no table; save one with numpy.savez")
     return keys

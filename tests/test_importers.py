@@ -207,11 +207,15 @@ def float_onnx(extra: str = "") -> object:
 @pytest.fixture(scope="module", params=["QUInt8", "QInt8"])
 def quantised(request, tmp_path_factory) -> Path:
     """The model quantised by ONNX Runtime's own tool, in QDQ form."""
+    return quantised_onnx(float_onnx(), tmp_path_factory.mktemp("onnx"), request.param)
+
+
+def quantised_onnx(model: object, place: Path, activations: str) -> Path:
+    """A float model in QDQ form, by ONNX Runtime's own tool; a file in `place`."""
     quantization = pytest.importorskip("onnxruntime.quantization", reason="no onnxruntime")
     import onnx
 
-    place = tmp_path_factory.mktemp("onnx")
-    onnx.save(float_onnx(), place / "float.onnx")
+    onnx.save(model, place / "float.onnx")
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
@@ -226,7 +230,7 @@ def quantised(request, tmp_path_factory) -> Path:
         Reader(),
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
-        activation_type=getattr(quantization.QuantType, request.param),
+        activation_type=getattr(quantization.QuantType, activations),
         weight_type=quantization.QuantType.QInt8,
     )
     return place / "quantised.onnx"

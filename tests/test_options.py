@@ -101,7 +101,13 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
     typed = {}
     for option in command.options:
         words = {"<n>": "3", "<x>": "0.5", "1": "1", "<encoding>": "m12p", "<encoding>,...": "m12p,exact64"}
-        words |= {"<network>": "resnet20_cifar10", "<platform>": "osu018", "<path>": "README.md", "<suite>": "tiny"}
+        words |= {
+            "<address>": "tls://host:1",
+            "<network>": "resnet20_cifar10",
+            "<platform>": "osu018",
+            "<path>": "README.md",
+            "<suite>": "tiny",
+        }
         typed[option.spelled] = words.get(option.kind.usage, option.kind.usage.split("|")[0])
         if option.kind.usage == "<text>":
             typed[option.spelled] = "it's; $HOME"

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from tools.options import (
+    ADDRESS,
     EXISTING,
     PATH,
     ROOT,
@@ -70,7 +71,7 @@ SEED = Option("seed", "of everything that is drawn at random", whole(0), 1)
 JOBS = Option("jobs", "processes or threads at a time", whole(), CPUS)
 OUT = Option("out", "folder of what is written", PATH, ROOT / "build")
 RTL = Option("rtl", "folder of the RTL", EXISTING, ROOT / "rtl")
-SCHEDULER = Option("scheduler", "Dask cluster: tls://host:port or tcp://host:port", TEXT, os.environ.get("SCHEDULER"))
+SCHEDULER = Option("scheduler", "Dask cluster: tls://host:port", ADDRESS, os.environ.get("SCHEDULER"))
 PLATFORM = Option("platform", "cell library: a name, or a folder with a config.toml", a_platform, "osu018")
 DESIGNS = Option("designs", "encodings, names or JSON files, with commas", some_encodings)
 ROWS = Option("rows", "rows of a column", whole(), 64)

@@ -190,7 +190,20 @@ def _existing(text: str) -> Path:
     return Path(text)
 
 
+def _scheduler(text: str) -> str:
+    match = re.fullmatch(r"(tls|tcp|insecure-tcp)://(\[[\da-fA-F:]+\]|[\w.-]+):(\d+)", text)
+    if not match or not 0 < int(match[3]) < 65536:
+        raise ValueError(f"{SHOWN}: an address is tls://host:port, on this machine also tcp://127.0.0.1:port")
+    if match[1] == "tcp" and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]", match[2]):
+        raise ValueError(
+            f"{SHOWN}: whoever reaches a plain TCP scheduler runs code on its workers; use tls:// "
+            f"(SECURITY.md), or in a network that you trust: insecure-{text}"
+        )
+    return text
+
+
 TEXT = Kind("<text>", str)
+ADDRESS = Kind("<address>", _scheduler)
 EXISTING = Kind("<path>", _existing)
 PATH = Kind("<path>", Path)
 SWITCH = Kind("1", _switch)

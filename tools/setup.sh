@@ -75,7 +75,7 @@ base_of() { # what tells two interpreters apart
 # .venv/.setup says "incomplete" while we work in it, and afterwards what it was made from.
 make_venv() {
   local wanted state= python
-  wanted=$(sha256sum <requirements.txt | cut -d ' ' -f 1)
+  wanted=$(cat requirements.txt requirements.lock | sha256sum | cut -d ' ' -f 1)
   [[ -f .venv/.setup ]] && state=$(<.venv/.setup)
   if ! base_of .venv/bin/python >/dev/null; then
     state=incomplete
@@ -93,7 +93,9 @@ make_venv() {
   fi
   echo incomplete >.venv/.setup
   echo "setup: installing the wheels of requirements.txt (a few minutes the first time)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements.txt ||
+  # the lock has the hash of every file but torch's (tools/lock.sh says why); what it lacks comes by version
+  local install=(.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input)
+  "${install[@]}" --require-hashes --no-deps -r requirements.lock && "${install[@]}" -r requirements.txt ||
     fail "pip could not install requirements.txt; run 'make setup' again when the cause above is mended"
   echo "$wanted" >.venv/.setup
 }

@@ -24,6 +24,7 @@ GATE = np.dtype([("data", "u8"), ("clock", "u8")] + [(n, "i4") for n in ("out", 
 ARC = np.dtype([(name, "i4") for name in ("input", "rise", "fall")])
 PS = 1000  # in a ns: resolution of the simulation
 MAX_INPUTS = 6
+MAX_DELAY_PS = 10**9  # a millisecond; the simulation counts ps in 32 bits
 CELL = re.compile(r'\(CELL\s+\(CELLTYPE "[^"]*"\)\s+\(INSTANCE\s*(\S*?)\s*\)(.*?)(?=\(CELL\s|\Z)', re.DOTALL)
 PATH = re.compile(r"\(IOPATH\s+(?:\((?:pos|neg)edge\s+(\S+)\)|(\S+))\s+(\S+)\s+\(([^)]*)\)(?:\s+\(([^)]*)\))?")
 
@@ -44,20 +45,26 @@ Paths = dict[tuple[str, str, str], tuple[int, int]]
 
 def read_sdf(path: Path) -> Paths:
     """Delays in ps of (instance, input, output): rise and fall, the largest of each triple."""
-    text = path.read_text()
-    scale = re.search(r"\(TIMESCALE\s+([\d.]+)\s*(ns|ps)\)", text)
-    if not scale:
-        raise UserError(f"{path}: no time scale that is understood; is it an SDF file?")
-    factor = float(scale[1]) * (PS if scale[2] == "ns" else 1)
+    try:
+        text = path.read_text()
+        scale = re.search(r"\(TIMESCALE\s+([\d.]+)\s*(ns|ps)\)", text)
+        if not scale:
+            raise UserError(f"{path}: no time scale that is understood; is it an SDF file?")
+        factor = float(scale[1]) * (PS if scale[2] == "ns" else 1)
 
-    def picoseconds(triple: str) -> int:
-        return round(max(float(word) for word in triple.split(":") if word) * factor)
+        def picoseconds(triple: str) -> int:
+            delay = max(float(word) for word in triple.split(":") if word) * factor
+            if not 0 <= delay <= MAX_DELAY_PS:
+                raise ValueError(f"a delay of {delay:g} ps")
+            return round(delay)
 
-    found: Paths = {}
-    for instance, body in CELL.findall(text):
-        name = instance.replace("\\", "")
-        for edge, plain, output, rise, fall in PATH.findall(body):
-            found[name, edge or plain, output] = (picoseconds(rise), picoseconds(fall or rise))
+        found: Paths = {}
+        for instance, body in CELL.findall(text):
+            name = instance.replace("\\", "")
+            for edge, plain, output, rise, fall in PATH.findall(body):
+                found[name, edge or plain, output] = (picoseconds(rise), picoseconds(fall or rise))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as SDF ({error}); run make synth again") from error
     return found
 
 

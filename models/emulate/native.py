@@ -20,6 +20,7 @@ from models.errors import UserError
 
 BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "native"
 OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Wno-unused-parameter")
+FLAGS = "ENCMAC_CXXFLAGS"  # in the environment: more options, e.g. sanitizers (tests/test_sanitizers.py)
 COMPILERS = ("g++", "c++", "clang++")
 
 
@@ -35,22 +36,23 @@ def compiler() -> str:
 @cache
 def load_library(source: Path) -> ctypes.CDLL:
     """The compiled form of the C++ file `source`, compiled if need be."""
-    text = source.read_bytes()
-    key = hashlib.sha256(b"\0".join([text, *map(str.encode, OPTIONS), platform.machine().encode()])).hexdigest()[:16]
+    options = (*OPTIONS, *os.environ.get(FLAGS, "").split())
+    parts = [source.read_bytes(), *map(str.encode, options), platform.machine().encode()]
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     library = BUILD / f"{source.stem}_{key}.so"
     if not library.exists():
-        _compile(source, library)
+        _compile(source, library, options)
     try:
         return ctypes.CDLL(str(library))
     except OSError as error:
         raise UserError(f"{library} cannot be loaded ({error}); delete it and run again") from error
 
 
-def _compile(source: Path, library: Path) -> None:
+def _compile(source: Path, library: Path, options: tuple[str, ...]) -> None:
     temporary = library.with_name(f".{library.stem}.{os.getpid()}-{threading.get_ident()}.tmp.so")
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
-        command = [compiler(), *OPTIONS, "-o", str(temporary), str(source)]
+        command = [compiler(), *options, "-o", str(temporary), str(source)]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             lines = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]

@@ -18,6 +18,7 @@ import numpy as np
 from models.datasets import classes_of
 from models.emulate import ExactEngine
 from models.errors import UserError
+from models.importers import fitting
 from models.importers.onnx_layers import PRODUCTS, Lowering, Step
 from models.quant.arith import ROUNDINGS
 from models.quant.checkpoint import validate
@@ -51,12 +52,10 @@ def read_onnx(
     """
     if rounding not in ROUNDINGS:
         raise UserError(f"unknown rounding '{rounding}'; known: {', '.join(ROUNDINGS)}")
-    reader = _Reader(Path(path), rounding)
-    network = reader.network(name, dataset, mean, std, size)
-    try:
+    with fitting(path):
+        reader = _Reader(Path(path), rounding)
+        network = reader.network(name, dataset, mean, std, size)
         validate(network)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; the model does not fit the layer graph") from error
     return network, reader.made
 
 

@@ -12,14 +12,13 @@ import io
 import json
 import math
 import os
-import zipfile
-import zlib
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import UserError, unknown
+from models.files import NO_ARRAYS, first_line
 from models.quant.arith import INT8_MAX, INT8_MIN, MAX_SHIFT, MIN_SHIFT, ROUNDINGS
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
 from models.quant.nodes import (
@@ -94,9 +93,9 @@ def read_npz(path: str | Path, what: str) -> tuple[dict[str, np.ndarray], str]:
     except FileNotFoundError as error:
         raise UserError(f"no {what} at {path}") from error
     except OSError as error:
-        raise UserError(f"cannot read {what} {path} ({error.strerror or error})") from error
-    except (ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is damaged or no {what} ({error}); make it again") from error
+        raise UserError(f"cannot read {what} {path} ({error.strerror or first_line(error)})") from error
+    except NO_ARRAYS as error:
+        raise UserError(f"{path} is damaged or no {what} ({first_line(error)}); make it again") from error
     return arrays, hashlib.sha256(content).hexdigest()
 
 

@@ -6,12 +6,12 @@ each operand pair. Stored as `.npz` with one such array.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import UserError
+from models.files import NO_ARRAYS, first_line
 
 UNIFORM_SHARE = 1e-3  # of uniform mass mixed in, so that no operand pair is without consequence
 
@@ -26,8 +26,10 @@ def load_histogram(path: str | Path) -> np.ndarray:
             if key is None:
                 raise UserError(f"{path}: no array 'joint' among {', '.join(names) or 'none'}")
             stored = stored[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read histogram {path} ({error}); it must be .npz with float64 [256, 256]") from error
+    except NO_ARRAYS as error:
+        raise UserError(
+            f"cannot read histogram {path} ({first_line(error)}); it must be .npz with float64 [256, 256]"
+        ) from error
     return check_histogram(stored, str(path))
 
 

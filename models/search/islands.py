@@ -30,6 +30,7 @@ from models.encoding import Encoding, from_json
 from models.errors import UserError
 from models.files import write_text
 from models.processes import begin
+from models.provenance import ROOT
 from models.search.anneal import HEATS, Task, allowed_weights, energy, integers, start
 from models.search.assemble import build_encoding
 from models.search.cost import gate_areas
@@ -112,6 +113,18 @@ class Processes:
         )
 
 
+def certificates() -> object:
+    """Who we are for a scheduler over TLS: ca.pem, cert.pem, key.pem of the folder `tls` or $ENCMAC_TLS."""
+    from distributed import Security
+
+    folder = Path(os.environ.get("ENCMAC_TLS") or ROOT / "tls")
+    ca, cert, key = (folder / f"{name}.pem" for name in ("ca", "cert", "key"))
+    for path in (ca, cert, key):
+        if not path.is_file():
+            raise UserError(f"tls:// needs {path}; make certificates with tools/certificates.sh, or set ENCMAC_TLS")
+    return Security(tls_ca_file=str(ca), tls_client_cert=str(cert), tls_client_key=str(key), require_encryption=True)
+
+
 class Dask:
     """A cluster of Dask `distributed`; its scheduler runs tasks of lost workers again."""
 
@@ -124,7 +137,8 @@ class Dask:
         self.address, self.lost = address, (distributed.CancelledError, distributed.comm.CommClosedError, TimeoutError)
         self.killed = distributed.KilledWorker
         try:
-            self.client = distributed.Client(address, timeout="3s")
+            security = certificates() if address.startswith("tls://") else None
+            self.client = distributed.Client(address.removeprefix("insecure-"), timeout="3s", security=security)
         except (OSError, ValueError, TimeoutError) as error:
             raise UserError(
                 f"no Dask scheduler at {address}; start one in the checkout: .venv/bin/python -m dask scheduler"
