@@ -38,7 +38,7 @@ from tb.workers import Processes
 from tools.options import parse
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
-KIND = "mutant"  # of entries of the store
+KIND, SOUND = "mutant", "mutant's design"  # of entries of the store
 TARGET = 98.0  # percent
 BUDGET_MIN = 30.0  # minutes of a run that is given neither a number nor a budget
 STEP = 4  # mutants of every file before any has more
@@ -192,6 +192,10 @@ class Notes:
             self._made[repr(configs)] = sources_of(*paths, packages=PACKAGES, programs=["iverilog", "vvp"])
         return self._made[repr(configs)]
 
+    def sound_key(self, config: Config) -> dict[str, object]:
+        """Under which the store has that a design passes."""
+        return {"design": repr(config), "seed": self.bench.seed}
+
     def add(self, verdict: Verdict) -> None:
         """Keep a verdict."""
         self.known[verdict.mutant] = verdict
@@ -200,10 +204,15 @@ class Notes:
         self.store.put(KIND, {"mutant": asdict(verdict.mutant), "seed": self.bench.seed}, data, self.sources(configs))
 
 
-def check_designs(chosen: Iterable[str], bench: Bench, jobs: int) -> None:
+def check_designs(chosen: Iterable[str], notes: Notes, jobs: int) -> None:
     """Every design must pass before its mutants are tried; notes how long each takes."""
+    bench = notes.bench
     configs = {config.design: config for file in chosen for config in designs(file, bench.folder)}
-    tasks = [(config, bench) for config in configs.values()]
+    for name, config in configs.items():
+        passed = notes.store.get(SOUND, notes.sound_key(config))
+        if passed and passed.sources == notes.sources((config,)):
+            bench.seconds[name] = passed.data["seconds"]
+    tasks = [(config, bench) for name, config in configs.items() if name not in bench.seconds]
     for done in Processes(jobs).run(check_sound, tasks):
         config = tasks[done.index][0]
         failed, seconds = done.result or (None, 0.0)
@@ -213,6 +222,7 @@ def check_designs(chosen: Iterable[str], bench: Bench, jobs: int) -> None:
             said = f"the design itself fails {failed.name} on {failed.where}: {failed.message}"
             raise UserError(f"{said}; mend it first")
         bench.seconds[config.design] = seconds
+        notes.store.put(SOUND, notes.sound_key(config), {"seconds": seconds}, notes.sources((config,)))
 
 
 def prefix(mutants: list[Mutant], level: int, verdicts: dict[Mutant, Verdict]) -> list[Mutant]:
@@ -230,7 +240,7 @@ def campaign(
     queues: dict[str, list[Mutant]], number: int | None, bench: Bench, notes: Notes, jobs: int, until: float | None
 ) -> list[Verdict]:
     """Judge mutants, files taking turns, until `number` of them are built (None: all), or until a time (monotonic)."""
-    check_designs(queues, bench, jobs)
+    check_designs(queues, notes, jobs)
     quotas = shares({file: len(mutants) for file, mutants in queues.items()}, number)
     verdicts = {m: v for m, v in notes.known.items() if v.status in LASTING}
 
