@@ -15,12 +15,14 @@ import torch
 
 from models.datasets import load_dataset
 from models.emulate.exact import ExactEngine
-from models.errors import run_cli
+from models.errors import UserError, run_cli
 from models.importers.weights import read_weights
 from models.networks import NetworkSpec, network_name, network_spec
 from models.quant.checkpoint import OWN, save_network
 from models.quant.convert import BATCH_PIXELS, convert, load_weights
+from models.quant.export import convert_through_onnx
 from models.quant.histogram import training_sample
+from models.quant.trace import float_nodes
 from tools.options import parse
 
 
@@ -57,7 +59,14 @@ def main() -> None:
     model = spec.build()
     load_weights(model, weights, path)
     sample = training_sample(spec.dataset, args.images, args.seed, args.data)
-    network = convert(model, spec, name, sample, args.rule, not args.per_tensor, args.quiet)
+    how = convert
+    try:
+        float_nodes(model)
+    except UserError as reason:  # more than plain layers
+        if not args.quiet:
+            print(f"{name} goes through ONNX: {reason}")
+        how = convert_through_onnx
+    network = how(model, spec, name, sample, args.rule, not args.per_tensor, args.quiet)
 
     test = load_dataset(spec.dataset, "test", args.data)
     count = len(test.labels) if args.test_images is None else min(args.test_images, len(test.labels))
