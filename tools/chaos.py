@@ -108,7 +108,7 @@ class Campaign:
     def blame(self, what: str, detail: str) -> None:
         """Note something that must not be."""
         self.wrong[what] += 1
-        self.details.append(f"round {sum(self.counts.values())}: {what}: {detail}")
+        self.details.append(f"round {sum(self.counts[f] for f in FAULTS)}: {what.upper()}: {detail}")
         print(self.details[-1], flush=True)
 
     def start(self, name: str, prefix: tuple[str, ...] = (), limit: int | None = None) -> Run:
@@ -186,6 +186,7 @@ class Campaign:
         runs = [self.start(names[0], prefix, limit), *(self.start(name) for name in names[1:])]
         runs[0].hit = fault != CLOCK
         self.ran.update(names)
+        print(f"round {sum(self.counts[f] for f in FAULTS)}: {fault} of {names[0]}, {len(names)} at once", flush=True)
         if fault in (KILL, INTERRUPT):
             time.sleep(self.rng.uniform(0, 1.3 * max(self.seconds[name] for name in names)))
             self.strike(fault, runs)
