@@ -20,7 +20,7 @@ from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
 from flows.ppa import compare_power, fill, key_of, measured, view
 from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
-from models.console import interruptible, obey
+from models.console import interruptible, obey, tell
 from models.encoding import load_encoding
 from models.errors import UserError, run_cli
 from models.replay import load_capture
@@ -115,7 +115,8 @@ def main() -> int:
             for r, fields in found
         ],
     )
-    store.publish("ppa", view)
+    document, keys = store.publish("ppa", view), [key_of(r) for r in records]
+    tell(document | {"designs": [r for r in document["designs"] if key_of(r) in keys]})
     for record, fields in zip(records, results, strict=True):
         fill(record, fields)
     best = compare_power(records)

@@ -20,7 +20,7 @@ from flows.ppa import ARRAY_COLUMNS, compare_areas, compare_arrays, key_of, view
 from flows.synth.array import SHELL_SOURCES, Array, array_record, measure_array
 from flows.synth.measure import best_variant, forms, measure, record, rivals_of, sources_of_column
 from flows.synth.netlist import ROOT
-from models.console import interruptible, obey
+from models.console import interruptible, obey, tell
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 from models.store import Store, sources_of
@@ -156,6 +156,9 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
     document = store.publish("ppa", view)
     keys = [key_of(r) for r in records]
     records = sorted((r for r in document["designs"] if key_of(r) in keys), key=lambda r: keys.index(key_of(r)))
+    if len(records) < len(results):
+        raise UserError("sources changed while columns were measured; run the same command again")
+    tell(document | {"designs": records})
     best = compare_areas(records)
     if best is None:
         raise UserError(f"no conventional column meets {clock_ns} ns on {platform.name}; give a longer CLOCK_NS")
