@@ -95,3 +95,37 @@ def test_ctrl_c_ends_at_once(kind, tmp_path):
     assert running.returncode == 130
     assert errors.splitlines() == ["encmac: interrupted; finished steps are kept, run the same command to go on"]
     assert len(list(tmp_path.glob("begun*"))) <= 3, "what waited was worked off"
+
+
+CHILDREN = """
+import sys
+from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from models.console import interruptible
+from models.errors import run_cli
+from models.processes import run_process
+
+def main():
+    script = f"echo $$ > {sys.argv[1]}/pid.new; mv {sys.argv[1]}/pid.new {sys.argv[1]}/pid; sleep 600; true"
+    with interruptible(ThreadPoolExecutor(1)) as pool:
+        pool.submit(run_process, ["bash", "-c", script], 600).result()
+
+run_cli(main)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_children_end_with_their_command(number: int, code: int, tmp_path: Path) -> None:
+    (tmp_path / "children.py").write_text(CHILDREN)
+    command = [sys.executable, tmp_path / "children.py", tmp_path]
+    running = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True)
+    while not (tmp_path / "pid").exists():
+        assert running.poll() is None
+        time.sleep(0.02)
+    child = int((tmp_path / "pid").read_text())
+    os.kill(running.pid, number)
+    assert running.wait(60) == code
+    limit = time.monotonic() + 60
+    while Path(f"/proc/{child}").exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{child}").exists()

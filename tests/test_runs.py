@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ import pytest
 
 import flows.power.__main__ as power
 import flows.synth.measure as synth
+import models.search.__main__ as search
+import models.train.__main__ as train
 from flows.gls import Simulated
 from flows.platform import load_platform
 from flows.report.facts import same_encoding
@@ -19,6 +22,7 @@ from flows.synth.netlist import Netlist
 from models.accuracy import update_report
 from models.encoding import LIBRARY, OWN, load_encoding
 from models.errors import UserError
+from models.files import locked
 from models.processes import CRASH
 from models.store import Store, sources_of
 from tb import testplan
@@ -190,3 +194,24 @@ def test_searched_encodings_lie_outside_the_library(monkeypatch: pytest.MonkeyPa
 def test_stored_kinds_do_not_mix(tmp_path: Path) -> None:
     ended(tmp_path, [outcome("a")], True)
     assert [len(Store(tmp_path).entries(kind)) for kind in ("test", "regression", "run", "area")] == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "lock"),
+    [
+        (search.main, ["-M", "8", "--name", "mine"], "build/search/mine.lock"),
+        (train.main, ["--net", "resnet20_cifar10"], "build/train/resnet20_cifar10/train.lock"),
+    ],
+    ids=["search", "train"],
+)
+def test_who_would_write_to_the_same_place_is_refused_in_one_line(
+    main: Callable, words: list[str], lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAKECMDGOALS", "first")
+    monkeypatch.setattr("sys.argv", ["command", *words])
+    with (
+        locked(Path(lock)),
+        pytest.raises(UserError, match=r"make first \(process \d+, since .*\) is at work on build/"),
+    ):
+        main()
