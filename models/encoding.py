@@ -41,6 +41,7 @@ OPERAND_WIRES = 16
 ACTIVATION, WEIGHT = 1, 2  # operands that a wire depends on, as a mask
 MAX_GATES = 4096
 MAX_BITS = 256
+MAX_SHARED = 256  # bits of the extra column: their sums fit int32 with room to spare, as those of the product bits
 WEIGHT_LIMIT = 1 << 15  # position weights are signed 16-bit integers
 PRODUCT_LIMIT = 1 << 15  # so is every product
 TABLE_SUFFIXES = (".npy", ".npz", ".c", ".bin")  # files of bare products, see models/multiplier.py
@@ -307,6 +308,10 @@ class Encoding:
         for m, weight in enumerate(self.weights):
             if not _is_int(weight) or weight == 0 or abs(weight) >= WEIGHT_LIMIT:
                 fail(f"position weight {m} is {weight}; it must be an integer, not 0, below {WEIGHT_LIMIT} in size")
+        if len(self.shared) > MAX_SHARED:
+            fail(f"{len(self.shared)} shared bits, at most {MAX_SHARED}")
+        if len(self.stored) > OPERAND_WIRES + len(self.gates):
+            fail(f"{len(self.stored)} stored wires, there are {OPERAND_WIRES + len(self.gates)}")
         for wire in self.stored:
             if not _is_int(wire) or not 0 <= wire < OPERAND_WIRES + len(self.gates):
                 fail(f"stored wire {wire}; wires are 0..{OPERAND_WIRES + len(self.gates) - 1}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.emulate.modules import GRADIENTS
+from models.encoding import TABLE_SUFFIXES, library_names
 from models.errors import UserError, unknown
 from models.networks import NETWORKS
 from models.provenance import ROOT
@@ -87,6 +88,7 @@ def test_declarations(command):
 
 def test_words_are_those_of_the_code():
     """What the declaration lists without importing it."""
+    assert options.TABLES == TABLE_SUFFIXES and set(library_names()) <= set(commands.encodings())
     assert options.keys_of("models/networks/__init__.py", "NETWORKS") == list(NETWORKS)
     assert sorted(commands.RIVALS) == sorted(f"w{w}a{a}" for w in WEIGHT_BITS for a in ACTIVATION_BITS)
     lists = {"correction": SCOPES, "rule": RULES, "gradient": GRADIENTS, "rounding": ROUNDINGS, "preset": PRESETS}

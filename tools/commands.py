@@ -47,7 +47,7 @@ def encodings() -> list:
 
 an_encoding = named("encoding", encodings, with_suffix(".json"), ENCODING_FILE)
 some_encodings = named("encoding", encodings, with_suffix(".json"), ENCODING_FILE, many=True)
-TABLE_FILE = "a file: mine.json, mine.npy, mine.npz:name, mine.c:function"
+TABLE_FILE = "a file: mine.json, mine.npy, mine.npz:name, mine.bin, mine.c:function"
 a_multiplier = named("encoding", encodings, with_suffix(".json", *TABLES), TABLE_FILE)
 some_multipliers = named("encoding", encodings, with_suffix(".json", *TABLES), TABLE_FILE, many=True)
 a_network = named("network", networks, with_suffix(".npz"), "a checkpoint: mine.npz")
