@@ -16,6 +16,7 @@ from cocotb_coverage.coverage import CoverageDB, CoverCross, CoverPoint
 from pyuvm import uvm_component
 
 from models.encoding import load_encoding
+from models.rivals import widths
 from tb.agents.axis import Beat
 from tb.scoreboard import Listener, Prediction
 from tb.suites import FORMS
@@ -184,15 +185,19 @@ class ArrayCoverage(Coverage):
             points.point("design.positions", ("fixed", "programmable"))
         else:
             points.point("design.form", FORMS)
+            points.point("design.operands", ("8 bits", "fewer bits"))
         points.point("design.columns", ("a stage each", "several a stage"))
         points.point("design.weights", ("direct", "shadow"))
+        points.point("design.zeros", ("clocked", "zero-gated"))
 
     def _sample_design(self) -> None:
         config, hit = self.config, self.points.hit
         hit("design.columns", "several a stage" if config.columns_per_stage > 1 else "a stage each")
         hit("design.weights", "shadow" if config.shadow else "direct")
+        hit("design.zeros", "zero-gated" if config.zeros else "clocked")
         if config.array == "conv":
             hit("design.form", FORMS[config.form])
+            hit("design.operands", "fewer bits" if widths(config.encoding) else "8 bits")
         else:
             hit("design.accumulation", "merged" if config.merged else "counted")
             hit("design.groups", "several groups" if config.rows > config.rows_per_group else "one group")

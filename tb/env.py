@@ -45,6 +45,7 @@ class ArrayConfig:
     columns_per_stage: int
     shadow: bool
     programmable: bool
+    zeros: bool  # activation registers hold while activations are 0
     depth: int  # vectors that a tile engine's buffer holds
 
     @classmethod

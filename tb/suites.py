@@ -79,19 +79,7 @@ class Config:
     @property
     def array_fields(self) -> dict[str, object]:
         """What a test has to know of the array (tb.env.ArrayConfig)."""
-        others = (
-            "sim",
-            "gated",
-            "zeros",
-            "tests",
-            "vectors",
-            "instrument",
-            "gate",
-            "port",
-            "netlist",
-            "netlist_sha256",
-            "name",
-        )
+        others = ("sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
         others += ("module", "values")
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
