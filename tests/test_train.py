@@ -331,7 +331,7 @@ def test_finetuning_lowers_its_loss(here, monkeypatch):
 
 def test_bad_finetuning_is_one_line(here, monkeypatch, capsys):
     for extra, message in (
-        (("--lr", -1), "lr is positive"),
+        (("--lr", -1), "--lr -1: must be above 0"),
         (("--encoding", "none"), "none"),
         (("--batch", 0), "batch"),
     ):

@@ -77,7 +77,8 @@ FACTS: dict[str, Callable[[dict], object]] = {
     "accuracy": lambda d: [d["top1"], d["images"]],
 }
 KILL, INTERRUPT, DISK, FULL, READONLY, CLOCK = FAULTS = ("kill", "interrupt", "disk", "full", "readonly", "clock")
-LOST, CROSSED, FALSE_PASS, FALSE_FAILURE, HUNG, LEFT = "lost", "crossed", "false pass", "false failure", "hung", "left"
+WRONG = ("lost", "crossed", "false pass", "false failure", "hung", "left")
+LOST, CROSSED, FALSE_PASS, FALSE_FAILURE, HUNG, LEFT = WRONG
 
 
 @dataclass
@@ -297,31 +298,51 @@ def main() -> int:
         chaos.truth = chaos.entries()
         if not chaos.truth:
             raise UserError("the undisturbed runs left no results")
-        until = time.monotonic() + 60 * args.minutes
+        whole = campaign(chaos, faults, 60 * args.minutes)
+    path = args.out / "reports" / "chaos.json"
+    return conclude(chaos, path, args.minutes, args.seed) if whole else 130
+
+
+def campaign(chaos: Campaign, faults: list[str], seconds: float) -> bool:
+    """Rounds for so long, then everything undisturbed again, from no builds; False if it was interrupted."""
+    until = time.monotonic() + seconds
+    try:
         while time.monotonic() < until:
             fault = chaos.rng.choice(faults)
             chaos.counts[fault] += 1
             chaos.round(fault)
-        shutil.rmtree(folder / "encmac/build/sim", ignore_errors=True)
-        shutil.rmtree(folder / "encmac/build/synth", ignore_errors=True)
+        for folder in ("sim", "synth"):
+            shutil.rmtree(chaos.clone / "build" / folder, ignore_errors=True)
         for run in RUNS:
             if chaos.undisturbed(run) != chaos.said[run] and chaos.said[run]:
                 chaos.blame(CROSSED, f"{run}, undisturbed at the end, is another")
         chaos.judge([], chaos.truth)
-    return conclude(chaos, args.out / "reports" / "chaos.json", args.minutes, args.seed)
+    except KeyboardInterrupt:
+        print(f"interrupted; so far {describe(chaos)}", flush=True)
+        return False
+    return True
+
+
+def describe(chaos: Campaign) -> str:
+    """Faults, commands and what was wrong."""
+    faults = ", ".join(f"{chaos.counts[fault]} {fault}" for fault in FAULTS)
+    wrong = ", ".join(f"{what} {chaos.wrong[what]}" for what in WRONG)
+    total = sum(chaos.counts[fault] for fault in FAULTS)
+    return (
+        f"{total} faults ({faults}), {sum(chaos.ran.values())} commands, {len(chaos.truth)} results: {wrong}; "
+        f"{chaos.counts['traceback']} tracebacks"
+    )
 
 
 def conclude(chaos: Campaign, path: Path, minutes: float, seed: int) -> int:
     """Write the record, print the figures; the exit code."""
-    wrong = {what: chaos.wrong[what] for what in (LOST, CROSSED, FALSE_PASS, FALSE_FAILURE, HUNG, LEFT)}
+    wrong = {what: chaos.wrong[what] for what in WRONG}
     faults = {fault: chaos.counts[fault] for fault in FAULTS}
     record = {"format": "encmac-chaos/1", "minutes": minutes, "seed": seed, "faults": faults, "wrong": wrong}
     record |= {"commands": dict(chaos.ran), "results": len(chaos.truth), "tracebacks": chaos.counts["traceback"]}
     record |= {"details": chaos.details, "git_commit": git_commit()}
     write_text(path, json.dumps(record, indent=1) + "\n")
-    print(f"{sum(faults.values())} faults ({', '.join(f'{n} {fault}' for fault, n in faults.items())})")
-    print(f"{sum(chaos.ran.values())} commands, {len(chaos.truth)} results; ", end="")
-    print(", ".join(f"{what} {n}" for what, n in wrong.items()), f"; {record['tracebacks']} tracebacks", sep="")
+    print(describe(chaos))
     return 1 if any(wrong.values()) or not sum(faults.values()) else 0
 
 
