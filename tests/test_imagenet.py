@@ -382,6 +382,7 @@ def small_network(tmp_path_factory):
 def test_agreement_is_reported(small_network, sample, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--net", small_network, "--encoding", "exact64,m12p", "--data", sample.parent, "--samples", 2, "--quiet"]
+    words += ["--choose", 0]
     monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
     models.accuracy.main()
     exact, encoded = models.accuracy.read_rows(tmp_path / "build/reports/accuracy.json")

@@ -271,11 +271,11 @@ def test_a_broken_array_shows_where(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--array", "tpu"], "unknown array 'tpu'"),
-        (["--rows", "0"], "holds nothing"),
+        (["--rows", "0"], "--rows 0: must be at least 1"),
         (["--array", "conv", "--encoding", "m32p"], "belongs to ARRAY=enc"),
-        (["--sample", "2"], "between 0 and 1"),
+        (["--sample", "2"], "--sample 2: must be 0 to 1"),
         (["--layers", "nothing"], "unknown layer of the capture 'nothing'"),
-        (["--jobs", "0"], "give at least 1"),
+        (["--jobs", "0"], "--jobs 0: must be at least 1"),
         (["--capture", "/nowhere.npz"], "no tile archive at /nowhere.npz"),
     ],
 )

@@ -197,7 +197,7 @@ def test_killed_driver_goes_on_to_the_same_archive(cluster, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["-M", "0"], "M = 0"),
+        (["-M", "0"], "-M 0: must be 1 to 256"),
         (["-M", "230"], "candidates"),
         (["-M", "8", "--weights", "csd0"], "unknown position weights 'csd0'"),
         (["-M", "8", "--hist", "zero.npz"], "no mass"),
@@ -208,7 +208,7 @@ def test_killed_driver_goes_on_to_the_same_archive(cluster, tmp_path):
         (["-M", "8", "--islands", "2", "--name", "old"], "format"),
         (["-M", "8", "--islands", "0"], "at least 1"),
         (["-M", "8", "--islands", "2", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler"),
-        (["-M", "8", "--islands", "2", "--scheduler", "nonsense://x"], "no Dask scheduler"),
+        (["-M", "8", "--islands", "2", "--scheduler", "nonsense://x"], "an address is tls://host:port"),
         (["-M", "8", "--scheduler", "tcp://127.0.0.1:1"], "--islands"),
         (["-M", "8", "--islands", "2", "--preset", "greedy"], "--islands"),
     ],

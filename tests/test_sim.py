@@ -79,7 +79,7 @@ def must_fail(rtl: Path, out: Path, shown: str, *options: str) -> None:
 def test_no_test_executed_is_a_failure(copy_of_rtl: Path, tmp_path: Path) -> None:
     code, _, printed = run_suite(copy_of_rtl, tmp_path / "build", "--test", "no_such_test")
     assert code != 0
-    assert "no test" in printed
+    assert "unknown test of this choice 'no_such_test'" in printed
 
 
 @pytest.mark.parametrize(

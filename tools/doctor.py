@@ -83,7 +83,10 @@ NEEDS = {
     "figures": "markdown-it-py",
     "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
 }
-NEEDS["test"] = " ".join(["pytest playwright", *NEEDS.values()])
+NEEDS["chaos"] = " ".join(NEEDS[name] for name in ("sim", "synth", "power", "search", "train", "replay", "accuracy"))
+NEEDS["test"] = " ".join(
+    ["pytest playwright hypothesis fusesoc cocotbext-axi systemrdl-compiler peakrdl-cheader", *NEEDS.values()]
+)
 NEEDS["setup"] = NEEDS["test"]
 
 
