@@ -106,6 +106,7 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
         words |= {
             "<address>": "tls://host:1",
             "<network>": "resnet20_cifar10",
+            "<network>,...": "resnet20_cifar10,resnet20_cifar100",
             "<platform>": "osu018",
             "<path>": "README.md",
             "<suite>": "tiny",

@@ -51,6 +51,7 @@ TABLE_FILE = "a file: mine.json, mine.npy, mine.npz:name, mine.bin, mine.c:funct
 a_multiplier = named("encoding", encodings, with_suffix(".json", *TABLES), TABLE_FILE)
 some_multipliers = named("encoding", encodings, with_suffix(".json", *TABLES), TABLE_FILE, many=True)
 a_network = named("network", networks, with_suffix(".npz"), "a checkpoint: mine.npz")
+some_networks = named("network", networks, with_suffix(".npz"), "a checkpoint: mine.npz", many=True)
 a_definition = named(
     "network",
     lambda: keys_of("models/networks/__init__.py", "NETWORKS"),
@@ -374,7 +375,7 @@ COMMANDS = (
         "search an encoding",
         "models.search",
         (
-            NET.but(help="network whose operands count, measured if they are not yet"),
+            NET.but(help="network whose operands count, measured if not yet; several with commas", kind=some_networks),
             Option("hist", "in its place: joint histogram or target (.npz); without both: uniform operands", EXISTING),
             DATA,
             Option("M", "number of product bits", whole(1, 256), required=True),
@@ -382,10 +383,13 @@ COMMANDS = (
             Option(
                 "preset",
                 "kind of search (default: radix4; islands: anneal)",
-                choice("preset", "anneal", "greedy", "paper", "radix4", "signed", "signedf", "booth", "boothf"),
+                choice(
+                    "preset", "anneal", "chosen", "greedy", "paper", "radix4", "signed", "signedf", "booth", "boothf"
+                ),
             ),
             Option("name", "name of the encoding, also of its file (default: from target, M and weights)", TEXT),
             SEED,
+            Option("weight-bits", "chosen: bits of a weight that product bits may read", whole(3, 8), 4),
             Option("price", "log(error) worth the gates of M product bits", number(), 0.3),
             Option("steps", "anneal: proposals of a restart", whole(), 1_000_000),
             Option("restarts", "anneal, radix-4 digits: restarts", whole(), 6),

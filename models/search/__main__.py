@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -38,16 +39,18 @@ def main() -> None:
     if args.net and args.hist:
         raise UserError("--net (NET=) and --hist (HIST=) are two targets; give one")
     if args.net:
-        args.hist = str(measured_target(args.net, args.data, lambda text: print(text, file=sys.stderr)))
+        tell = partial(print, file=sys.stderr)
+        args.hist = [measured_target(net, args.data, tell) for net in args.net.split(",")]
     args.name = check_name(args.name or default_name(args.net or args.hist, task), args.out)
     target = load_target(args.hist, args.uniform)
     with alone(FOLDER / f"{args.name}.lock"):
         found = find(args, task, target)
-    noise = found.figures.get("noise")
+    noise, chosen = found.figures.get("noise"), found.figures.get("noise_chosen")
     print(
         f"{found.name}.json: M = {found.m}, {len(found.gates)} gates, {len(found.digits)} digits, column "
         f"{found.figures['column_area_um2']:.0f} um2, max relative error {found.max_relative_error():.2%}"
         + (f", noise of the result {noise:.4f}" if noise is not None else "")
+        + (f", with weights chosen {chosen:.4f}" if chosen is not None else "")
     )
 
 
@@ -60,7 +63,7 @@ def find(args: argparse.Namespace, task: Task, target: Target) -> Encoding:
             bar.update()
 
         if args.islands is None:
-            options = Options(task, args.pairs, args.kicks, args.evaluations, args.threshold)
+            options = Options(task, args.pairs, args.kicks, args.evaluations, args.threshold, args.weight_bits)
             found = search(args.preset, args.name, target, options, progress)
         else:
             found = best_of_islands(args, task, target, progress)

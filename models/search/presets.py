@@ -12,6 +12,7 @@ from models.encoding import Encoding
 from models.errors import UserError
 from models.search.anneal import Found, Task, integers, run, start
 from models.search.assemble import build_encoding
+from models.search.chosen import chosen_noise, search_chosen
 from models.search.cost import COST_ROWS, column_cost
 from models.search.figures import figures, significant
 from models.search.moments import Moments
@@ -26,13 +27,17 @@ from models.search.target import Target
 
 @dataclass(frozen=True)
 class Options:
-    """Task, candidates of `greedy`, kicks of `greedy` and radix-4 digits, evaluations and threshold of `paper`."""
+    """Task, candidates of `greedy`, kicks of `greedy` and radix-4 digits, evaluations and threshold of `paper`.
+
+    `weight_bits` are those that bits of `chosen` may read.
+    """
 
     task: Task
     pairs: int = 0
     kicks: int = 20
     evaluations: int = 20_000
     threshold: float = 0.01
+    weight_bits: int = 4
 
 
 def greedy(options: Options, moments: Moments, progress: Progress) -> Found:
@@ -76,18 +81,21 @@ RECODED = {  # system of digits, whether with an f(a)
     "radix4": ("plain", True), "signed": ("signed", False), "signedf": ("signed", True),
     "booth": ("booth", False), "boothf": ("booth", True),
 }  # fmt: skip
-PRESETS = (*FOUND, *RECODED)
+PRESETS = (*FOUND, *RECODED, "chosen")
 
 
 def search(preset: str, name: str, target: Target, options: Options, progress: Progress) -> Encoding:
     """Run a preset and finish its result: offset, figures, provenance."""
     begin = time.monotonic()
     task = options.task
-    if preset in RECODED:
-        if task.weights != "pow2":
-            raise UserError(
-                f"preset {preset} has powers of two as position weights only; for others give --preset anneal (PRESET=)"
-            )
+    if (preset == "chosen" or preset in RECODED) and task.weights != "pow2":
+        raise UserError(
+            f"preset {preset} has powers of two as position weights only; for others give --preset anneal (PRESET=)"
+        )
+    if preset == "chosen":
+        extent = (options.weight_bits, options.kicks, task.seed, task.restarts)
+        encoding = search_chosen(name, task.m, target.layers, progress, *extent)
+    elif preset in RECODED:
         system, correct_a = RECODED[preset]
         extent = (options.kicks, task.seed, correct_a, task.restarts)
         encoding = search_recoded(name, task.m, target, progress, system, task.price, *extent)
@@ -101,9 +109,13 @@ def search(preset: str, name: str, target: Target, options: Options, progress: P
 
 
 def all_figures(encoding: Encoding, target: Target | None) -> dict:
-    """Error figures and cost of an encoding; with a target also `noise`, that of the network's result."""
+    """Error figures and cost of an encoding; with a target also `noise` of the network's result,
+    and `noise_chosen`, what is left of it when weights are chosen for the encoding (models/search/chosen.py).
+    """
     joints = {} if target is None else {"fitted": target.joint}
     out = figures(encoding, joints) | {"column_area_um2": significant(column_cost(encoding, COST_ROWS).total)}
     if target is not None:
         out["noise"] = significant(target.noise(encoding.product_table))
+        if target.layers is not None:
+            out["noise_chosen"] = significant(chosen_noise(encoding.product_table, target.layers))
     return out

@@ -313,14 +313,22 @@ def finish(
         shared += [(c, int(v)) for c, v in zip(free, values, strict=True)]
         for circuit, value in shared:
             error = error - float(value) * circuit_table(circuit, known)
-    middle = (error.max(0) + error.min(0)) / 2
-    constants = independent([c for d in number for c in (d.one, d.two, d.neg, ("and", d.one, d.neg))], known)
-    basis = np.stack([*(circuit_table(c, known)[0] for c in constants), np.ones(256)], 1).astype(np.float64)
-    fitted = np.rint(np.linalg.lstsq(basis, middle, rcond=None)[0]).astype(int)
-    shared += [(c, int(v)) for c, v in zip(constants, fitted[:-1], strict=True)]
+    constants, offset = constants_of_weight(error, number, known)
+    shared += constants
     text = f"{len(circuits)} product bits from radix-4 digits of the weight ({system}), powers of two"
     text += ", f(a)" if free else ""
-    return build_encoding(name, text, circuits, weights, target.joint, held, shared, int(fitted[-1]))
+    return build_encoding(name, text, circuits, weights, target.joint, held, shared, offset)
+
+
+def constants_of_weight(
+    error: np.ndarray, number: list[Digit], known: dict[Circuit, np.ndarray]
+) -> tuple[list[tuple[Circuit, int]], int]:
+    """g(w) of the digits `number`, and an offset, that halve the largest `error` float64 [256, 256] of each weight."""
+    middle = (error.max(0) + error.min(0)) / 2
+    circuits = independent([c for d in number for c in (d.one, d.two, d.neg, ("and", d.one, d.neg))], known)
+    basis = np.stack([*(circuit_table(c, known)[0] for c in circuits), np.ones(256)], 1).astype(np.float64)
+    fitted = np.rint(np.linalg.lstsq(basis, middle, rcond=None)[0]).astype(int)
+    return [(c, int(v)) for c, v in zip(circuits, fitted[:-1], strict=True)], int(fitted[-1])
 
 
 def independent(circuits: list[Circuit], known: dict[Circuit, np.ndarray]) -> list[Circuit]:

@@ -18,7 +18,7 @@ gain, which the requantiser restores (models/quant/correct.py), so it does not c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,28 @@ from tools.options import parse
 NOISE = 0.02  # noise-to-signal ratio injected to measure sensitivities
 SENSITIVITY_IMAGES = 100
 IMAGES = 256  # training images measured
+TAPS, DAMPING = 512, 0.01  # positions of a window whose covariance is taken; share of the variance added to it
 FOLDER = Path("build/search")
+MEASURED = ("coherent", "sensitivity", "activations", "weights", "kept")  # arrays of a target besides `joint`
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What each layer multiplies, for encodings whose weights will be chosen (models/search/chosen.py).
+
+    `activations` float64 [L, 256] are distributions p(a); `weights` float64 [L, 256] distributions of the weights times
+    what noise in the layer counts in the result; `kept` float64 [L], see `error_kept`; `coherent` as of a target.
+    """
+
+    activations: np.ndarray
+    weights: np.ndarray
+    kept: np.ndarray
+    coherent: np.ndarray
+
+    def joint(self) -> np.ndarray:
+        """p(a, w) of all layers, float64 [256, 256], sum 1."""
+        joint = self.activations.T @ self.weights
+        return joint / joint.sum()
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,7 @@ class Target:
     coherent: np.ndarray | None = None
     scale: float = 1.0
     uniform: bool = False
+    layers: Layers | None = None
 
     def moments(self) -> Moments:
         """The inner products of the search."""
@@ -98,23 +120,55 @@ class Target:
         return result
 
 
-def load_target(path: str | Path | None, uniform: float = UNIFORM_SHARE) -> Target:
-    """Target of a file written by this module, or of a plain joint histogram; None: uniform operands."""
+def load_target(path: str | Path | Sequence[str | Path] | None, uniform: float = UNIFORM_SHARE) -> Target:
+    """Target of a file written by this module, or of a plain joint histogram; None: uniform operands.
+
+    Several files are one target, in which noise counts alike in the result of each network.
+    """
     if path is None:
         return Target(joint_distribution(None), uniform=True)
-    histogram = load_histogram(path)
-    coherent = None
-    if str(path).endswith(".npz"):
-        with np.load(path) as stored:
-            coherent = stored["coherent"] if "coherent" in stored.files else None
-    if coherent is not None and (coherent.shape != (256, 256) or not np.isfinite(coherent).all()):
-        raise UserError(f"{path}: array 'coherent' is no finite [256, 256]; measure the network again")
-    mass = histogram.sum()
-    return Target(joint_distribution(histogram, uniform), None if coherent is None else coherent / mass, float(mass))
+    paths = [path] if isinstance(path, str | Path) else path
+    histogram, coherent = np.zeros((256, 256)), None
+    parts: list[dict[str, np.ndarray]] = []
+    for one in paths:
+        joint, arrays = load_histogram(one), {}
+        if str(one).endswith(".npz"):
+            with np.load(one) as stored:
+                arrays = {name: stored[name] for name in MEASURED if name in stored.files}
+        for name, values in arrays.items():
+            width = () if name in ("sensitivity", "kept") else (256,)
+            if values.shape[1:] != width or not np.isfinite(values).all():
+                raise UserError(f"{one}: array '{name}' is no finite {['N', *width]}; measure the network again")
+        share = 1 / len(paths) / (arrays["sensitivity"].sum() if len(paths) > 1 and "sensitivity" in arrays else 1)
+        histogram += joint * share
+        if "coherent" in arrays:
+            coherent = arrays["coherent"] * share + (0 if coherent is None else coherent)
+        parts.append(arrays | {"share": np.array(share)})
+    mass, layers = histogram.sum(), None
+    if all(len(part) == len(MEASURED) + 1 for part in parts):
+        weights = np.concatenate([part["weights"] * part["share"] for part in parts])
+        activations, kept = (np.concatenate([part[name] for part in parts]) for name in ("activations", "kept"))
+        layers = merged(Layers(activations, weights, kept, coherent))
+    joint = joint_distribution(histogram, uniform)
+    return Target(joint, None if coherent is None else coherent / mass, float(mass), layers=layers)
+
+
+def merged(layers: Layers, most: int = 32) -> Layers:
+    """`layers` with those joined whose activations are most alike (Ward, on roots of p), until there are `most`."""
+    p, w, kept = list(layers.activations), list(layers.weights), list(layers.kept)
+    while len(p) > most:
+        roots, mass = np.sqrt(p), np.sum(w, 1)
+        distance = ((roots[:, None] - roots) ** 2).sum(2) * np.outer(mass, mass) / np.add.outer(mass, mass)
+        distance[np.tril_indices(len(p))] = np.inf
+        i, j = np.unravel_index(int(distance.argmin()), distance.shape)
+        share = mass[i] / (mass[i] + mass[j])
+        p[i], kept[i], w[i] = p[i] * share + p[j] * (1 - share), kept[i] * share + kept[j] * (1 - share), w[i] + w[j]
+        del p[j], kept[j], w[j]
+    return Layers(np.array(p), np.array(w), np.array(kept), layers.coherent)
 
 
 def layer_statistics(node: MacNode, x: np.ndarray, samples: int, rng: np.random.Generator) -> tuple:
-    """(joint [256, 256], coherent [256, 256]) of one layer over its signal variance, for input `x`.
+    """(joint [256, 256], coherent [256, 256]) of one layer over its signal variance, and `error_kept`, for input `x`.
 
     `x` int8 [N, C, H, W] (or [N, C]); `samples` windows drawn at random estimate the covariances.
     """
@@ -136,7 +190,24 @@ def layer_statistics(node: MacNode, x: np.ndarray, samples: int, rng: np.random.
         alone = np.diag(p.sum(0)) - p.T @ p
         coherent += (np.cov(counts.T) - alone) * scales[g].sum()
         signal += float(((windows[:, g] @ weights[g].T).var(0) * scales[g]).sum())
-    return joint / signal, coherent / signal
+    return joint / signal, coherent / signal, error_kept(windows)
+
+
+def error_kept(windows: np.ndarray) -> float:
+    """Share of the variance of rounding errors that is left when the weights after it make up for each.
+
+    `windows` [samples, groups, K]. When codes are chosen one after the other (GPTQ, arXiv 2210.17323), an error counts
+    with the variance of its activation given those that come later, not with its whole variance.
+    """
+    left = whole = 0.0
+    for group in range(0, windows.shape[1], -(-windows.shape[1] // 32)):
+        x = windows[:, group, :TAPS].astype(np.float64)
+        x = x - x.mean(0)
+        covariance = x.T @ x / len(x)
+        covariance += (DAMPING * np.trace(covariance) / len(covariance) + 1e-6) * np.eye(len(covariance))
+        left += (1 / np.diag(np.linalg.cholesky(np.linalg.inv(covariance))) ** 2).sum()
+        whole += np.trace(covariance)
+    return left / whole
 
 
 def sample_windows(node: MacNode, x: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -182,18 +253,26 @@ def sensitivities(network: QuantNetwork, images: np.ndarray, rng: np.random.Gene
 
 
 def measure(network: QuantNetwork, images: np.ndarray, samples: int = 2048, seed: int = 1) -> dict[str, np.ndarray]:
-    """Arrays `joint`, `coherent` and `sensitivity` of a network for uint8 `images` [N, C, H, W]."""
+    """Arrays of a network for uint8 `images` [N, C, H, W]: `joint`, `coherent`, `sensitivity`, and for each layer
+    `activations` (a distribution), `weights` (a distribution times the layer's share of `joint`), float64 [L, 256],
+    and `kept`, see `error_kept`, float64 [L].
+    """
     inputs: dict[str, list[np.ndarray]] = {node.name: [] for node in network.mac_nodes}
     for _ in network.run_batches(images, ExactEngine(), lambda node, x: inputs[node.name].append(x)):
         pass
     rng = np.random.default_rng(seed)
     sensitivity = sensitivities(network, images[:SENSITIVITY_IMAGES], rng)
     joint, coherent = np.zeros((256, 256)), np.zeros((256, 256))
-    for node, share in zip(network.mac_nodes, sensitivity, strict=True):
+    activations, weights = np.zeros((2, len(sensitivity), 256))
+    kept = np.zeros(len(sensitivity))
+    for n, (node, share) in enumerate(zip(network.mac_nodes, sensitivity, strict=True)):
         found = layer_statistics(node, np.concatenate(inputs.pop(node.name)), samples, rng)
         joint += found[0] * share
         coherent += found[1] * share
-    return {"joint": joint, "coherent": coherent, "sensitivity": sensitivity}
+        activations[n], weights[n] = found[0].sum(1) / found[0].sum(), found[0].sum(0) * share
+        kept[n] = found[2]
+    arrays = {"joint": joint, "coherent": coherent, "sensitivity": sensitivity}
+    return arrays | {"activations": activations, "weights": weights, "kept": kept}
 
 
 def target_file(network: QuantNetwork) -> Path:
