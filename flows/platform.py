@@ -172,10 +172,10 @@ def plain(path: Path) -> str:
     """Text of a file that may be packed (gzip, bzip2, xz, a zip of one file); UserError if it cannot be read."""
     try:
         content = path.read_bytes()
-        for magic, unpack in PACKED.items():
-            if content.startswith(magic):
-                content = unpack(content)
-        return content.decode()
+        unpack = next((unpack for magic, unpack in PACKED.items() if content.startswith(magic)), None)
+        if unpack is None and path.suffix in SUFFIXES:
+            raise OSError(f"no {path.suffix} file")
+        return (unpack(content) if unpack else content).decode()
     except (OSError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error}); fetch it again") from error
 
