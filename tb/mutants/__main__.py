@@ -284,11 +284,11 @@ def explain(verdicts: list[Verdict], reasons: dict[tuple[str, str, str], str]) -
     return explained, faults
 
 
-def score(verdicts: Iterable[Verdict]) -> dict[str, int | float]:
-    """How many of each status, and percent killed of those that were built and are not explained."""
+def score(verdicts: Iterable[Verdict]) -> dict[str, int | float | None]:
+    """How many of each status, and percent killed of those that were built and are not explained (None: of none)."""
     count = Counter(v.status for v in verdicts)
     judged = count["killed"] + sum(count[status] for status in UNSEEN)
-    percent = round(100 * count["killed"] / judged, 2) if judged else 0.0
+    percent = round(100 * count["killed"] / judged, 2) if judged else None
     return {"mutants": judged + count["equivalent"], "percent": percent} | {s: count[s] for s in STATUSES}
 
 
@@ -320,11 +320,11 @@ def report(
     shown = ("possible", *STATUSES, "percent")
     print(f"\n{'file':28}" + "".join(f"{name:>11}" for name in shown))
     for name, counts in [*by_file.items(), ("all", totals)]:
-        print(f"{name:28}" + "".join(f"{counts[key]:>11}" for key in shown))
+        print(f"{name:28}" + "".join(f"{_text(counts[key]):>11}" for key in shown))
     print(f"\n{'kind':28}" + "".join(f"{name:>11}" for name in shown[1:]))
     for kind in sorted({v.mutant.kind for v in verdicts}):
         counts = score(v for v in verdicts if v.mutant.kind == kind)
-        print(f"{kind:28}" + "".join(f"{counts[key]:>11}" for key in shown[1:]))
+        print(f"{kind:28}" + "".join(f"{_text(counts[key]):>11}" for key in shown[1:]))
     print()
     for v in verdicts:
         if v.status in (*UNSEEN, "equivalent"):
@@ -337,8 +337,12 @@ def report(
     missed = sum(totals[status] for status in UNSEEN)
     print(f"{totals['mutants']} of {totals['possible']} mutants of {len(possible)} files, seed {seed}: ", end="")
     print(f"{totals['killed']} killed, {totals['equivalent']} equivalent, {missed} not killed and not explained")
-    print(f"killed: {totals['percent']} % of those that are not equivalent; the target is {TARGET} %")
+    print(f"killed: {_text(totals['percent'])} % of those that are not equivalent; the target is {TARGET} %")
     return 1 if faults or missed or not totals["killed"] or totals["percent"] < TARGET else 0
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def with_largest(record: dict, store: Store) -> dict:
