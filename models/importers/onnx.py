@@ -251,6 +251,8 @@ class _Reader:
         for node in self.fused.graph.node:
             for i in node.input:
                 readers.setdefault(i, []).append(node)
+        for output in self.fused.graph.output:  # somebody outside reads it
+            readers.setdefault(output.name, []).append(self._onnx.NodeProto())
         self.lowering = Lowering(self._onnx.helper, self.constants, self.values, self._evaluate, self.rounding, readers)
         self.known: dict[str, _Known] = {}
         same = {"mean": (0.0,), "std": (1.0,), "input_scale": 1 / 255, "input_zero_point": -128}

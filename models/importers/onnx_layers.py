@@ -356,8 +356,13 @@ class Lowering:
         beta: float = 1.0,
         integer_bias: str = "",
     ) -> None:
-        """A layer whose result is float: the runtime's own where the sums agree with it."""
+        """A layer whose result is float: the runtime's own where the sums agree with it.
+
+        With another rounding than the runtime's, one that is quantised at once is requantised by the layer.
+        """
         scale = self._output_scales(weights, where)
+        if self.rounding != "float" and self._requantised(node, weights, x, sx, zx, bias, where, factor, beta):
+            return
         rank = len(self._shape(node.output[0]))
         shape = [1, -1] + [1] * (rank - 2) if where is not None else [-1]
         added = self._array(integer_bias, "bias").astype(np.int64).ravel() if integer_bias else None
@@ -399,6 +404,86 @@ class Lowering:
         self.emit("Where", [agree, theirs, ours], result)
         if activation is not None:
             activation(result)
+
+    def _requantised(
+        self,
+        node: object,
+        weights: Stored,
+        x: str,
+        sx: str,
+        zx: str,
+        bias: str,
+        where: dict | None,
+        factor: float,
+        beta: float,
+    ) -> bool:
+        """Whether a layer with codes as its result could stand for a float operator and what follows it up to its Q."""
+        found = self._quantised_after(node)
+        if found is None or sx not in self.constants or factor != 1.0 or beta != 1.0:
+            return False
+        last, passed, clamp = found
+        scale = self._output_scales(weights, where)
+        units = scale.astype(np.float64) * float(self.constants[sx].ravel()[0])
+        added = None
+        if bias:
+            stored = self._stored.get(bias)
+            real = (stored.codes - stored.zero) * stored.scale if stored else self.constants.get(bias)
+            if real is None or real.size != len(scale):
+                return False
+            added = np.rint(real.ravel() / units).astype(np.int64)
+        target = np.float32(self.constants[last.input[1]].ravel()[0])
+        zero = int(self.constants[last.input[2]].ravel()[0]) if len(last.input) > 2 and last.input[2] else 0
+        unsigned = self._is_unsigned(last.output[0])
+        zero -= 128 * unsigned
+        lo, hi = (
+            limit if v is None else int(np.clip(np.rint(v / target) + zero, -128, 127))
+            for v, limit in zip(clamp, (-128, 127), strict=True)
+        )
+        try:
+            requant = Requant(*quantise_multipliers(units / target), lo, hi, zero, self.rounding)
+        except ValueError:
+            return False
+        mark = len(self.steps)
+        result, whole, _ = self._sums(node, weights, x, zx, where, added, requant, float(target), unsigned)
+        if not whole:
+            del self.steps[mark:]
+            return False
+        self.emit("Identity", [result], last.output[0])
+        self._done |= {*passed, last.output[0]}
+        return True
+
+    def _quantised_after(self, node: object) -> tuple[object, list[str], tuple[float | None, float | None]] | None:
+        """The only QuantizeLinear that reads a node's result, what lies between, and the clamp that it is."""
+        clamp: list[float | None] = [None, None]
+        attributes, tensor, passed = self.attributes(node), node.output[0], []
+        kind = attributes.get("activation", b"").decode()
+        given = list(attributes.get("activation_params", ()))
+        while True:
+            if kind == "Relu":
+                given = [0.0, None]
+            elif kind not in ("", "Clip"):
+                return None
+            if kind:
+                bounds = zip(clamp, given, (max, min), strict=True)
+                clamp = [b if a is None else a if b is None else pick(a, b) for a, b, pick in bounds]
+            readers = self.readers.get(tensor, [])
+            if len(readers) != 1:
+                return None
+            (reader,) = readers
+            if reader.op_type == "QuantizeLinear":
+                constant = all(i in self.constants for i in reader.input[1:] if i)
+                whole = constant and self.constants[reader.input[1]].size == 1
+                eight = self._values[reader.output[0]].dtype in (np.int8, np.uint8)
+                return (reader, passed, tuple(clamp)) if whole and eight else None
+            kind = reader.op_type
+            if kind == "Clip":
+                if any(i and i not in self.constants for i in reader.input[1:]):
+                    return None
+                given = [float(self.constants[i]) if i else None for i in [*reader.input[1:], "", ""][:2]]
+            elif kind != "Relu":
+                return None
+            tensor = reader.output[0]
+            passed.append(tensor)
 
     def _units(self, bias: str, weights: Stored, sx: str, scale: np.ndarray, factor: float) -> bool:
         """Whether a stored bias counts products."""
