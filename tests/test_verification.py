@@ -234,10 +234,10 @@ class TestPlan:
         ("old", "new", "message"),
         [
             ('tests = ["array_back_to_back"]', "tests = []", "testpoint array.throughput has no test"),
-            ('tests = ["array_programmed_weights"]', 'tests = ["array_smoke_corners"]', "has no testpoint"),
+            ('tests = ["array_programmed_weights", ', "tests = [", "has no testpoint"),
             (
-                'tests = ["array_programmed_weights"]',
-                'tests = ["array_typo"]',
+                'tests = ["array_programmed_weights", ',
+                'tests = ["array_programmed_weights", "array_typo", ',
                 "names test array_typo, which is not in",
             ),
             ('stage = "full"', 'stage = "later"', "stage 'later'; known: smoke, full, nightly"),
