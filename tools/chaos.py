@@ -189,8 +189,11 @@ class Campaign:
         self.ran.update(names)
         print(f"round {sum(self.counts[f] for f in FAULTS)}: {fault} of {names[0]}, {len(names)} at once", flush=True)
         if fault in (KILL, INTERRUPT):
-            time.sleep(self.rng.uniform(0, 1.3 * max(self.seconds[name] for name in names)))
-            self.strike(fault, runs)
+            strikes = self.rng.choice((1, 1, 2, 4))
+            for strike in range(strikes):
+                time.sleep(self.rng.uniform(0, 1.3 * max(self.seconds[name] for name in names) / strikes))
+                self.counts[fault] += strike > 0  # the first is counted
+                self.strike(fault, runs)
         self.wait(runs)
         self.judge(runs, known)
 
