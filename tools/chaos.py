@@ -173,9 +173,8 @@ class Campaign:
         if fault == DISK:
             limit = int(2 ** self.rng.uniform(8, 18))
         elif fault == FULL:
-            size = self.rng.choice((64, 256, 1024, 4096))
-            mount = f"cp -r build /tmp/b$$ && mount -t tmpfs -o size={size}k none build"
-            prefix = ("unshare", "-rm", "bash", "-c", f'{mount} && rm -rf /tmp/b$$ && exec "$@"', "-")
+            size = self.rng.choice((64, 512, 4096, 16384, 65536))
+            prefix = ("unshare", "-rm", "bash", "-c", f'mount -t tmpfs -o size={size}k none build && exec "$@"', "-")
         elif fault == READONLY:
             here = f"mount --bind {self.clone} {self.clone} && mount -o remount,ro,bind {self.clone} && cd {self.clone}"
             prefix = ("unshare", "-rm", "bash", "-c", f'{here} && exec "$@"', "-")
