@@ -35,6 +35,7 @@ from models.quant.correct import corrected_network, encoding_engine, offset_netw
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample
 from models.quant.prepare import WAYS, check_origin, prepare, rounded_network
+from models.rivals import NAME
 from models.store import Store, marked, sources_of
 from tools.options import parse
 
@@ -250,25 +251,38 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def table(rows: list[dict]) -> str:
-    """Accuracy of every encoding of the library beside its predicted noise and column area, as Markdown."""
-    columns = ("network", "encoding", "product bits", "column um2", "noise", "images")
-    columns += ("top-1 %", "against int8", "same class %", "fine-tuned %", "against int8")
+    """Accuracy with every encoding of the library and every rival, beside the model's column area, as Markdown.
+
+    Differences against int8 are in points, on the same images, with their 95 % interval.
+    """
+    columns = ("network", "encoding", "product bits", "column um2", "images", "int8 %", "corrected %", "chosen %")
+    columns += ("kept", "against int8", "same class %", "fine-tuned %", "against int8")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
     for row in rows:
-        if row["encoding"] in library_names() and scope(row) == "gain":
-            figures = load_encoding(row["encoding"]).figures
-            shown.append((row["network"], figures["column_area_um2"], row["encoding"], row, figures))
-    for network, area, name, row, figures in sorted(shown, key=lambda entry: entry[:3]):
-        noise = f"{figures['noise']:.4f}" if "noise" in figures else "-"
-        top1 = row["top1"]
-        change = f"{100 * (top1['encoded'] - top1['int8']):+.2f}"
-        same = f"{100 * row['agreement_with_int8']:.2f}" if "agreement_with_int8" in row else "-"
-        trained = top1.get("encoded_finetuned")
-        tuned = "- | -" if trained is None else f"{100 * trained:.2f} | {100 * (trained - top1['int8']):+.2f}"
-        cells = (network, name, row["product_bits"], f"{area:,.0f}", noise, row["images"])
-        lines.append(f"| {' | '.join(map(str, cells))} | {100 * top1['encoded']:.2f} | {change} | {same} | {tuned} |")
+        is_rival = bool(NAME.fullmatch(row["encoding"]))
+        if (is_rival or row["encoding"] in library_names()) and scope(row) == "gain":
+            area = None if is_rival else load_encoding(row["encoding"]).figures.get("column_area_um2")
+            shown.append((row["network"], row["product_bits"] or 0, row["encoding"], row, area))
+    for network, bits, name, row, area in sorted(shown, key=lambda entry: entry[:3]):
+        top1, way = row["top1"], row.get("way", "corrected")
+        cells = [network, name, bits, "-" if area is None else f"{area:,.0f}", row["images"], _percent(top1["int8"])]
+        cells += [_percent(top1.get(one)) for one in ("corrected", "chosen")]
+        cells += [way, _difference(row, way, top1["encoded"]), _percent(row.get("agreement_with_int8"))]
+        tuned = top1.get("encoded_finetuned")
+        cells += [_percent(tuned), "-" if tuned is None else _difference(row, "finetuned", tuned)]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _difference(row: dict, way: str, top1: float) -> str:
+    text = f"{100 * (top1 - row['top1']['int8']):+.2f}"
+    interval = row.get("against_int8", {}).get(way, {}).get("interval")
+    return f"{text} ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else text
 
 
 def main() -> None:

@@ -129,7 +129,7 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
     run(monkeypatch, models.accuracy, "--table", "--out", path)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and "of_a_user" not in "".join(lines)
-    assert "| m20p |" in lines[2] and lines[2].endswith("| 87.50 | -2.50 | - | - | - |")  # smallest column first
-    assert lines[3].endswith("| 90.00 | +0.00 | - | - | - |")
+    assert lines[2].endswith("| 90.00 | - | - | corrected | +0.00 | - | - | - |")
+    assert "| m20p | 20 |" in lines[3] and lines[3].endswith("| corrected | -2.50 | - | - | - |")
     with pytest.raises(UserError, match="needs --encoding, or --table"):
         run(monkeypatch, models.accuracy, "--net", NET)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,11 @@ from models.encoding import load_encoding
 from models.errors import UserError, run_cli
 from models.networks import NETWORKS, network_spec
 from models.networks.resnet import CifarResNet
+from models.quant.arith import quantise_multipliers
 from models.quant.checkpoint import load_network, save_network
 from models.quant.convert import convert, load_weights
 from models.quant.correct import encoding_engine, offset_network
+from models.quant.nodes import Rescale
 from models.quant.prepare import rounded_network
 from models.train.__main__ import parse_sizes
 from models.train.integer import TrainableNetwork
@@ -172,6 +175,8 @@ def test_training_sees_the_grid_and_starts_between_levels(network):
     encoding = load_encoding("w4a7")
     images = RNG.integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
     coarse = rounded_network(network, encoding)
+    classes = Rescale("scores", "linear", *quantise_multipliers(np.linspace(0.5, 2, 10)), coarse.nodes[-1].output_scale)
+    coarse = replace(coarse, nodes=(*coarse.nodes, classes))
     model = TrainableNetwork(coarse, TrainingTable(encoding.product_table))
     weights = np.concatenate([layer.weight.detach().numpy().ravel() for layer in model.layers.values()])
     assert np.array_equal(np.unique(weights % 16), [7.5])

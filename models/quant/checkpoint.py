@@ -31,6 +31,7 @@ from models.quant.nodes import (
     Pixels,
     Pool,
     Requant,
+    Rescale,
     Rows,
     Spread,
     SubsamplePad,
@@ -58,6 +59,7 @@ _KINDS = {
     "pixels": Pixels,
     "rows": Rows,
     "flatten": Flatten,
+    "rescale": Rescale,
     "runtime": Runtime,
 }
 _DTYPES = {
@@ -218,6 +220,8 @@ def validate(network: QuantNetwork) -> None:
             shifts = (node.shift,) if isinstance(node, Add) else node.shifts
             if not (min(shifts) >= MIN_SHIFT and max(shifts) <= MAX_SHIFT and min(node.multipliers) >= 0):
                 raise ValueError(f"node {node.name}: shifts {shifts}, multipliers {node.multipliers}")
+        if isinstance(node, Rescale):
+            _validate_requant(node.name, Requant(node.multiplier, node.shift), len(node.multiplier))
         if isinstance(node, Lookup) and node.table.shape != (256,):
             raise ValueError(f"node {node.name}: table has shape {node.table.shape}")
         if isinstance(node, Pool) and (node.reduction not in ("max", "average") or min(*node.kernel, *node.stride) < 1):
@@ -285,7 +289,8 @@ def _build_node(entry: dict, arrays: dict[str, np.ndarray]) -> Node:
 
     if isinstance(entry.get("requant"), dict):
         entry["requant"] = Requant(multiplier=array("multiplier"), shift=array("shift"), **entry["requant"])
-    for key in ("weights", "bias", "weight_scale", "table", "model"):
+    keys = ("multiplier", "shift") if kind is Rescale else ("weights", "bias", "weight_scale", "table", "model")
+    for key in keys:
         if key in kind.__dataclass_fields__:
             entry[key] = array(key)
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})

@@ -30,9 +30,10 @@ from models.emulate import TableEngine, exact_table
 from models.emulate.native import load_library
 from models.errors import UserError
 from models.multiplier import Products
+from models.quant.arith import quantise_multipliers
 from models.quant.correct import BATCH_PIXELS, GAIN_LIMITS, Moments, corrected_node, encoding_engine
 from models.quant.graph import INPUT, Conv, MacNode, QuantNetwork
-from models.quant.nodes import Add
+from models.quant.nodes import Add, Rescale
 
 SOURCE = Path(__file__).parent / "exchange.cpp"
 ROWS = 256  # activations
@@ -48,14 +49,12 @@ class Settings:
     """How codes are chosen.
 
     `windows` are sampled in each layer; `damping` times the mean signal of a tap is added to every tap's; `scales`
-    are tried in each channel, beside its largest weight; `raw_scales` in a last layer without a requantiser, where
-    all channels have one; `passes` of exchanges.
+    are tried in each channel, beside its largest weight; `passes` of exchanges.
     """
 
     windows: int = 8192
     damping: float = 0.01
     scales: tuple[float, ...] = (0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
-    raw_scales: tuple[float, ...] = (1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0)
     passes: int = 3
     seed: int = 1
 
@@ -126,8 +125,7 @@ class Statistics:
 
 @dataclass
 class Chosen:
-    """Layers done so far; `noise` is that of each, held out, over its signal, with its own codes and chosen; of raw
-    layers the divergence of the classes."""
+    """Layers done so far; `noise` is that of each, held out, over its signal: with its own codes, and chosen."""
 
     nodes: dict[str, MacNode] = field(default_factory=dict)
     noise: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -155,7 +153,8 @@ def choose(
     """`network` with codes, biases and gains chosen so that with `products` it gives what `target` gives exactly.
 
     `images` uint8 [N, C, H, W]; `target` has the same nodes. Run the result with `encoding_engine`. Layers in
-    `done` are taken from there; `keep` is called after each new one.
+    `done` are taken from there; `keep` is called after each new one. If the last layer has no requantiser, a
+    `Rescale` follows: weights of each class have a scale of their own.
     """
     if len(images) < HELD_OUT:
         raise UserError(f"{len(images)} images to choose weights on; give at least {HELD_OUT}")
@@ -189,7 +188,13 @@ def choose(
                     wanted.pop(name, None), found.pop(name, None)
     if not np.ptp(wanted[network.nodes[-1].name], axis=0).any():
         raise UserError(f"network {network.name} gives the same result for all {len(images)} images; give other images")
-    return network.with_nodes(done.nodes)
+    result, last = network.with_nodes(done.nodes), network.nodes[-1]
+    if last.name not in layers or last.requant is not None:
+        return result
+    factors = quantise_multipliers(done.nodes[last.name].weight_scale / last.weight_scale)
+    return replace(
+        result, nodes=(*result.nodes, Rescale(f"{last.name}.rescale", last.name, *factors, last.output_scale))
+    )
 
 
 def _joined(function: Callable[..., np.ndarray], parts: list[slice], *operands: np.ndarray) -> np.ndarray:
@@ -242,10 +247,12 @@ def chosen_node(
         moments.add(goal[part], new.accumulate(x[part], engine))
     done.still[node.name] = int((moments.variance == 0).sum())
     mean_y, mean_e, gain = moments.fit()
-    if node.requant is None:  # one scale for all channels, 1 unless it is the last layer
-        bias = np.rint(mean_y * scale - mean_e).astype(np.int32)
-        return replace(new, bias=bias, output_scale=node.output_scale / float(scale[0]))
     gain = np.where(moments.variance > 0, np.clip(gain * scale, *GAIN_LIMITS) / scale, 1.0)
+    if node.requant is None and not last:  # nothing behind it can bring channels to one scale
+        gain = np.ones_like(gain)
+    new = replace(new, weight_scale=node.weight_scale * gain)
+    if node.requant is None:
+        return replace(new, bias=np.rint(mean_y / gain - mean_e).astype(np.int32))
     return corrected_node(new, mean_y, mean_e, gain, True)
 
 
@@ -312,45 +319,37 @@ def choose_codes(
     train, check = windows.part(~held_out), windows.part(held_out)
     own = own.reshape(windows.codes.shape[0], -1, windows.codes.shape[1])
     found = statistics(train, levels, settings.damping)
-    raw = node.requant is None
-    scored = raw and last
+    raw = node.requant is None and not last
     if raw:
-        scales = np.array(settings.raw_scales if last else (1.0,))[:, None].repeat(len(node.weights), 1)
+        scales = np.ones((1, len(node.weights)))
     else:
         largest = np.abs(own.astype(np.int16)).max(2).ravel()
-        scales = np.array(settings.scales)[:, None] * np.clip(127 / np.maximum(largest, 1), 1, LARGEST_SCALE)
+        tried = [s for s in settings.scales if s <= 1 or node.requant]  # the largest weights of a class decide: not cut
+        scales = np.array(tried or [1.0])[:, None] * np.clip(127 / np.maximum(largest, 1), 1, LARGEST_SCALE)
 
-    def errors(weights: list[np.ndarray], scales: np.ndarray) -> np.ndarray:
-        """Held-out error [candidates, channels] of `weights` with `scales` [candidates, channels]."""
-        found = []
-        for one, scale in zip(weights, scales, strict=True):
-            e = check.encoded(one, engine)
-            if scored:  # one choice for all: the divergence of the classes' probabilities
-                mean = check.sums[0].mean(1, keepdims=True)
-                scores = (v.T * node.output_scale for v in (check.sums[0], e / scale[:, None] + mean))
-                found.append(np.full(len(e), divergence(*scores)))
-            elif raw:  # nothing behind it has a gain
-                found.append(((check.centred.reshape(e.shape) - e) ** 2).mean(1))
-            else:
-                found.append(unexplained(check.centred.reshape(e.shape), e))
-        return np.stack(found)
+    def errors(weights: list[np.ndarray]) -> np.ndarray:
+        """Held-out error [candidates, channels] of `weights`."""
+        y = check.centred.reshape(len(node.weights), -1)
+        return np.stack([unexplained(y, check.encoded(one, engine), not raw) for one in weights])
 
     channels = np.arange(len(node.weights))
-    tried = feedback(train, found, own, scales)
-    best = errors([levels.weights(t) for t in tried], scales).argmin(0)
-    level, scale = tried[best, channels], scales[best, channels]
+    several = feedback(train, found, own, scales)
+    best = errors([levels.weights(one) for one in several]).argmin(0)
+    level, scale = several[best, channels], scales[best, channels]
     exchanged = exchange(train, found, levels, own, level, scale, engine, settings.passes)
     candidates = [node.weights.reshape(levels.weights(level).shape), levels.weights(level), levels.weights(exchanged)]
     factors = np.stack([np.ones(len(channels)), scale, scale])
-    error = errors(candidates, factors)
+    error = errors(candidates)
     best = error.argmin(0)
-    power = len(channels) if scored else max(float(check.sums.var(2).sum()), 1e-9)
+    power = max(float(check.sums.var(2).sum()), 1e-9)
     noise = float(error[0].sum() / power), float(error[best, channels].sum() / power)
     return np.stack(candidates)[best, channels].reshape(node.weights.shape), factors[best, channels], noise
 
 
-def unexplained(y: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """Mean square [channels] of centred `y` [channels, S] that centred `e` misses with the gain that fits best."""
+def unexplained(y: np.ndarray, e: np.ndarray, with_gain: bool) -> np.ndarray:
+    """Mean square [channels] of centred `y` [channels, S] that centred `e` misses, with the gain that fits best."""
+    if not with_gain:
+        return ((y - e) ** 2).mean(1)
     cross, power = (y * e).mean(1), (e * e).mean(1)
     good = (cross > 0) & (power > 0)
     return (y * y).mean(1) - np.where(good, cross**2 / np.where(good, power, 1), 0)

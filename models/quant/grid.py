@@ -18,7 +18,7 @@ from models.errors import UserError
 from models.multiplier import Products
 from models.quant.checkpoint import MAX_GRID
 from models.quant.graph import INPUT, Conv, QuantNetwork
-from models.quant.nodes import Add, Flatten, Lookup, Pad, Pool, SubsamplePad, TfliteAdd
+from models.quant.nodes import Add, Flatten, Lookup, Pad, Pixels, Pool, Rows, Spread, SubsamplePad, TfliteAdd
 from models.quant.runtime import Runtime
 
 
@@ -44,9 +44,11 @@ def on_grid(network: QuantNetwork, bits: int) -> QuantNetwork:
         if isinstance(node, Conv):
             new = replace(new, input_zero_point=_nearest(node.input_zero_point, bits))
         if node.name in wanted:
-            if isinstance(node, SubsamplePad | Flatten) or (isinstance(node, Pool) and node.reduction == "max"):
+            if isinstance(node, SubsamplePad | Flatten | Pixels | Rows) or (
+                isinstance(node, Pool) and node.reduction == "max"
+            ):
                 wanted.update(node.sources)  # what they pass on
-            elif isinstance(node, Pad):
+            elif isinstance(node, Pad | Spread):
                 new = replace(new, value=_nearest(node.value, bits))
                 wanted.update(node.sources)
             elif isinstance(node, Lookup):

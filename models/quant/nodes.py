@@ -310,6 +310,27 @@ class Flatten(_OneSource):
         return x.reshape(len(x), -1)
 
 
+@dataclass(frozen=True)
+class Rescale(_OneSource):
+    """Sums of classes with weights of different scales brought to one, behind the array.
+
+    `multiplier`, `shift` int32 [O]: round(sum * multiplier * 2**-shift) as models.quant.arith has it, int32.
+    """
+
+    multiplier: np.ndarray
+    shift: np.ndarray
+    output_scale: float
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Real factors multiplier * 2**-shift, float64 [O]."""
+        return np.ldexp(self.multiplier.astype(np.float64), -self.shift)
+
+    def __call__(self, sums: np.ndarray) -> np.ndarray:
+        """int32 [N, O] of int32 `sums` [N, O]."""
+        return scale_sums(sums, self.multiplier, self.shift).astype(np.int32)
+
+
 PlainNode = (
     Add
     | TfliteAdd
@@ -323,4 +344,5 @@ PlainNode = (
     | Rows
     | Spread
     | Flatten
+    | Rescale
 )

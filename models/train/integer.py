@@ -23,9 +23,9 @@ from models.emulate.modules import CODE_MAX, TrainingTable, round_codes, table_s
 from models.errors import UserError
 from models.quant.arith import quantise_multipliers
 from models.quant.graph import INPUT, Linear, MacNode, QuantNetwork
-from models.quant.nodes import Add, GlobalAveragePool, SubsamplePad
+from models.quant.nodes import Add, GlobalAveragePool, Rescale, SubsamplePad
 
-TRAINABLE = (Add, GlobalAveragePool, SubsamplePad)
+TRAINABLE = (Add, GlobalAveragePool, Rescale, SubsamplePad)
 
 
 class _Requantise(torch.autograd.Function):
@@ -66,12 +66,13 @@ def centres(table: np.ndarray) -> np.ndarray:
 class TrainableLayer(nn.Module):
     """A convolution or linear layer of an integer network, see the module's text."""
 
-    def __init__(self, node: MacNode, products: TrainingTable) -> None:
+    def __init__(self, node: MacNode, products: TrainingTable, scores: Rescale | None = None) -> None:
         super().__init__()
         self.node, self.products = node, products
         weights = node.weights.reshape(*node.weights.shape, *[1] * (4 - node.weights.ndim))
         self.weight = nn.Parameter(torch.from_numpy(centres(products.table)[weights.astype(np.int16) + 128]))
         scale = np.full(1, node.output_scale) if node.requant is None else node.requant.factors
+        scale = scale * scores.factors if scores else scale  # real logits at once
         scale = np.broadcast_to(scale, node.bias.shape)
         self.register_buffer("scale", torch.from_numpy(scale.astype(np.float32).reshape(1, -1, 1, 1)))
         self.gain = nn.Parameter(torch.zeros_like(self.scale), requires_grad=node.requant is not None)
@@ -125,9 +126,12 @@ class TrainableNetwork(nn.Module):
             padding = getattr(node, "padding", (0, 0, 0, 0)) if node.name in mac else (0, 0, 0, 0)
             if padding[0] != padding[1] or padding[2] != padding[3]:
                 raise UserError(f"node {node.name} has padding {padding}, which cannot be fine-tuned")
-        if network.nodes[-1].name not in mac or network.nodes[-1].requant is not None:
+        last = network.nodes[-1]
+        scores = {last.source: last} if isinstance(last, Rescale) else {}
+        last = network.node(last.source) if scores else last
+        if last.name not in mac or last.requant is not None:
             raise UserError(f"network {network.name} does not end in a layer of real logits; it cannot be fine-tuned")
-        layers = {n.name.replace(".", "/"): TrainableLayer(n, products) for n in network.mac_nodes}
+        layers = {n.name.replace(".", "/"): TrainableLayer(n, products, scores.get(n.name)) for n in network.mac_nodes}
         self.layers = nn.ModuleDict(layers)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -139,6 +143,8 @@ class TrainableNetwork(nn.Module):
         return tensors[self.network.nodes[-1].name]
 
     def _node(self, node: object, x: list[Tensor]) -> Tensor:
+        if isinstance(node, Rescale):
+            return x[0]
         if isinstance(node, Add):
             m1, m2 = (m * 2.0**-node.shift for m in node.multipliers)
             y = x[0].float() * m1 + x[1].float() * m2
