@@ -324,7 +324,7 @@ def choose_codes(
         scales = np.ones((1, len(node.weights)))
     else:
         largest = np.abs(own.astype(np.int16)).max(2).ravel()
-        tried = [s for s in settings.scales if s <= 1 or node.requant]  # the largest weights of a class decide: not cut
+        tried = [s for s in settings.scales if s <= 1 or not last]  # the largest weights of a class decide: not cut
         scales = np.array(tried or [1.0])[:, None] * np.clip(127 / np.maximum(largest, 1), 1, LARGEST_SCALE)
 
     def errors(weights: list[np.ndarray]) -> np.ndarray:
