@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.console import obey, tell
+from models.console import obey, signed, tell
 from models.datasets import Cifar, ImageNet, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import encoding_file, library_names, load_encoding
@@ -55,7 +55,9 @@ def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> t
             load_weights(model, weights, str(path))
             return float_top1(model, test.images, test.labels, spec), "measured"
     figures = network.provenance.get("figures", {})
-    return figures.get("float_top1"), f"stored in the checkpoint, {figures.get('images', 'unknown number of')} images"
+    if figures.get("images") != len(test.labels):  # of other images than int8's: not to be put beside it
+        return None, f"not measured on these images; run again with FLOAT={path}"
+    return figures.get("float_top1"), f"stored in the checkpoint, {figures['images']} images"
 
 
 @dataclass(frozen=True)
@@ -280,9 +282,9 @@ def _percent(value: float | None) -> str:
 
 
 def _difference(row: dict, way: str, top1: float) -> str:
-    text = f"{100 * (top1 - row['top1']['int8']):+.2f}"
+    text = f"{signed(100 * (top1 - row['top1']['int8']), 2)}"
     interval = row.get("against_int8", {}).get(way, {}).get("interval")
-    return f"{text} ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else text
+    return f"{text} ({signed(interval[0], 2)} to {signed(interval[1], 2)})" if interval else text
 
 
 def main() -> None:
@@ -325,7 +327,7 @@ def main() -> None:
         bits = f"M = {encoding.m}" if encoding.m else "a table"
         agreement = f"{100 * row['agreement_with_int8']:.2f} % as int8"
         low, high = row["against_int8"][row["way"]]["interval"]
-        change = f"{row['way']}, {low:+.2f} to {high:+.2f} points against int8"
+        change = f"{row['way']}, {signed(low, 2)} to {signed(high, 2)} points against int8"
         print(f"  {encoding.name:9s} {row['top1']['encoded']:.4f} ({bits}, {change}, {agreement})", flush=True)
         if row["choose"]:
             print(f"  {'':9s} {row['top1']['corrected']:.4f} corrected, {row['top1']['chosen']:.4f} chosen", flush=True)

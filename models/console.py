@@ -24,6 +24,11 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="print every command that is started, on stderr")
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """A change as terminal, page and docs show it: with its sign, rounded once, never -0.0."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
 def obey(args: argparse.Namespace) -> None:
     """Turn stdout, also that of child processes, as --json and --quiet ask; --verbose tells of those processes.
 

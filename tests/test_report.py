@@ -12,8 +12,10 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from flows.report.__main__ import shown
 from flows.report.facts import COST_MODEL, gather
 from flows.report.records import KINDS, load_records
+from models.console import signed
 from models.errors import UserError
 from models.provenance import ROOT
 from models.store import sources_of
@@ -53,7 +55,7 @@ def test_only_sound_designs_are_baselines(folder):
     facts = gather(load_records(folder))
     m20p = next(c for c in facts.costs if c["encoding"] == "m20p" and c["platform"].startswith("osu018"))
     assert m20p["area_change_base"] == "conv booth"
-    assert m20p["area_change"] == round(100 * (400_000 / 1_060_000 - 1), 2)
+    assert m20p["area_change"] == 100 * (400_000 / 1_060_000 - 1), "rounded where it is shown, once"
 
 
 def test_columns_bear_their_share_of_an_extra_column(folder):
@@ -175,3 +177,27 @@ def test_sources_that_changed_are_named(folder, tmp_path):
     page = report(folder, "--out", str(tmp_path / "out"))
     assert page.returncode == 0, page.stderr
     assert "changed since: rtl/array" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_without_accuracy_the_headline_says_so(folder):
+    (folder / "accuracy.json").unlink()
+    facts = gather(load_records(folder))
+    assert facts.headline == "m12p" and "accuracy was not run" in facts.headline_rule
+    assert {c.title: c.state for c in facts.cards}["accuracy"] == "absent"
+
+
+def test_without_an_encoding_in_the_bound_the_best_exact_one_stands_in_the_cards(folder):
+    record = example.accuracy()
+    for row in record["rows"]:
+        row["top1"] |= {"encoded": row["top1"]["int8"] - 0.05, "encoded_finetuned": None}
+    (folder / "accuracy.json").write_text(json.dumps(record))
+    facts = gather(load_records(folder))
+    cards = {c.title: c for c in facts.cards}
+    assert facts.headline == "" and cards["area"].detail.startswith("exact36: ")
+
+
+def test_changes_are_rounded_once_and_zero_has_one_sign():
+    assert [signed(x) for x in (-41.0526, -41.05 - 1e-9, -0.04, 0.0, -0.0, 0.05001)] == [
+        "-41.1", "-41.1", "+0.0", "+0.0", "+0.0", "+0.1"
+    ]  # fmt: skip
+    assert signed(-0.004, 2) == "+0.00" and shown(-0.04, "+.1f %") == "+0.0 %" and shown(None, "+.1f %") == "-"

@@ -69,6 +69,14 @@ def test_page_is_whole_in_every_window(window, folder, browser, tmp_path):
         "Math.max(...[...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().width))"
     )
     assert wide <= width
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.wait_for_timeout(200)
+    cut = """[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1)
+        .map(e => e.innerText.slice(0, 60))"""
+    assert page.evaluate(cut) == [], "tables that do not fit"
+    for text in page.locator("figure svg .role-legend text").all():
+        box = text.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width, f"legend cut: {text.text_content()}"
     assert watched.faults == []
 
 

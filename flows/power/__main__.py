@@ -20,7 +20,7 @@ from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
 from flows.ppa import compare_power, fill, key_of, measured, view
 from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
-from models.console import interruptible, obey, tell
+from models.console import interruptible, obey, signed, tell
 from models.encoding import load_encoding
 from models.errors import UserError, run_cli
 from models.replay import load_capture
@@ -73,7 +73,7 @@ def print_table(records: list[dict], best: str, platform: Platform) -> None:
         figures += [f"{power['zero_delay_column']:.3f}", f"{r['activity']['glitch_percent']:.1f} %"]
         figures.append(f"{r['energy_per_mac_pj']:.3f}")
         for key in ("column", "zero_delay_column", "wired_column"):
-            figures.append("" if r["shared"] else f"{100 * (power[key] / base[key] - 1):+.1f} %")
+            figures.append("" if r["shared"] else f"{signed(100 * (power[key] / base[key] - 1))} %")
         rows.append((r["design"], *figures, f"{r['activity']['annotated_percent']:.1f} %"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from flows.report.charts import Figure, figures
 from flows.report.facts import Facts, gather
 from flows.report.records import KINDS, Records, load_records
+from models.console import signed
 from models.errors import run_cli
 from models.files import write_bytes, write_text
 from models.provenance import git_commit
@@ -50,6 +51,8 @@ def shown(value: object, form: str) -> str:
     if form == "hash":
         return str(value)[:10]
     number, _, unit = form.partition(" ")
+    if number.startswith("+."):
+        return f"{signed(value, int(number[2]))} {unit}".strip()
     return f"{format(value, number)} {unit}".strip() if form else str(value)
 
 

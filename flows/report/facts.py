@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flows.ppa import is_conventional
 from flows.report.records import Records
+from models.console import signed
 from models.encoding import Encoding, library_names, load_encoding
 from models.errors import unknown
 from models.search.islands import load_archive
@@ -125,7 +126,7 @@ def compare(costs: list[dict]) -> None:
             sound = [c for c in rivals if c[key] is not None and c["slack_ns"] >= 0 and c["gate_sim"] == "passed"]
             best = min(sound, key=lambda c: c[key], default=None)
             known = best is not None and row[key] is not None
-            row[change] = round(100 * (row[key] / best[key] - 1), 2) if known else None
+            row[change] = 100 * (row[key] / best[key] - 1) if known else None
             row[f"{change}_base"] = best["design"] if best else ""
 
 
@@ -305,6 +306,9 @@ def choose_headline(facts: Facts, wanted: str | None) -> tuple[str, str]:
     rule = f"of least measured area among those that lose at most {LOSS:g} point of top-1 on every network measured"
     networks = {row["network"] for row in facts.accuracy}
     sound = [c for c in facts.costs if c["encoding"] and c["area_change"] is not None and c["gate_sim"] == "passed"]
+    if sound and not networks:
+        untold = "of least measured area; accuracy was not run, so nothing says how much of it a network keeps"
+        return min(sound, key=lambda c: c["area_change"])["encoding"], untold
     able = [c for c in sound if len(changes.get(c["encoding"], {})) == len(networks) > 0]
     able = [c for c in able if min(changes[c["encoding"]].values()) >= -LOSS]
     if able:
@@ -325,6 +329,11 @@ def cards(records: Records, facts: Facts) -> list[Card]:
         cost_card(facts, "power", "power_mw", "{:.3g} mW", "make power"),
         speed_card(records, facts),
     ]
+
+
+def exact(name: str) -> bool:
+    """True for an encoding of the library whose products are exact."""
+    return name in library_names() and load_encoding(name).max_relative_error() == 0
 
 
 def absent(title: str, command: str) -> Card:
@@ -393,20 +402,23 @@ def accuracy_card(facts: Facts) -> Card:
         return Card("accuracy", f"{len(facts.accuracy)} rows", facts.headline_rule, "plain", "accuracy")
     network, change = min(changes.items(), key=lambda item: item[1])
     detail = f"{facts.headline}: top-1 against int8, points, on {network}"
-    return Card("accuracy", f"{change:+.2f}", f"{detail}, the worst of {len(changes)}", "plain", "accuracy")
+    images = max(row["images"] for row in facts.accuracy if row["network"] == network)
+    detail += f" ({images:,} images), the worst of {len(changes)}" if len(changes) > 1 else f" ({images:,} images)"
+    return Card("accuracy", signed(change, 2), detail, "plain", "accuracy")
 
 
 def cost_card(facts: Facts, title: str, key: str, form: str, command: str) -> Card:
-    """Area or power of the headline's encoding against the best conventional design, else of the exact one."""
+    """Area or power of the headline's encoding against the best conventional design, else of the best exact one."""
     if not any(c[key] is not None for c in facts.costs):
         return absent(title, command)
-    change, name = f"{title}_change", facts.headline or "exact64"
-    found = [c for c in facts.costs if c["encoding"] == name and c[change] is not None]
+    change = f"{title}_change"
+    known = [c for c in facts.costs if c["encoding"] and c[change] is not None]
+    found = [c for c in known if c["encoding"] == facts.headline or (not facts.headline and exact(c["encoding"]))]
     if not found:
-        return Card(title, "measured", f"not of {name}", "plain", "ppa")
-    row = found[0]
-    detail = f"{name}: {form.format(row[key])} against {row[f'{change}_base']}, {row['platform']}"
-    return Card(title, f"{row[change]:+.1f} %", detail, "plain", "ppa")
+        return Card(title, "measured", f"not of {facts.headline or 'an exact encoding'}", "plain", "ppa")
+    row = min(found, key=lambda c: c[change])
+    detail = f"{row['encoding']}: {form.format(row[key])} against {row[f'{change}_base']}, {row['platform']}"
+    return Card(title, f"{signed(row[change])} %", detail, "plain", "ppa")
 
 
 def speed_card(records: Records, facts: Facts) -> Card:

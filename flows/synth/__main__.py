@@ -20,7 +20,7 @@ from flows.ppa import ARRAY_COLUMNS, compare_areas, compare_arrays, key_of, view
 from flows.synth.array import SHELL_SOURCES, Array, array_record, measure_array
 from flows.synth.measure import best_variant, forms, measure, record, rivals_of, sources_of_column
 from flows.synth.netlist import ROOT
-from models.console import interruptible, obey, tell
+from models.console import interruptible, obey, signed, tell
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 from models.store import Store, sources_of
@@ -53,12 +53,13 @@ def print_table(records: list[dict], best: str, platform: Platform) -> None:
             "gate-level",
         )
     ]
+    smallest = next((r["area_um2"]["column"] for r in records if r["design"] == best), 0.0)
     for r in records:
         area, change = r["area_um2"], r["area_reduction_percent"].get(best)
         figures = (f"{r['cells']:,}", f"{area['total']:,.0f}", f"{area['sequential']:,.0f}", f"{r['wns_ns']:.3f}")
         column = f"/{ARRAY_COLUMNS}" if r["shared"] else f"{area['column']:,.0f}"
         gate = f"{r['gate_sim']} ({r['gate_sim_matches']})"
-        change = "" if change is None else f"{-change:+.1f} %"
+        change = "" if change is None else f"{signed(100 * (area['column'] / smallest - 1))} %"
         how = (r["parameters"]["adders"], r["parameters"]["effort"])
         rows.append((r["design"], *how, *figures, column, change, gate))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -83,7 +84,7 @@ def print_arrays(arrays: dict[str, Array], best: str, platform: Platform, clock_
     base = arrays[best].area_um2
     for name, array in arrays.items():
         parts = (array.area_um2, array.columns * array.column.netlist.area_um2, array.shell.area_um2)
-        change = f"{100 * (array.area_um2 / base - 1):+.1f} %"
+        change = f"{signed(100 * (array.area_um2 / base - 1))} %"
         rows.append((name, *(f"{part:,.0f}" for part in parts), f"{array.slack_ns:.3f}", change))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:

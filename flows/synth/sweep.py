@@ -19,7 +19,7 @@ from flows.synth.array import array_record, measure_array
 from flows.synth.measure import Result, best_variant, fastest, flow_sources, forms, record, rivals_of
 from flows.synth.netlist import Design
 from flows.synth.plots import plot_array, plot_breakdown, plot_clock, plot_pareto, plot_rows
-from models.console import interruptible
+from models.console import interruptible, signed
 from models.errors import UserError, run_cli
 from models.provenance import git_commit
 from models.store import Store, marked, sources_of
@@ -95,7 +95,7 @@ def print_points(kind: str, points: list[dict]) -> None:
         met = p["wns_ns"] >= 0
         change = "" if met else "missed"
         if met and like and kind != "fmax":
-            change = f"{100 * (per_mac / min(like) - 1):+.1f} %"
+            change = f"{signed(100 * (per_mac / min(like) - 1))} %"
         print(f"{p['design']:28}{rows:6}{clock:10.3f}{p['wns_ns']:10.3f}{per_mac:13.1f}{change:>10}")
 
 

@@ -11,7 +11,7 @@ function colours() {
     background: "transparent", font: "system-ui, sans-serif", view: { stroke: null },
     axis: { labelColor: soft, titleColor: ink, gridColor: line, domainColor: soft, tickColor: soft, titleFontWeight: 500 },
     text: { color: ink },
-    legend: { labelColor: ink, titleColor: ink, symbolBaseFillColor: soft, symbolBaseStrokeColor: soft }, title: { color: ink }, rule: { color: soft },
+    legend: { layout: { top: { direction: "vertical", anchor: "start" } }, labelColor: ink, titleColor: ink, symbolBaseFillColor: soft, symbolBaseStrokeColor: soft }, title: { color: ink }, rule: { color: soft },
   };
 }
 
@@ -68,6 +68,23 @@ for (const form of document.querySelectorAll("form[data-rows]")) {
   form.onsubmit = event => event.preventDefault();
   apply();
 }
+
+// a table that does not fit is shown as blocks, each cell under its title
+const tables = [...document.querySelectorAll(".scroll > table")];
+for (const table of tables) {
+  const titles = [...table.querySelectorAll("thead th")].map(cell => cell.textContent);
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => titles[i] && (cell.dataset.title = titles[i]));
+}
+function fit() {
+  for (const table of tables) {
+    table.className = "";
+    for (const name of ["tight", "stacked"])
+      if (table.scrollWidth > table.parentElement.clientWidth) table.className = name;
+  }
+}
+for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", () => details.querySelector(".scroll") && fit());
+addEventListener("resize", fit);
+fit();
 
 document.getElementById("theme").onclick = () => theme(root.dataset.theme === "dark" ? "light" : "dark");
 dark.onchange = event => theme(event.matches ? "dark" : "light");
