@@ -21,7 +21,7 @@ from tools.options import parse
 
 BLOCK = re.compile(r"<!-- begin output: (make .*?) -->\n(.*?)<!-- end output", re.DOTALL)
 NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
-MOBILENET = "mobilenetv2_imagenet"
+MOBILENET = "tf2_mobilenet_v2_1.0_224_ptq"  # what its tiles say
 
 
 @dataclass(frozen=True)
