@@ -271,7 +271,7 @@ def test_bad_images(network, images):
         choose(network, network, encoding, np.full_like(images, 7), SMALL)
 
 
-def test_dead_channels_keep_their_codes(network, images, tmp_path):
+def test_dead_channels_keep_their_codes(network, images, tmp_path, capsys):
     """Weights of 0: no sum varies, nothing to choose by, and no division by nothing."""
     first = network.mac_nodes[1]
     weights = first.weights.copy()
@@ -283,6 +283,9 @@ def test_dead_channels_keep_their_codes(network, images, tmp_path):
     chosen = choose(dead, dead, load_encoding("m12p"), images, SMALL, done)
     assert done.still[first.name] == 2
     node = chosen.node(first.name)
+    prepare(dead, load_encoding("m12p"), images, images, ("chosen",), settings=SMALL, label="m12p", folder=tmp_path)
+    told = [line for line in capsys.readouterr().out.splitlines() if "never vary" in line]
+    assert len(told) == 1 and f"{first.name} (2 of {len(first.bias)})" in told[0]
     assert np.array_equal(node.weights[:2], weights[:2]) and node.requant.multiplier[0] == 0
     assert isinstance(chosen.mac_nodes[-1], Linear) and isinstance(chosen.nodes[-1], Rescale)
     save_network(chosen, tmp_path / "chosen.npz")

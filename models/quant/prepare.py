@@ -144,6 +144,11 @@ def _chosen(
 
     result = choose(rounded, network, products, images, settings, done, keep, label and f"{label}, chosen")
     partial.unlink(missing_ok=True)
+    still = [f"{name} ({count} of {len(network.node(name).bias)})" for name, count in done.still.items() if count]
+    if still and label:
+        print(
+            f"{label}: sums of some channels never vary on these images, nothing is chosen by them: {', '.join(still)}"
+        )
     return result
 
 
