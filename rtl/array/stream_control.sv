@@ -103,18 +103,22 @@ module stream_control #(
   // Protocol, checked in simulation: the environment's side first, then this module's own.
   int w_beats_q;
   logic was_reset_q;  // before the first reset registers hold anything
-  initial was_reset_q = 1'b0;
-  always_ff @(posedge clk_i) if (!rst_ni) was_reset_q <= 1'b1;
+  logic live_q;  // no reset since the edge before, not even one between two edges
+  initial {was_reset_q, live_q} = 2'b00;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) {was_reset_q, live_q} <= 2'b10;
+    else live_q <= was_reset_q;
+  end
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) w_beats_q <= 0;
     else if (w_shift_o) w_beats_q <= s_axis_w_tlast ? 0 : w_beats_q + 1;
   end
   WLastOnLastRow :
-  assert property (@(posedge clk_i) disable iff (!rst_ni || !was_reset_q)
+  assert property (@(posedge clk_i) disable iff (!rst_ni || !live_q)
       w_shift_o |-> (s_axis_w_tlast == (w_beats_q == Rows - 1)))
   else $error("s_axis_w_tlast must come with weight row %0d of a tile, and with no other", Rows - 1);
   ResultStableUnderStall :
-  assert property (@(posedge clk_i) disable iff (!rst_ni || !was_reset_q)
+  assert property (@(posedge clk_i) disable iff (!rst_ni || !live_q)
       m_axis_y_tvalid && !m_axis_y_tready |=> m_axis_y_tvalid && $stable(m_axis_y_tlast));
 `endif
 `endif

@@ -433,10 +433,14 @@ module tile_engine #(
 `ifndef SYNTHESIS
 `ifndef __ICARUS__
   logic was_reset_q;  // before the first reset registers hold anything
-  initial was_reset_q = 1'b0;
-  always_ff @(posedge clk_i) if (!rst_ni) was_reset_q <= 1'b1;
+  logic live_q;  // no reset since the edge before, not even one between two edges
+  initial {was_reset_q, live_q} = 2'b00;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) {was_reset_q, live_q} <= 2'b10;
+    else live_q <= was_reset_q;
+  end
   ResultStableUnderStall :
-  assert property (@(posedge clk_i) disable iff (!rst_ni || !was_reset_q)
+  assert property (@(posedge clk_i) disable iff (!rst_ni || !live_q)
       m_axis_y_tvalid && !m_axis_y_tready |=> m_axis_y_tvalid && $stable(m_axis_y_tdata) && $stable(m_axis_y_tlast))
   else $error("a result changed before it was taken");
 `endif
