@@ -151,7 +151,7 @@ def test_bad_tflite_models_are_one_line(tmp_path, small):
     bad = {
         "no TFLite model": b"nonsense",
         "damaged TFLite model": small.read_bytes()[:300],
-        "is UINT8 and not turned into int8 at once": pooled_model(kind="UINT8"),
+        "TensorFlow Lite does not take it": pooled_model(kind="UINT8"),
         "has 7 outputs, cifar10 has 10 classes": pooled_model(classes=7),
     }
     for message, content in bad.items():
@@ -166,7 +166,7 @@ def test_bad_tflite_models_are_one_line(tmp_path, small):
     b.operator("RELU", [x], [b.tensor((1, 8, 8, 3), kind="FLOAT32")])
     path.write_bytes(b.content(x, x + 1))
     with pytest.raises(
-        UserError, match="is FLOAT32 and not turned into int8 at once; convert the model with full integer"
+        UserError, match="is FLOAT32 and not turned into int8 at once, but read by RELU; convert the model"
     ):
         read_tflite(path, "float", "cifar10")
 

@@ -437,6 +437,33 @@ def unsigned_ends(n: Net) -> bytes:
 
 
 @model
+def all_unsigned(n: Net) -> bytes:
+    """A model of the first quantisers: uint8 weights and activations, zero points of both."""
+
+    def weights(shape: tuple, outputs: int, zero: int) -> list[int]:
+        w = n.tensor(shape, 0.01, zero, n.rng.integers(0, 256, shape).astype(np.uint8), "UINT8")
+        return [w, n.tensor((outputs,), 0.01 / 255, 0, n.rng.integers(-2000, 2000, outputs).astype(np.int32), "INT32")]
+
+    x = n.tensor((1, SIZE, SIZE, 3), 1 / 255, 0, kind="UINT8")
+    y = n.tensor((1, SIZE, SIZE, CHANNELS), 1 / 255, 7, kind="UINT8")
+    n.operator("CONV_2D", [x, *weights((CHANNELS, 3, 3, 3), CHANNELS, 121)], [y], "Conv2DOptions", **UNIT)
+    z = n.tensor((1, SIZE, SIZE, CHANNELS), 0.02, 100, kind="UINT8")
+    w = weights((1, 3, 3, CHANNELS), CHANNELS, 131)
+    n.operator("DEPTHWISE_CONV_2D", [y, *w], [z], "DepthwiseConv2DOptions", depthMultiplier=1, **UNIT)
+    p = n.tensor((1, 1, 1, CHANNELS), 0.02, 100, kind="UINT8")
+    n.operator(
+        "AVERAGE_POOL_2D", [z], [p], "Pool2DOptions", padding=1, filterHeight=8, filterWidth=8, strideH=1, strideW=1
+    )
+    f = n.tensor((1, CHANNELS), 0.02, 100, kind="UINT8")
+    n.operator("RESHAPE", [p, n.ints(1, CHANNELS)], [f], "ReshapeOptions", newShape=[1, CHANNELS])
+    w = n.tensor((7, CHANNELS), 0.01, 140, n.rng.integers(0, 256, (7, CHANNELS)).astype(np.uint8), "UINT8")
+    last = n.tensor((1, 7), 0.03, 120, kind="UINT8")
+    bias = n.tensor((7,), 0.0002, 0, n.rng.integers(-900, 900, 7).astype(np.int32), "INT32")
+    n.operator("FULLY_CONNECTED", [f, w, bias], [last], "FullyConnectedOptions")
+    return n.finish(last, x)
+
+
+@model
 def floating_point_inside(n: Net) -> bytes:
     """A float operator between DEQUANTIZE and QUANTIZE."""
     x = n.start()

@@ -41,6 +41,7 @@ from models.quant.nodes import (
     Pad,
     Pixels,
     Pool,
+    Repeat,
     Requant,
     Rows,
     Spread,
@@ -68,6 +69,7 @@ class _Tensor:
     scale: np.ndarray
     zero_point: int
     data: np.ndarray | None
+    unsigned: bool = False  # it is uint8 in the file; what stands here is 128 less
 
 
 def read_tflite(
@@ -153,6 +155,9 @@ class _Reader:
         types = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
         if buffer is not None and buffer.DataLength() and kind in types:
             data = np.frombuffer(buffer.DataAsNumpy().tobytes(), types[kind]).reshape(shape).copy()
+        if kind == "UINT8" and len(scale):
+            data = None if data is None else shifted(data)
+            return _Tensor(index, name, "INT8", shape, scale, int(zeros[0]) - 128, data, unsigned=True)
         return _Tensor(index, name, kind, shape, scale, int(zeros[0]), data)
 
     def _operator_name(self, operator: object) -> str:
@@ -224,9 +229,9 @@ class _Reader:
         while tensor in self._producer and self.names[self._producer[tensor]] in ("DEQUANTIZE", "QUANTIZE"):
             before = self.tensors[int(self.operators[self._producer[tensor]].Inputs(0))]
             after = self.tensors[tensor]
-            same = after.kind == "UINT8" and np.array_equal(before.scale, after.scale)
+            same = after.kind == "INT8" and np.array_equal(before.scale, after.scale)
             if before.kind != "INT8" or not (
-                after.kind == "FLOAT32" or (same and after.zero_point == before.zero_point + 128)
+                after.kind == "FLOAT32" or (same and after.zero_point == before.zero_point)
             ):
                 break
             tensor = before.index
@@ -234,22 +239,21 @@ class _Reader:
 
     def _input(self, tensor: _Tensor, mean: tuple | None, std: tuple | None) -> dict:
         """How images become the codes of the int8 input: the model's, or what its first operator makes."""
-        if tensor.kind not in ("INT8", "UINT8", "FLOAT32") or len(tensor.shape) < 2:
+        if tensor.kind not in ("INT8", "FLOAT32") or len(tensor.shape) < 2:
             raise UserError(f"{self.path}: input '{tensor.name}' is {tensor.kind} {tensor.shape}; int8 images expected")
-        shape, kind = tensor.shape, tensor.kind
+        shape, kind = tensor.shape, "UINT8" if tensor.unsigned else tensor.kind
         if shape[0] != 1:
             raise UserError(f"{self.path}: input '{tensor.name}' is {shape[0]} images; convert it with a batch of 1")
         channels = shape[3] if len(shape) == 4 else 1
-        if kind != "INT8":
+        if kind == "FLOAT32":
             readers = [k for k, o in enumerate(self.operators) if tensor.index in o.InputsAsNumpy()]
             made = self.tensors[int(self.operators[readers[0]].Outputs(0))] if readers else None
             if len(readers) != 1 or self.names[readers[0]] != "QUANTIZE" or made.kind != "INT8":
+                found = f", but read by {self.names[readers[0]]}" if readers else ""
                 raise UserError(
-                    f"{self.path}: input '{tensor.name}' is {kind} and not turned into int8 at once; "
+                    f"{self.path}: input '{tensor.name}' is {kind} and not turned into int8 at once{found}; "
                     "convert the model with full integer quantisation"
                 )
-            if kind == "UINT8" and made.zero_point != tensor.zero_point - 128:
-                raise UserError(f"{self.path}: a uint8 input must be turned into int8 of the same scale at once")
             tensor = made
         self._int8(tensor)
         if kind != "FLOAT32" and (mean or std):
@@ -289,6 +293,7 @@ class _Reader:
                     value = run.get_tensor(t.index).copy()
                 except ValueError:
                     continue  # the runtime has fused it away
+                value = shifted(value) if value.dtype == np.uint8 else value
                 self.values[t.index] = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
         ours = network.quantise_input(pixels.transpose(0, 3, 1, 2) if pixels.ndim == 4 else pixels)
         if not np.array_equal(ours, self.values.get(self.made[INPUT], ours)):
@@ -394,10 +399,9 @@ class _Reader:
         )
         operands = [self._value(n) for n in node.sources]
         expected = self.values.get(tensor.index)
-        if expected is not None and all(o is not None for o in operands):
-            expected = shifted(expected) if expected.dtype == np.uint8 else expected
-            if not np.array_equal(node(*operands), expected, equal_nan=expected.dtype.kind == "f"):
-                self.differs.append(node.name)
+        known = expected is not None and all(o is not None for o in operands)
+        if known and not np.array_equal(node(*operands), expected, equal_nan=expected.dtype.kind == "f"):
+            self.differs.append(node.name)
         self.nodes.append(node)
         self._node_of[tensor.index], self.made[node.name] = node.name, tensor.index
 
@@ -487,10 +491,11 @@ class _Reader:
         weights = _apart(weights, dilation)
         if spread is None:
             padding = self._padding(options, x, weights.shape[2:], stride)
+        source, weights = self._eight_bits(name, self._source(x, name), x, weights)
         node = Conv(
             name,
-            self._source(x, name),
-            np.ascontiguousarray(weights),
+            source,
+            weights,
             bias,
             self._requant(self._factors(x, scale, output), options.FusedActivationFunction(), output),
             np.broadcast_to(scale, len(weights)).copy(),
@@ -544,6 +549,7 @@ class _Reader:
         function = getattr(options, "FusedActivationFunction", lambda: 0)()
         requant = self._requant(self._factors(x, scale, output), function, output)
         wide = np.broadcast_to(scale, len(weights)).copy()
+        source, weights = self._eight_bits(name, source, x, weights)
         node = Conv(
             name, source, weights, bias, requant, wide, float(output.scale[0]), (1, 1), tuple(padding), 1, x.zero_point
         )
@@ -568,7 +574,7 @@ class _Reader:
         rounding = "float" if self.rounding == "float" else "single"
         requant = self._requant(self._factors(x, scale, output), options.FusedActivationFunction(), output, rounding)
         wide = np.broadcast_to(scale, len(weights)).copy()
-        weights = np.ascontiguousarray(weights)
+        source, weights = self._eight_bits(name, source, x, weights)
         node = Linear(name, source, weights, bias, requant, wide, float(output.scale[0]), x.zero_point)
         self._add_node(node, output)
 
@@ -593,7 +599,7 @@ class _Reader:
             source = rows.name
         requant = self._requant(self._factors(x, scale, output), function, output)
         wide, real = np.broadcast_to(scale, len(weights)).copy(), float(output.scale[0])
-        kernel = np.ascontiguousarray(weights[:, :, None, None])
+        source, kernel = self._eight_bits(name, source, x, weights[:, :, None, None])
         whole = len(x.shape) == len(output.shape) == 4
         node = Conv(name, source, kernel, bias, requant, wide, real, input_zero_point=x.zero_point)
         if whole:
@@ -627,9 +633,16 @@ class _Reader:
         if tensor.data is None:
             raise _Other("both operands are activations")
         self._int8(tensor)
-        if tensor.zero_point:
-            raise _Other("its weights have a zero point")
-        return tensor.data
+        return tensor.data.astype(np.int16) - tensor.zero_point
+
+    def _eight_bits(self, name: str, source: str, x: _Tensor, weights: np.ndarray) -> tuple[str, np.ndarray]:
+        """int8 weights, and the operand that they multiply: with wider ones, each channel twice for two halves."""
+        if weights.min(initial=0) >= INT8_MIN and weights.max(initial=0) <= INT8_MAX:
+            return source, np.ascontiguousarray(weights.astype(np.int8))
+        twice = Repeat(f"{name}_twice", source, 2, float(x.scale[0]))
+        self._inside(twice)
+        halves = np.stack([weights >> 1, weights - (weights >> 1)], axis=2)
+        return twice.name, halves.reshape(len(weights), -1, *weights.shape[2:]).astype(np.int8)
 
     def _bias(self, name: str, weights: np.ndarray, inputs: list) -> tuple[np.ndarray, np.ndarray]:
         """Bias int32 [O] with the share of the input's zero point in it, and the weights' scales float64."""
@@ -687,6 +700,8 @@ class _Reader:
             raise _Other(f"it has operands of shapes {inputs[0].shape} and {inputs[1].shape}")
 
     def _average_pool_2d(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+        if inputs[0].unsigned:
+            raise _Other("its kernel rounds uint8 codes")
         self._pool(name, operator, inputs[0], output, "average")
 
     def _max_pool_2d(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
@@ -707,8 +722,8 @@ class _Reader:
         x, axes = inputs[0], inputs[1].data
         if axes is None or len(x.shape) != 4 or sorted(int(a) % 4 for a in axes.ravel()) != [1, 2]:
             raise _Other("it is not the mean over height and width")
-        if self.rounding == "float":
-            raise _Other("its default kernel rounds in floating point")
+        if self.rounding == "float" or x.unsigned:
+            raise _Other("its kernel rounds in another way")
         multiplier, shift = quantise_multiplier(float(x.scale[0] / output.scale[0]))
         pixels = x.shape[1] * x.shape[2]
         # the runtime divides its 31-bit multiplier by the number of pixels, shifted as far as that fits
@@ -739,6 +754,13 @@ class _Reader:
 
     def _quantize(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
         self._int8(inputs[0])
+        same = output.kind == "INT8" and np.array_equal(inputs[0].scale, output.scale)
+        if same and inputs[0].zero_point == output.zero_point:
+            source = self._source(inputs[0], name)
+            self._node_of[output.index] = source
+            if not output.unsigned and source in self.made:
+                self.made[source] = output.index
+            return
         self._table(name, inputs[0], output, "NONE")
 
     def _table(self, name: str, x: _Tensor, output: _Tensor, function: str) -> None:

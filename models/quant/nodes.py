@@ -284,6 +284,18 @@ class Rows(_OneSource):
 
 
 @dataclass(frozen=True)
+class Repeat(_OneSource):
+    """Every channel `times` times: a weight of more than 8 bits is the sum of several that have 8."""
+
+    times: int
+    output_scale: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """int8 [N, times * C, ...] of int8 [N, C, ...]."""
+        return np.repeat(x, self.times, axis=1)
+
+
+@dataclass(frozen=True)
 class Spread(_OneSource):
     """`stride` - 1 pixels of value `value` between neighbours: what a transposed convolution convolves."""
 
@@ -342,6 +354,7 @@ PlainNode = (
     | Pad
     | Pixels
     | Rows
+    | Repeat
     | Spread
     | Flatten
     | Rescale
