@@ -10,6 +10,7 @@ import pytest
 from models.encoding import load_encoding
 from models.errors import UserError
 from models.rivals import rival
+from models.search import chosen
 from models.search.anneal import Task
 from models.search.chosen import Columns, assign, chosen_noise, search_chosen, slopes, wires
 from models.search.cost import column_cost
@@ -168,6 +169,20 @@ def test_target_of_several_networks(tmp_path, layers):
         load_target(paths)
     np.savez(paths[1], joint=layers.joint())
     assert load_target(paths[1]).layers is None
+
+
+def test_command_line_compares(tmp_path, layers, monkeypatch, capsys):
+    arrays = {"joint": layers.joint(), "coherent": layers.coherent, "sensitivity": np.ones(3)}
+    arrays |= {"activations": layers.activations, "weights": layers.weights, "kept": layers.kept}
+    np.savez(tmp_path / "one.npz", **arrays)
+    monkeypatch.setattr(chosen, "measured_target", lambda _net, _data: tmp_path / "one.npz")
+    monkeypatch.setattr("sys.argv", ["chosen", "--net", "resnet20_cifar10", "--encodings", "w4a6,w4a8,c14p"])
+    chosen.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["w4a8", "c14p", "w4a6"]
+    np.savez(tmp_path / "one.npz", joint=layers.joint())
+    with pytest.raises(UserError, match="older version"):
+        chosen.main()
 
 
 def test_wires_of_a_circuit():

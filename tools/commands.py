@@ -669,6 +669,17 @@ COMMANDS = (
     Command(
         "",
         "",
+        "noise to expect of encodings when weights are chosen for them",
+        "models.search.chosen",
+        (
+            NET.but(help="network, measured if not yet; several with commas", kind=some_networks, required=True),
+            Option("encodings", "names or JSON files, with commas", some_encodings, required=True),
+            DATA,
+        ),
+    ),
+    Command(
+        "",
+        "",
         "measure what a search takes from a network: operand pairs and sensitivities",
         "models.search.target",
         (

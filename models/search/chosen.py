@@ -1,4 +1,4 @@
-"""Encodings for weights whose codes will be chosen: preset `chosen`.
+"""Encodings for weights whose codes will be chosen: preset `chosen`; `python -m models.search.chosen` compares.
 
 When the codes of weights are chosen for an encoding (models/quant/choose.py), a code c need not stand for c. In a layer
 whose activations have the distribution p(a), its products P(a, c) are a slope and a spread that no slope explains:
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.encoding import Encoding
-from models.errors import UserError
+from models.encoding import Encoding, load_encoding
+from models.errors import UserError, run_cli
 from models.search.assemble import build_encoding
-from models.search.cost import coefficients
+from models.search.cost import coefficients, column_cost
 from models.search.moments import table_moments
 from models.search.pool import Circuit, Pool, circuit_table
 from models.search.recoded import (
@@ -41,7 +41,8 @@ from models.search.recoded import (
     selected,
 )
 from models.search.select import Choice, Progress, Selector
-from models.search.target import Layers
+from models.search.target import Layers, load_target, measured_target
+from tools.options import parse
 
 A = np.arange(-128.0, 128.0)
 SCALES = (0.8, 0.9, 1.0, 1.15, 1.3, 1.5)  # of the weights of a layer, tried when codes are assigned
@@ -269,3 +270,20 @@ def search_chosen(
     whole = [digit for j, digit in enumerate(columns.number) if 2 * j >= 8 - weight_bits]
     constants, offset = constants_of_weight(error, whole, {})
     return build_encoding(name, text, circuits, choice.weights, layers.joint(), (), [*pairs, *constants], offset)
+
+
+def main() -> None:
+    """Command line: encodings side by side, least noise first."""
+    args = parse("models.search.chosen")
+    found = [load_encoding(name) for name in args.encodings.split(",")]
+    layers = load_target([measured_target(net, args.data) for net in args.net.split(",")]).layers
+    if layers is None:
+        raise UserError("this target was measured by an older version; delete it")
+    rows = sorted((chosen_noise(e.product_table, layers), e.m, column_cost(e).total, e.name) for e in found)
+    print("encoding    M  column um2   noise")
+    for noise, m, area, name in rows:
+        print(f"{name:10s} {m:2d}  {area:10,.0f}  {noise:.4f}")
+
+
+if __name__ == "__main__":
+    run_cli(main)
