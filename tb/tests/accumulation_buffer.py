@@ -116,7 +116,8 @@ async def accumulation_buffer_abort_and_reset(dut: HierarchyObject) -> None:
                 await bench.release()
             else:
                 await bench.cycle(abort_i=1, s_axis_tvalid=bench.rng.randint(0, 1))
-                await bench.drive(abort_i=0, s_axis_tvalid=0)
+                await bench.cycle(abort_i=0, s_axis_tvalid=0, m_axis_tready=0)
+                bench.check("m_axis_tvalid after an abort", bench.get("m_axis_tvalid"), 0)
             buffer.expected.clear()
             buffer.due = False
             await buffer.tiles(0.2, bench.rng.randint(1, 3), bench.rng.randint(1, depth), 1)

@@ -116,7 +116,8 @@ async def requantiser_abort_and_reset(dut: HierarchyObject) -> None:
                 await bench.release()
             else:
                 await bench.cycle(abort_i=1, s_axis_tvalid=bench.rng.randint(0, 1))
-                await bench.drive(abort_i=0, s_axis_tvalid=0)
+                await bench.cycle(abort_i=0, s_axis_tvalid=0, m_axis_tready=0)
+                bench.check("m_axis_tvalid after an abort", bench.get("m_axis_tvalid"), 0)
             requantiser.expected.clear()
             requantiser.inside = [False] * LATENCY
             await requantiser.vectors(4, 0.3)
