@@ -238,6 +238,12 @@ class Encoding:
     def to_systemverilog(self) -> str:
         """The encoding as a SystemVerilog package `<name>_pkg` of constants for `mac_array`."""
         a_wires, w_wires = self.operands
+        if not a_wires:
+            raise UserError(
+                f"encoding '{self.name}': no product bit depends on the activation; no column is built of that"
+            )
+        if not self.column_table.any():
+            raise UserError(f"encoding '{self.name}': all products are 0; no column is built of that")
         shared = self.shared_bits()
         column, alone = self.column_table, self._weighted(shared)
         lines = [

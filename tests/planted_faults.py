@@ -23,7 +23,10 @@ class Fault:
 def planted() -> tuple[dict[str, Config], list[Fault]]:
     """The designs by name, the faults."""
     data = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
-    designs = {name: Config(**fields) for name, fields in data["designs"].items()}
+    designs = {
+        name: Config(**fields | {"values": tuple(map(tuple, fields.get("values", ())))})
+        for name, fields in data["designs"].items()
+    }
     faults = [
         Fault(f["name"], f["test"], f["file"], dict(f["change"]), designs[f.get("design", "engine")])
         for f in data["faults"]

@@ -40,6 +40,11 @@ SOUND = (
     "stream_control/2",
     "stream_control/3+shadow",
     "delay_triangle/4falling",
+    "packet_framer/3 bits",
+    "tile_counter/16 bits",
+    "skid_buffer/2 bits",
+    "axil_registers/5 rows",
+    "requantiser/small",
 )
 
 # proof, file of the RTL, text in it, what it becomes
@@ -164,6 +169,53 @@ MUTANTS = {
         "Falling ? Lanes - 1 - l",
         "Falling ? Lanes - l",
     ),
+    "filled_with_data": (
+        "packet_framer/3 bits",
+        "tile/packet_framer.sv",
+        "state_q == FILL ? '0 : s_axis_tdata",
+        "s_axis_tdata",
+    ),
+    "dropped_beat_is_kept": (
+        "packet_framer/3 bits",
+        "tile/packet_framer.sv",
+        "if (late_o) state_d = DROP",
+        "if (late_o) state_d = PASS",
+    ),
+    "abort_leaves_a_packet": ("packet_framer/3 bits", "tile/packet_framer.sv", "if (done_o || abort_i)", "if (done_o)"),
+    "tiles_in_15_bits": (
+        "tile_counter/16 bits",
+        "tile/tile_counter.sv",
+        "== k_tiles_i - 1'b1",
+        "== 16'(k_tiles_i[14:0]) - 1'b1",
+    ),
+    "walk_never_ends": (
+        "tile_counter/16 bits",
+        "tile/tile_counter.sv",
+        "- 1'b1) active_o <= 1'b0",
+        "- 1'b1) active_o <= 1'b1",
+    ),
+    "skid_takes_two": ("skid_buffer/2 bits", "tile/skid_buffer.sv", "s_axis_tready = !full_q", "s_axis_tready = 1'b1"),
+    "answer_not_held": (
+        "axil_registers/5 rows",
+        "tile/axil_registers.sv",
+        "if (s_axil_bvalid && s_axil_bready)",
+        "if (s_axil_bvalid)",
+    ),
+    "address_overwritten": (
+        "axil_registers/5 rows",
+        "tile/axil_registers.sv",
+        "s_axil_awready = !aw_valid_q",
+        "s_axil_awready = 1'b1",
+    ),
+    "sizes_move_while_busy": (
+        "axil_registers/5 rows",
+        "tile/axil_registers.sv",
+        "(write_word == ERRORS || !busy_i)",
+        "(write_word != CONTROL || !busy_i)",
+    ),
+    "start_without_sizes": ("axil_registers/5 rows", "tile/axil_registers.sv", "start && config_errors == '0", "start"),
+    "rounded_down": ("requantiser/small", "tile/requantiser.sv", "(raw_i ? 64'sd0 : half)", "64'sd0"),
+    "clamp_without_sign": ("requantiser/small", "tile/requantiser.sv", "64'($signed(min_i))", "64'(min_i)"),
 }
 
 

@@ -81,6 +81,7 @@ def all_proofs(encodings: list[str]) -> dict[str, Proof]:
     proofs += [
         _triangle(lanes, width, falling) for lanes, width in ((1, 2), (2, 2), (4, 2), (8, 1)) for falling in (0, 1)
     ]
+    proofs += [_tile(*of_module) for of_module in TILE]
     return {proof.name: proof for proof in proofs}
 
 
@@ -338,9 +339,28 @@ def _triangle(lanes: int, width: int, falling: int) -> Proof:
     return Proof(name, "delay_triangle", parameters, "every lane is a delay line", "k-induction", run)
 
 
-def _induction(place: Place, module: str, parameters: dict[str, int], situations: int) -> Verdict:
+# of the tile engine: module, parameters, situations, claim
+TILE = (
+    ("packet_framer/3 bits", {"Width": 2, "CountWidth": 3}, 5, "packets of the right length of any; reports, aborts"),
+    ("tile_counter/16 bits", {}, 4, "every tile once and in order"),
+    ("skid_buffer/2 bits", {"Width": 2}, 3, "nothing lost, repeated or changed; tready from a register"),
+    ("axil_registers/5 rows", {}, 6, "AXI4-Lite; sizes stand still while busy; no start but with sizes allowed"),
+    ("requantiser/small", {}, 5, "y = clamp(floor((2 sum multiplier + 2^shift) / 2^(shift + 1)) + zero point)"),
+)
+
+
+def _tile(name: str, parameters: dict[str, int], situations: int, claim: str) -> Proof:
+    module = name.partition("/")[0]
+
+    def run(place: Place) -> Verdict:
+        return _induction(place, module, parameters, situations, "tile")
+
+    return Proof(name, module, dict(parameters), claim, "k-induction", run)
+
+
+def _induction(place: Place, module: str, parameters: dict[str, int], situations: int, area: str = "array") -> Verdict:
     top = f"{module}_props"
-    files = sources(place, f"array/{module}.sv", f"formal/{top}.sv")
+    files = sources(place, f"{area}/{module}.sv", f"formal/{top}.sv")
     result = induction.prove(read_rtl(top, files, place.rtl, parameters, {}), top, situations, place.folder)
     extent = f"depth {result.depth}, {result.assertions} assertions, {result.situations} situations reached"
     return Verdict(result.counterexample, extent)

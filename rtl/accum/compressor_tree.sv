@@ -82,6 +82,8 @@ module compressor_tree #(
   endfunction
 
   localparam logic [(Width+1)*16-1:0] InputBelow = bits_below(Heights);
+  `ENCMAC_REQUIRE(gen_check_heap, NumBits < 65536,
+                  "compressor_tree: more than 65,535 bits are added at once; take fewer rows in a group")
   `ENCMAC_REQUIRE(gen_check_bits, 32'(InputBelow[Width*16+:16]) == NumBits,
                   "compressor_tree: Heights must add up to NumBits")
 

@@ -59,8 +59,10 @@ module mac_array #(
     output logic                m_axis_y_tlast
 );
   localparam bit Conv = Kind == encmac_pkg::KIND_CONV;
-  localparam int Group = Conv ? 1 : RowsPerGroup;
-  localparam int Groups = Rows / Group;
+  // sizes that cannot be: something that elaborates, so that the checks below have their say
+  localparam int SomeRows = Rows > 0 ? Rows : 1;
+  localparam int Group = Conv ? 1 : RowsPerGroup > 0 && SomeRows % RowsPerGroup == 0 ? RowsPerGroup : SomeRows;
+  localparam int Groups = SomeRows / Group;
   localparam int Stages = Cols / ColsPerStage;
   localparam bit Shared = !Conv && FM > 0;
   localparam bit ExtraCycle = Conv ? encmac_pkg::two_rows(Form) : SumRegister;
@@ -74,13 +76,14 @@ module mac_array #(
                   "mac_array: Cols must be a positive multiple of ColsPerStage")
   `ENCMAC_REQUIRE(gen_check_groups, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
                   "mac_array: Rows must be a positive multiple of RowsPerGroup")
+  `ENCMAC_REQUIRE(gen_check_operand, Conv || ABits > 0, "mac_array: no product bit depends on the activation")
   `ENCMAC_REQUIRE(gen_check_form, !Conv || !encmac_pkg::pairs(Form),
                   "mac_array: FORM_FIP* are columns only: nothing here takes their surplus off")
   `ENCMAC_REQUIRE(gen_check_width, Width <= 32, "mac_array: a sum takes more than 32 bits")
 
   logic advance, w_shift, w_swap;
   stream_control #(
-      .Rows      (Rows),
+      .Rows      (SomeRows),
       .Latency   (Latency),
       .Shadow    (Shadow),
       .SwapCycles(Groups + Stages - 2 + 32'(Shared))
@@ -135,7 +138,7 @@ module mac_array #(
   end
 
   // Bit-slice the activations of each group, delay group g by g cycles.
-  logic [8*Rows-1:0] a_sliced, a_skewed;
+  logic [8*SomeRows-1:0] a_sliced, a_skewed;
   logic [Groups-1:0] swap_skewed;
   for (genvar r = 0; r < Rows; r++) begin : gen_row
     for (genvar i = 0; i < 8; i++) begin : gen_bit
@@ -170,18 +173,18 @@ module mac_array #(
 
   // One extra column in front sums f(a), whose position weights are no powers of two: counted bits are smaller.
   // It hands the activations on to the first stage.
-  logic [8*Rows-1:0] a_plain;
+  logic [8*SomeRows-1:0] a_plain;
   logic [Groups-1:0] swap_plain;
   logic signed [Width-1:0] f;
   if (Shared) begin : gen_extra
     localparam int FWidth = encmac_pkg::sum_width(Rows, FMinSum, FMaxSum);
     logic signed [FWidth-1:0] sum;
     logic [FWidth-1:0] unused_f;
-    logic [Rows-1:0] unused_zero;
+    logic [SomeRows-1:0] unused_zero;
     assign f = Width'(sum);
     array_stage #(
-        .Rows        (Rows),
-        .RowsPerGroup(RowsPerGroup),
+        .Rows        (SomeRows),
+        .RowsPerGroup(Group),
         .Merged      (1'b0),
         .SumRegister (SumRegister),
         .Shadow      (Shadow),
@@ -218,7 +221,7 @@ module mac_array #(
   end
 
   // What a row holds of its activation.
-  logic [ABits*Rows-1:0] a_encoded;
+  logic [ABits*SomeRows-1:0] a_encoded;
   if (Conv) begin : gen_plain
     for (genvar r = 0; r < Rows; r++) begin : gen_upper
       assign a_encoded[r*ABits+:ABits] = a_plain[(r+1)*8-ABits+:ABits];
@@ -242,7 +245,7 @@ module mac_array #(
   end
 
   // Which of the activations are 0.
-  logic [Rows-1:0] zero;
+  logic [SomeRows-1:0] zero;
   for (genvar r = 0; r < Rows; r++) begin : gen_zero
     logic [ABits-1:0] bits;
     for (genvar i = 0; i < ABits; i++) begin : gen_bit
@@ -253,8 +256,8 @@ module mac_array #(
 
   logic [Cols*Width-1:0] y;
   for (genvar s = 0; s < Stages; s++) begin : gen_stage
-    logic [ABits*Rows-1:0] a_in, a_out;
-    logic [Rows-1:0] zero_in, zero_out;
+    logic [ABits*SomeRows-1:0] a_in, a_out;
+    logic [SomeRows-1:0] zero_in, zero_out;
     logic [Groups-1:0] swap_in, swap_out;
     logic [Width-1:0] f_in, f_out;
     if (s == 0) begin : gen_first
@@ -270,9 +273,9 @@ module mac_array #(
     end
     array_stage #(
         .Kind        (Kind),
-        .Rows        (Rows),
+        .Rows        (SomeRows),
         .Cols        (ColsPerStage),
-        .RowsPerGroup(RowsPerGroup),
+        .RowsPerGroup(Group),
         .Merged      (Merged),
         .SumRegister (SumRegister),
         .Programmable(Programmable),
