@@ -331,3 +331,14 @@ def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: export_package(SMALL, tmp_path), range(200)))
     assert [p.name for p in tmp_path.iterdir()] == ["small_pkg.sv"]
+
+
+@pytest.mark.parametrize(
+    ("gates", "bits", "what"),
+    [((), (8,), "no product bit depends on the activation"), ((Gate("xor", 0, 0),), (16,), "all products are 0")],
+)
+def test_no_package_of_what_no_column_can_be(gates: tuple, bits: tuple, what: str, tmp_path: Path) -> None:
+    encoding = Encoding("odd", gates, bits, (3,))
+    with pytest.raises(UserError, match=what):
+        export_package(encoding, tmp_path)
+    assert not list(tmp_path.iterdir())
