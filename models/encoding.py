@@ -287,7 +287,7 @@ class Encoding:
 
     def _validate(self) -> None:
         def fail(message: str) -> None:
-            raise UserError(f"encoding '{self.name}': {message}")
+            raise UserError(shorten(f"encoding '{shorten(str(self.name), 60)}': {message}", 600))
 
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             fail("the name must be lower-case letters, digits and underscores")
@@ -337,6 +337,11 @@ class Encoding:
                 fail(f"products reach {table.min()}..{table.max()}; they must fit 16 bits: reduce the position weights")
 
 
+def shorten(text: str, length: int) -> str:
+    """`text`, its middle left out if it is longer than `length`."""
+    return text if len(text) <= length else f"{text[: length // 2]} ... {text[-length // 2 :]}"
+
+
 def signed_digits(value: int) -> list[tuple[int, int]]:
     """Canonical signed-digit form of an integer: [(shift, +1 or -1), ...], fewest digits possible."""
     digits, shift = [], 0
@@ -360,7 +365,7 @@ def from_json(text: str, source: str) -> Encoding:
         raise UserError(f"{source}: 'format' is not '{FORMAT}'; it is no encoding, or one of another version")
     known = set(Encoding.__dataclass_fields__) | {"format"}
     if unknown := sorted(set(data) - known):
-        raise UserError(f"{source}: unknown field '{unknown[0]}'; known: {', '.join(sorted(known))}")
+        raise UserError(f"{source}: unknown field '{shorten(unknown[0], 60)}'; known: {', '.join(sorted(known))}")
     try:
         gates = tuple(_gate(*gate) for gate in data.pop("gates"))
         fields = {k: v for k, v in data.items() if k != "format"}
