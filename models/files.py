@@ -14,6 +14,7 @@ import struct
 import sys
 import tempfile
 import threading
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from models.errors import UserError
 SCRATCH = ".scratch-"
 # what numpy raises for a file of arrays that is damaged or none
 NO_ARRAYS = (OSError, ValueError, TypeError, AttributeError, LookupError, EOFError, NotImplementedError, SyntaxError)
-NO_ARRAYS += (zipfile.BadZipFile, zlib.error, struct.error, UnicodeError, OverflowError, MemoryError)
+NO_ARRAYS += (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ArithmeticError, MemoryError)
 
 
 def first_line(error: BaseException) -> str:

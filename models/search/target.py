@@ -26,6 +26,7 @@ import numpy as np
 
 from models.emulate.exact import ExactEngine
 from models.errors import UserError, run_cli
+from models.files import NO_ARRAYS, first_line
 from models.quant.checkpoint import load_network, write_npz
 from models.quant.graph import Engine, Linear, MacNode, QuantNetwork
 from models.quant.histogram import tap_histograms, training_sample
@@ -133,11 +134,15 @@ def load_target(path: str | Path | Sequence[str | Path] | None, uniform: float =
     for one in paths:
         joint, arrays = load_histogram(one), {}
         if str(one).endswith(".npz"):
-            with np.load(one) as stored:
-                arrays = {name: stored[name] for name in MEASURED if name in stored.files}
+            try:
+                with np.load(one, allow_pickle=False) as stored:
+                    arrays = {name: stored[name].astype(float) for name in MEASURED if name in stored.files}
+            except NO_ARRAYS as error:
+                raise UserError(f"{one} is damaged ({first_line(error)}); measure the network again") from error
         for name, values in arrays.items():
             width = () if name in ("sensitivity", "kept") else (256,)
-            if values.shape[1:] != width or not np.isfinite(values).all():
+            square = name != "coherent" or values.shape == (256, 256)
+            if values.shape[1:] != width or not square or not np.isfinite(values).all():
                 raise UserError(f"{one}: array '{name}' is no finite {['N', *width]}; measure the network again")
         share = 1 / len(paths) / (arrays["sensitivity"].sum() if len(paths) > 1 and "sensitivity" in arrays else 1)
         histogram += joint * share
