@@ -16,6 +16,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -173,7 +174,7 @@ def altered(data: st.DataObject, document: object) -> object:
         elif kind == "nudge" and isinstance(node, int):
             holder[key] = node + data.draw(st.sampled_from([-1, 1, 7, 2**16, -(2**31)]))
         else:
-            holder[key] = data.draw(st.sampled_from(JUNK))
+            holder[key] = deepcopy(data.draw(st.sampled_from(JUNK)))  # its lists may be changed in turn
     return document
 
 
