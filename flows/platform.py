@@ -152,8 +152,11 @@ def _find(file: str, name: str, folder: Path, mend: str) -> Path:
     stem = next((file.removesuffix(s) for s in SUFFIXES if file.endswith(s)), file)
     for root in roots:
         for candidate in (root / file, root / stem, *(root / f"{stem}{s}" for s in SUFFIXES)):
-            if candidate.is_file():
-                return candidate
+            try:
+                if candidate.is_file():
+                    return candidate
+            except OSError as error:
+                raise UserError(f"{error.strerror}: {file}; mend it with: {mend}") from error
     if Path(file).is_absolute():
         raise UserError(f"{file} does not exist; mend it with: {mend}")
     raise UserError(f"{file} is in none of {', '.join(map(str, roots))}; mend it with: {mend}")

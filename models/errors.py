@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 
 # of files that cannot be written: a full disk, a quota, a limit, a folder that may only be read
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+# of names that no file can have
+UNNAMEABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}
 
 
 class UserError(Exception):
@@ -31,6 +33,16 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def file_fault(error: OSError) -> str:
+    """One line for a file that cannot be written or a name that no file can have; "" for what is no user's mistake."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in UNNAMEABLE:
+        return f"{error.strerror}{where}; give the name of a file that there is"
+    if error.errno in UNWRITABLE:
+        return f"{error.strerror}{where}; what was finished is kept, mend it and run the same command again"
+    return ""
+
+
 def run_cli(main: Callable[[], int | None]) -> None:
     """Run a command's `main`; a `UserError` or a file that cannot be written is one line on stderr and exit code 2."""
     signal.signal(signal.SIGTERM, _interrupt)
@@ -40,10 +52,8 @@ def run_cli(main: Callable[[], int | None]) -> None:
         print(f"encmac: error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if not (text := file_fault(error)):
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        text = f"{error.strerror}{where}; what was finished is kept, mend it and run the same command again"
         print(f"encmac: error: {text}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -223,3 +223,10 @@ def test_names_in_makeflags():
     # of several goals each may use a variable
     assert options.variable_fault("sim", ["sim", "replay"], ["COLS"]) == ""
     assert "COLS" in options.variable_fault("sim", ["sim"], ["COLS"])
+
+
+@pytest.mark.parametrize(
+    "words", ["synth PLATFORM={}/", "sim ENCODING={}.json", "import MODEL={}.onnx", "power TILES={}.npz"]
+)
+def test_a_name_that_no_file_can_have(words):
+    refused(make(*words.format("x" * 300).split()), "File name too long")

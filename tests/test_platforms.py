@@ -9,6 +9,7 @@ import http.server
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -297,3 +298,10 @@ def test_files_are_fetched_and_checked(tmp_path: Path, server: str) -> None:
     command = [sys.executable, "-m", "flows.pdk", "osu018"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "has no [download]; its files come by: apt-get install" in done.stderr
+
+
+def test_library_of_a_name_too_long(tmp_path: Path) -> None:
+    text = (PLATFORMS / "osu018/config.toml").read_text()
+    (tmp_path / "config.toml").write_text(re.sub(r'liberty = ".*"', f'liberty = "{"x" * 300}.lib"', text))
+    with pytest.raises(UserError, match=r"File name too long: x+\.lib; mend it with"):
+        load_platform(tmp_path)

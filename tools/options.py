@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
-from models.errors import UserError, unknown  # noqa: E402
+from models.errors import UserError, file_fault, unknown  # noqa: E402
 
 PYTHON = ".venv/bin/python"
 SHOWN = "\0"  # in a reason: the option and its value as they were typed
@@ -446,6 +446,11 @@ def main() -> int:
         return launch(target)
     except UserError as error:
         print(f"encmac: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if not (text := file_fault(error)):
+            raise
+        print(f"encmac: error: {text}", file=sys.stderr)
         return 2
 
 
