@@ -630,6 +630,16 @@ def free_size(g: Qdq) -> str:
 
 
 @hand_made
+def dynamic_batch(g: Qdq) -> str:
+    """Scales of the whole batch that the runtime is given: an image must not get those of another."""
+    g.shape = ("n", 3, 32, 32)
+    x, scale, zero = g.add("DynamicQuantizeLinear", "image", outputs=3)
+    weights = g.constant(g.rng.integers(-128, 128, (8, 3, 3, 3)).astype(np.int8))
+    x = g.add("Cast", g.add("ConvInteger", x, weights, zero), to=1)
+    return g.add("Flatten", g.add("GlobalAveragePool", g.add("Mul", x, scale)))
+
+
+@hand_made
 def features(g: Qdq) -> str:
     g.shape = (1, 40)
     x = g.through(g.add("Relu", g.add("Gemm", g.through("image", 0.02), g.weights(16, 40), transB=1)), 0.3)

@@ -61,7 +61,8 @@ def check_file(path: Path) -> None:
     network, made = read_onnx(path, path.stem, size=(3, SIZE, SIZE) if free else None)
     about = network.provenance["imported"]
     assert not about["differs"] and all(any(why in reason for why in LEFT) for reason in about["runtime"])
-    images = RNG.integers(0, 256, (20, *about["shape"])).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (20, *about["shape"])).astype(np.uint8)
+    images[::2] //= 3  # dynamic quantisation has another scale for these
     found = network.run(images, ExactEngine())
     ours, theirs = real_result(path, network, made[network.nodes[-1].name], found), runtime(path, images)
     assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)

@@ -8,6 +8,7 @@ results are the runtime's, bit for bit. uint8 codes are shifted by 128, which ch
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,18 +20,21 @@ from models.datasets import classes_of
 from models.emulate import ExactEngine
 from models.errors import UserError
 from models.importers import fitting
-from models.importers.onnx_layers import PRODUCTS, Lowering, Step
+from models.importers.onnx_layers import KEEPS_CODES, PRODUCTS, Lowering, Step
 from models.quant.arith import ROUNDINGS
 from models.quant.checkpoint import validate
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
 from models.quant.runtime import Runtime, first_line, session, shifted
 
 LARGEST = 2**31 - 1  # bytes of a model: the limit of its format
+LARGEST_IMAGE = 1 << 27  # numbers
 PIXELS = "encmac/pixels"
 IMAGES = 2  # that are run while a model is read
 CHEAP = ("DequantizeLinear", "Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Constant")
-# in floating point the order of their sums depends on the number of rows
-ROW_PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "Attention", "MultiHeadAttention")
+# a number of their result has one rounding, wherever it lies: whole batches give what images give one by one. Sums in
+# floating point, vectorised functions and scales of a whole tensor depend on the number of images.
+BATCHED = {*CHEAP, *KEEPS_CODES, "QuantizeLinear", "Add", "Sub", "Mul", "Div", "Min", "Max", "Clip", "Abs", "Neg"}
+BATCHED |= {"Sign", "Sqrt", "Ceil", "Floor", "Round", "Concat", "Pad", "Where", "Shape"}
 SIZES = {"cifar10": (3, 32, 32), "cifar100": (3, 32, 32), "imagenet": (3, 224, 224)}
 _STEMS = {"GlobalAveragePool": "pool", "AveragePool": "pool", "MaxPool": "max_pool", "ReduceMean": "mean"}
 
@@ -114,7 +118,22 @@ class _Reader:
             onnx.checker.check_model(model)
         except Exception as error:
             raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)})") from error
+        self._finite_scales(model)
         return model
+
+    def _finite_scales(self, model: object) -> None:
+        """UserError for a scale that no codes can have."""
+        stored = {i.name: i for i in model.graph.initializer}
+        for node in model.graph.node:
+            if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or node.input[1] not in stored:
+                continue
+            scales = self._onnx.numpy_helper.to_array(stored[node.input[1]]).astype(np.float32).ravel()
+            fit = np.isfinite(scales) & ((scales != 0) | (node.op_type == "DequantizeLinear"))
+            if not fit.all():
+                raise UserError(
+                    f"{self.path}: {node.op_type} '{node.name or node.output[0]}' has a scale of "
+                    f"{scales[~fit][0]} in '{node.input[1]}'; quantise the model again, on images of a usual range"
+                )
 
     def _known_opsets(self, model: object) -> None:
         newest = self._onnx.defs.onnx_opset_version()
@@ -190,7 +209,13 @@ class _Reader:
                 raise UserError(f"{self.path}: its input '{value.name}' has {n} at axis {k + 1}, SIZE= says {given[k]}")
         if dims[0] > 1:
             raise UserError(f"{self.path}: its input '{value.name}' is {dims[0]} images; export it with a batch of 1")
-        return (1, *(n if n > 0 else given[k] for k, n in enumerate(dims[1:])))
+        shape = (1, *(n if n > 0 else given[k] for k, n in enumerate(dims[1:])))
+        if math.prod(shape) > LARGEST_IMAGE:
+            one = " x ".join(map(str, shape))
+            raise UserError(
+                f"{self.path}: its input '{value.name}' is {one}; at most {LARGEST_IMAGE:,} numbers are read"
+            )
+        return shape
 
     def _fuse(self, value: object, shape: tuple, mean: tuple, std: tuple) -> None:
         """The fused graph, its constants, and every tensor for one random image."""
@@ -224,6 +249,7 @@ class _Reader:
         made = [o for n in probe.graph.node for o in n.output if o]
         probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(o) for o in made)
         self.pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, *shape[1:])).astype(np.uint8)
+        self.pixels[1:] //= 2  # what depends on the range of a whole batch must show
         feed = self._feed(value, self.pixels, mean, std)
         run = session(probe.SerializeToString(), str(self.path), optimise=False)
         self.values = dict(zip(made, self._run(run, value.name, feed[:1], made), strict=True))
@@ -452,7 +478,7 @@ class _Reader:
     def _batched(self, node: Runtime, nodes: list, sources: list[str], value: np.ndarray) -> Runtime:
         """`node`, for whole batches if these give what images give one by one."""
         whole = replace(node, batched=True)
-        if not all(node.rows) or any(n.op_type in ROW_PRODUCTS for n in nodes):
+        if not all(node.rows) or any(n.op_type not in BATCHED for n in nodes):
             return node
         try:
             found = whole(*(self.known[s].value for s in sources))

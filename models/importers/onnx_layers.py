@@ -13,6 +13,7 @@ Zero points of weights that do not fit int8 with the weights are a sum over acti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -532,7 +533,7 @@ class Lowering:
             scales = scales.reshape(group * weights.scale.shape[1], -1)
         else:
             scales = weights.scale
-        scales = scales.reshape(len(scales), -1)
+        scales = scales.reshape(len(scales), math.prod(scales.shape[1:]))
         if (scales != scales[:, :1]).any():
             raise NotALayer("its weights have several scales for one output")
         return np.ascontiguousarray(scales[:, 0])
@@ -550,6 +551,8 @@ class Lowering:
         unsigned: bool = False,
     ) -> tuple[str, bool, np.ndarray]:
         """The tensor of a new layer's results, shaped as the node's; whether they are requantised; sums of |w| [O]."""
+        if not weights.codes.size:
+            raise NotALayer(f"its weights have the shape {weights.codes.shape}")
         scale = self._output_scales(weights, where)
         zero = int(self.constants[zx].ravel()[0]) if zx in self.constants else 0
         dynamic = zx if zx and zx not in self.constants else ""
