@@ -8,6 +8,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
+from models import command
+
 # of files that cannot be written: a full disk, a quota, a limit, a folder that may only be read
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 # of names that no file can have
@@ -57,6 +59,6 @@ def run_cli(main: Callable[[], int | None]) -> None:
         print(f"encmac: error: {text}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("encmac: interrupted; finished steps are kept, run the same command to go on", file=sys.stderr)
+        print(f"encmac: interrupted; {command.kept()}", file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import shutil
 import struct
 import sys
@@ -22,6 +21,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import datetime
 from pathlib import Path
 
+from models import command
 from models.errors import UserError
 
 SCRATCH = ".scratch-"
@@ -65,12 +65,6 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def command_line() -> str:
-    """This process as a user knows it: the target of make, else its command line."""
-    goals = os.environ.get("MAKECMDGOALS")
-    return f"make {goals}" if goals else shlex.join(["python", *sys.orig_argv[1:]])
-
-
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[None]:
     """Hold the lock file `path`, alone among all threads and processes; not to be taken again by who holds it.
@@ -82,7 +76,9 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
     try:
         with suppress(OSError):  # on a full disk the lock holds all the same, its owner without a name
             os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{command_line()} (process {os.getpid()}, since {datetime.now():%H:%M:%S})".encode(), 0)
+            os.pwrite(
+                fd, f"{command.typed()} (process {command.process()}, since {datetime.now():%H:%M:%S})".encode(), 0
+            )
         yield
     finally:
         with suppress(OSError):
@@ -99,7 +95,7 @@ def _open_locked(path: Path, wait: bool) -> int:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(fd, 4096, 0).decode(errors="replace") or "another command"
-            mine = f"(process {os.getpid()}," in holder  # another thread: nothing to tell
+            mine = f"(process {command.process()}," in holder  # a thread or a worker of this command: nothing to tell
             if not wait:
                 os.close(fd)
                 raise UserError(f"{holder} is at work on {_shown(path)}; wait until it has ended") from None

@@ -138,33 +138,38 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
         args = [*(FAST if config.port else CHECKED), *BUILD_ARGS[config.instrument]]
         digest.update(json.dumps([args, tools_of(config)]).encode())
         target = folder / f"{slug(config)}-{digest.hexdigest()[:10]}"
-        if stamp(target) is not None:
-            return target
-        simulator(config)
-        directory = made / "build"
-        directory.mkdir()
-        if config.gate:
-            files, args = gates(config, files, directory)
-        elif config.sim == "icarus":
-            args = ["-g2012"]
-        else:
-            files = [CONTROL, *files]
-        with failures(config, directory, target):
-            simulator(config).build(
-                sources=files,
-                includes=[rtl],
-                defines={} if config.gate else defines(config),
-                parameters={} if config.gate else config.parameters,
-                build_args=args,
-                hdl_toplevel=config.top,
-                build_dir=directory,
-                timescale=("1ns", "1ps"),
-                log_file=directory / BUILD_LOG,
-                always=True,
-                waves=config.instrument == WAVES,
-            )
-        netlist = directory / NETLIST
-        return keep(directory, target, file_sha256(netlist) if config.gate else "")
+        with locked(target.with_name(f"{target.name}.lock")):  # who wants the same build waits for it
+            if stamp(target) is None:
+                make_build(config, rtl, files, args, made / "build", target)
+        return target
+
+
+def make_build(config: Config, rtl: Path, files: list[Path], args: list[str], directory: Path, target: Path) -> None:
+    """Build the configuration in `directory`, which becomes `target`."""
+    simulator(config)
+    directory.mkdir()
+    if config.gate:
+        files, args = gates(config, files, directory)
+    elif config.sim == "icarus":
+        args = ["-g2012"]
+    else:
+        files = [CONTROL, *files]
+    with failures(config, directory, target):
+        simulator(config).build(
+            sources=files,
+            includes=[rtl],
+            defines={} if config.gate else defines(config),
+            parameters={} if config.gate else config.parameters,
+            build_args=args,
+            hdl_toplevel=config.top,
+            build_dir=directory,
+            timescale=("1ns", "1ps"),
+            log_file=directory / BUILD_LOG,
+            always=True,
+            waves=config.instrument == WAVES,
+        )
+    netlist = directory / NETLIST
+    keep(directory, target, file_sha256(netlist) if config.gate else "")
 
 
 def slug(config: Config) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,23 @@ def test_netlists_of_other_rtl_are_refused(tmp_path: Path) -> None:
     config = column(tmp_path, "0" * 64)
     with pytest.raises(UserError, match="mapped from other RTL than there is now; run: make synth"):
         build(config, RTL, tmp_path / "builds")
+
+
+def test_two_at_once_build_a_design_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    go, begun, made = threading.Event(), threading.Event(), []
+    build_it = builds.make_build
+
+    def slow(*arguments: object) -> None:
+        made.append(arguments[-1])
+        begun.set()
+        assert go.wait(60)
+        build_it(*arguments)
+
+    monkeypatch.setattr(builds, "make_build", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(build, SMALL, RTL, tmp_path)
+        assert begun.wait(60)
+        second = pool.submit(build, SMALL, RTL, tmp_path)
+        go.set()
+        assert first.result() == second.result() and len(made) == 1
+    assert "waiting" not in capfd.readouterr().err, "both are of this command"

@@ -93,7 +93,7 @@ def test_ctrl_c_ends_at_once(kind, tmp_path):
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130
-    assert errors.splitlines() == ["encmac: interrupted; finished steps are kept, run the same command to go on"]
+    assert errors.splitlines() == ["encmac: interrupted; nothing is left half-written; run the same command again"]
     assert len(list(tmp_path.glob("begun*"))) <= 3, "what waited was worked off"
 
 

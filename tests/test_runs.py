@@ -208,7 +208,7 @@ def test_who_would_write_to_the_same_place_is_refused_in_one_line(
     main: Callable, words: list[str], lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MAKECMDGOALS", "first")
+    monkeypatch.setenv("ENCMAC_COMMAND", "1 make first")
     monkeypatch.setattr("sys.argv", ["command", *words])
     with (
         locked(Path(lock)),

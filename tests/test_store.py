@@ -27,7 +27,7 @@ with locked(Path(sys.argv[1])):
 
 def holder(path: Path, code: str = HOLD) -> subprocess.Popen:
     """Another process that holds a lock; returns once it has it."""
-    environment = os.environ | {"MAKECMDGOALS": "synth"}
+    environment = os.environ | {"ENCMAC_COMMAND": "1 make synth ROWS=4"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], text=True, env=environment, **pipes)
     assert process.stdout.readline() == "held\n"
@@ -37,7 +37,7 @@ def holder(path: Path, code: str = HOLD) -> subprocess.Popen:
 def test_a_lock_names_who_holds_it_and_is_free_when_that_one_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "thing.lock"
     other = holder(path)
-    with pytest.raises(UserError, match=f"make synth .process {other.pid}, since .*thing; wait"), locked(path, False):
+    with pytest.raises(UserError, match=r"make synth ROWS=4 .process 1, since .*thing; wait"), locked(path, False):
         pass
     other.kill()
     other.wait()
@@ -51,7 +51,7 @@ def test_a_lock_waits_and_says_for_whom(tmp_path: Path) -> None:
     second = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    assert re.search(rf"waiting for make synth \(process {other.pid}", second.stderr.readline())
+    assert re.search(r"waiting for make synth ROWS=4 .process 1,", second.stderr.readline())
     other.communicate("")
     second.communicate("")
     assert second.returncode == 0

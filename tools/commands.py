@@ -140,6 +140,7 @@ COMMANDS = (
             *OUTPUT,
         ),
         "ENCODING=m12p SIM=verilator",
+        kept="finished builds are kept, outcomes only when all have ended; the same command simulates all again",
     ),
     Command(
         VERIFY,
@@ -156,6 +157,7 @@ COMMANDS = (
             RTL,
             OUT,
         ),
+        kept="every mutant that was judged is kept; the same command goes on with the next",
     ),
     Command(
         VERIFY,
@@ -187,6 +189,7 @@ COMMANDS = (
             *OUTPUT,
         ),
         "NET=resnet20_cifar10",
+        kept="parts of layers that were finished are kept; the same command goes on with the next",
     ),
     Command(
         VERIFY,
@@ -205,6 +208,7 @@ COMMANDS = (
             *OUTPUT,
         ),
         "PROOF=enc_mult",
+        kept="proofs are recorded when all have ended: nothing of this run is kept",
     ),
     Command(
         MEASURE,
@@ -217,6 +221,7 @@ COMMANDS = (
             QUIET,
         ),
         "PDK=nangate45",
+        kept="nothing is kept: a library gets its place when it is whole",
     ),
     Command(
         MEASURE,
@@ -229,6 +234,7 @@ COMMANDS = (
             *PPA,
         ),
         "DESIGNS=m20p,m12p PLATFORM=nangate45",
+        kept="columns that were mapped and simulated are kept in build/synth; the same command goes on with the next",
     ),
     Command(
         MEASURE,
@@ -248,6 +254,7 @@ COMMANDS = (
             OUT,
         ),
         "SWEEP=clock",
+        kept="columns that were mapped and simulated are kept in build/synth; the same command goes on with the next",
     ),
     Command(
         MEASURE,
@@ -264,6 +271,7 @@ COMMANDS = (
             OUT.but(help="folder of what is written (default: layout beside the netlist)", default=None),
         ),
         "NETLIST=build/synth/nangate45-2.5ns-64/m12p/merged/netlist.v",
+        kept="nothing is kept but the log of the step that ran",
     ),
     Command(
         MEASURE,
@@ -276,6 +284,7 @@ COMMANDS = (
             Option("update", "write the bounds anew", SWITCH),
             OUT.but(default=ROOT / "build" / "rules"),
         ),
+        kept="columns that were measured are kept in build/rules; the same command goes on with the next",
     ),
     Command(
         MEASURE,
@@ -290,6 +299,7 @@ COMMANDS = (
             *PPA,
         ),
         "DESIGNS=m20p,m12p",
+        kept="columns whose power is known are kept beside their netlists; the same command goes on with the next",
     ),
     Command(
         MEASURE,
@@ -323,6 +333,7 @@ COMMANDS = (
         ),
         "NET=resnet20_cifar10 ENCODING=m20p,m12p",
         ("table",),
+        kept="encodings that are done are recorded, images and layers of others kept; the same command goes on",
     ),
     Command(
         MEASURE,
@@ -344,6 +355,7 @@ COMMANDS = (
             *OUTPUT,
         ),
         "BENCH=emulate",
+        kept="times are recorded when all benchmarks have ended: nothing of this run is kept",
     ),
     Command(
         MEASURE,
@@ -406,6 +418,7 @@ COMMANDS = (
             QUIET,
         ),
         "NET=resnet20_cifar10 M=20 NAME=mine",
+        kept="with ISLANDS= rounds that ended are kept and the same command goes on; without, nothing",
     ),
     Command(
         ENCODE,
@@ -430,6 +443,7 @@ COMMANDS = (
             QUIET,
         ),
         "NET=resnet20_cifar10",
+        kept="epochs that ended are kept; the same command goes on with the next",
     ),
     Command(
         ENCODE,
@@ -460,6 +474,7 @@ COMMANDS = (
             QUIET,
         ),
         "NET=resnet20_cifar10 ENCODING=m12p",
+        kept="all steps up to the last checkpoint are kept; the same command goes on from there",
     ),
     Command(
         ENCODE,
@@ -508,6 +523,7 @@ COMMANDS = (
         "every command of the docs, in a scratch clone",
         "tools.docs",
         (Option("page", "pages (default: README.md, CONTRIBUTING.md and all of docs/)", PATH, place="*"),),
+        kept="nothing is kept: the scratch clone is removed",
     ),
     Command(
         DEVELOP,

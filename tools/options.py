@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
+import models.command  # noqa: E402
 from models.errors import UserError, file_fault, unknown  # noqa: E402
 
 PYTHON = ".venv/bin/python"
@@ -79,6 +80,7 @@ class Command(NamedTuple):
     options: tuple = ()
     example: str = ""  # variables of a sensible call, told when a required one is missing
     alone: tuple = ()  # options that make the required ones needless
+    kept: str = ""  # what Ctrl-C leaves: a sentence without its full stop; none for what is done in a moment
 
     @property
     def title(self) -> str:
@@ -273,6 +275,7 @@ def parse(module: str, words: Any = None, **defaults: Any) -> argparse.Namespace
     from tools.commands import COMMANDS
 
     command = next(c for c in COMMANDS if c.module == module)
+    models.command.note(kept=command.kept)
     args = parser_of(command, defaults).parse_args(words)
     missing = [o for o in command.options if o.required and getattr(args, o.dest) in (None, [])]
     if missing and not any(getattr(args, name) for name in command.alone):
@@ -354,6 +357,7 @@ def launch(target: str) -> int:
     if not command.module:
         return 0
     words = command_line(command, texts)
+    models.command.note(" ".join([command.title, *(f"{o.spelled}={shlex.quote(text)}" for o, text in texts.items())]))
     if not {"json", "quiet"} & {option.name for option in texts}:
         print(" ".join(map(shlex.quote, words)), flush=True)
     os.execv(PYTHON, words)
@@ -410,6 +414,8 @@ def page() -> str:
             text += "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
         if command.example:
             text += f"\nFor example: `{command.title} {command.example}`\n"
+        if command.kept:
+            text += f"\nAfter Ctrl-C: {command.kept}.\n"
     return text
 
 
