@@ -453,6 +453,9 @@ def main() -> int:
     except UserError as error:
         print(f"encmac: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `make help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if not (text := file_fault(error)):
             raise

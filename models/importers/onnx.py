@@ -114,10 +114,15 @@ class _Reader:
             from models.importers.qonnx import to_qdq
 
             model = to_qdq(model, path)
+        bare = [o.type.tensor_type for o in model.graph.output if not o.type.tensor_type.HasField("shape")]
+        for kind in bare:  # the runtime needs no shape there, the checker does
+            kind.shape.SetInParent()
         try:
             onnx.checker.check_model(model)
         except Exception as error:
             raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)})") from error
+        for kind in bare:
+            kind.ClearField("shape")
         self._finite_scales(model)
         return model
 

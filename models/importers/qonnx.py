@@ -98,6 +98,6 @@ class _Quant:
             source = f"{name}/within"
         axis = {"axis": axes[0]} if vector else {}
         parts = [f"{name}/scale", f"{name}/zero"]
-        found.append(helper.make_node("QuantizeLinear", [source, *parts], [f"{name}/codes"], **axis))
+        found.append(helper.make_node("QuantizeLinear", [source, *parts], [f"{name}/codes"], self.node.name, **axis))
         found.append(helper.make_node("DequantizeLinear", [f"{name}/codes", *parts], [result], **axis))
         return found
