@@ -545,6 +545,13 @@ def tiny_and_huge_scales(g: Qdq) -> str:
 
 
 @hand_made
+def scales_below_zero(g: Qdq) -> str:
+    codes = g.constant(g.rng.integers(-127, 128, (8, 8, 1, 1)).astype(np.int8))
+    weights = g.read(codes, np.array([0.01] * 7 + [-0.01]), np.zeros(8), axis=0)
+    return g.ended(g.through(g.add("Conv", g.through(_first(g), 0.1), weights), 0.1))
+
+
+@hand_made
 def biases_of_dead_channels(g: Qdq) -> str:
     scales = np.array([1e-2] * 6 + [1e-9] * 2)
     weights = g.read(g.constant(g.rng.integers(-127, 128, (8, 3, 3, 3)).astype(np.int8)), scales, np.zeros(8), axis=0)

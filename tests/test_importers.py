@@ -357,7 +357,7 @@ def test_bad_onnx_models_are_one_line(quantised, tmp_path):
     model = onnx.load(quantised)
     model.graph.node[1].input[0] = model.graph.node[-1].output[0]
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(UserError, match="damaged or no ONNX model") as stop:
+    with pytest.raises(UserError, match="has a cycle: ") as stop:
         read_onnx(path, "bad")
     assert "\n" not in str(stop.value)
     onnx.save(onnx.load(quantised), path, save_as_external_data=True, location="weights.bin", size_threshold=0)

@@ -76,6 +76,16 @@ class _Known:
     unsigned: bool
 
 
+def captured(node: object) -> set[str]:
+    """Tensors that bodies of a node (If, Loop) read."""
+    found: set[str] = set()
+    for a in node.attribute:
+        for body in [a.g] if a.HasField("g") else a.graphs:
+            for inner in body.node:
+                found |= set(inner.input) | captured(inner)
+    return found
+
+
 class _Reader:
     """One file."""
 
@@ -110,6 +120,7 @@ class _Reader:
         except Exception as error:  # of onnx, of the file system
             raise UserError(f"{path}: its external data cannot be read ({first_line(error)}); copy them too") from error
         self._known_opsets(model)
+        self._tidy(model)
         if any(n.op_type in ("Quant", "BipolarQuant", "Trunc") for n in model.graph.node):
             from models.importers.qonnx import to_qdq
 
@@ -140,7 +151,53 @@ class _Reader:
                     f"{scales[~fit][0]} in '{node.input[1]}'; quantise the model again, on images of a usual range"
                 )
 
+    def _tidy(self, model: object) -> None:
+        """Nodes in an order in which they can be computed, constants no inputs; UserError for a cycle."""
+        graph = model.graph
+        stored = {i.name for i in graph.initializer} | {i.values.name for i in graph.sparse_initializer}
+        inputs = [i for i in graph.input if i.name not in stored]
+        del graph.input[:]
+        graph.input.extend(inputs)
+        model.ir_version = max(model.ir_version, 4)  # before, every constant was an input
+        for value in inputs:
+            if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+                raise UserError(f"{self.path}: its input '{value.name}' has no shape; export it with one")
+        made = {o for n in graph.node for o in n.output}
+        ready, waiting, ordered = stored | {i.name for i in inputs}, list(graph.node), []
+        while waiting:
+            late = []
+            for node in waiting:
+                needed = {*node.input, *captured(node)}
+                if all(i in ready or i not in made for i in needed):
+                    ready.update(node.output)
+                    ordered.append(node)
+                else:
+                    late.append(node)
+            if len(late) == len(waiting):
+                node = late[0]
+                tensor = next(i for i in node.input if i in made and i not in ready)
+                raise UserError(
+                    f"{self.path} has a cycle: {node.op_type} '{node.name or node.output[0]}' needs '{tensor}', "
+                    "which is made from its own result; export it again"
+                )
+            waiting = late
+        for node in ordered:
+            for tensor in node.input:
+                if tensor and tensor not in ready:
+                    raise UserError(
+                        f"{self.path}: {node.op_type} '{node.name or node.output[0]}' reads '{tensor}', which nothing "
+                        "makes; export it again"
+                    )
+        if ordered != list(graph.node):
+            del graph.node[:]
+            graph.node.extend(ordered)
+
     def _known_opsets(self, model: object) -> None:
+        if model.ir_version > self._onnx.IR_VERSION:
+            raise UserError(
+                f"{self.path} has IR version {model.ir_version}, newer than the {self._onnx.IR_VERSION} known here; "
+                "export it with an older onnx"
+            )
         newest = self._onnx.defs.onnx_opset_version()
         for entry in model.opset_import:
             if entry.domain in ("", "ai.onnx") and entry.version > newest:
@@ -166,8 +223,11 @@ class _Reader:
         stored = {i.name for i in self.model.graph.initializer}
         inputs = [i for i in self.model.graph.input if i.name not in stored]
         if len(inputs) != 1 or len(self.model.graph.output) != 1:
-            found = f"{len(inputs)} inputs and {len(self.model.graph.output)} outputs"
-            raise UserError(f"{self.path} has {found}; only models with one input and one output are supported")
+            given = [v.name for v in inputs], [v.name for v in self.model.graph.output]
+            raise UserError(
+                f"{self.path} has {len(given[0])} inputs and {len(given[1])} outputs; only models with one input and "
+                f"one output are supported; cut one out of {given[0]} and {given[1]}: onnx.utils.extract_model"
+            )
         shape = self._shape(inputs[0], size, dataset)
         channels = shape[1] if len(shape) > 2 else 1
         mean, std = (tuple(v) if v is not None else (d,) * channels for v, d in ((mean, 0.0), (std, 1.0)))
@@ -229,11 +289,14 @@ class _Reader:
         plain = self._fused(self.model, int8=True)
         names = {o for n in self.model.graph.node for o in n.output} | {value.name}
         self.file_names: dict[str, str] = {t: t for t in names}
-        same = {n.name: n.output for n in plain.graph.node if n.name}
-        if [n.op_type for n in fused.graph.node] == [n.op_type for n in plain.graph.node]:
-            same |= {n.name: p.output for n, p in zip(fused.graph.node, plain.graph.node, strict=True)}
-        for node in fused.graph.node:
-            pairs = zip(node.output, same.get(node.name, ()), strict=False)
+        ours, theirs = fused.graph.node, plain.graph.node
+        if [n.op_type for n in ours] == [n.op_type for n in theirs]:
+            same = [(n.output, p.output) for n, p in zip(ours, theirs, strict=True)]
+        else:
+            named = {n.name: n.output for n in theirs if n.name}
+            same = [(n.output, named.get(n.name, ())) for n in ours]
+        for outputs, others in same:
+            pairs = zip(outputs, others, strict=False)
             self.file_names |= {s: t for s, t in pairs if t in names and s not in names}
         self.fused = fused
         self.opsets = [onnx.helper.make_opsetid(o.domain, o.version) for o in fused.opset_import]
@@ -384,20 +447,11 @@ class _Reader:
             if isinstance(step.node, Conv | Linear):
                 continue
             goal = set().union(*(wanted.get(o, set()) for o in step.outputs))
-            for i in {*step.inputs, *self._captured(step.node)}:
+            for i in {*step.inputs, *captured(step.node)}:
                 if goal:
                     wanted.setdefault(i, set()).update(goal)
                     users[i] = users.get(i, 0) + 1
         return wanted, users
-
-    def _captured(self, node: object) -> set[str]:
-        """Tensors of the graph that bodies of a node (If, Loop) read."""
-        found: set[str] = set()
-        for a in node.attribute:
-            for body in [a.g] if a.HasField("g") else a.graphs:
-                for inner in body.node:
-                    found |= set(inner.input) | self._captured(inner)
-        return found
 
     def _layer(self, step: Step) -> None:
         self._need(step.inputs[0])
@@ -456,7 +510,7 @@ class _Reader:
             elif name in self.producer:
                 k = self.producer[name]
                 steps.add(k)
-                stack += [*low.steps[k].inputs, *self._captured(low.steps[k].node)]
+                stack += [*low.steps[k].inputs, *captured(low.steps[k].node)]
             elif not name.startswith("encmac/") and name not in self.values:
                 continue  # of a body itself
         nodes = [low.steps[k].node for k in sorted(steps)]

@@ -536,6 +536,8 @@ class Lowering:
         scales = scales.reshape(len(scales), math.prod(scales.shape[1:]))
         if (scales != scales[:, :1]).any():
             raise NotALayer("its weights have several scales for one output")
+        if not (fit := np.isfinite(scales) & (scales > 0)).all():
+            raise NotALayer(f"its weights have a scale of {scales[~fit][0]}")
         return np.ascontiguousarray(scales[:, 0])
 
     def _sums(

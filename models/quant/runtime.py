@@ -7,6 +7,7 @@ that it has fused before, and does not optimise them further.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,8 @@ import numpy as np
 
 from models.errors import UserError
 from models.quant.litert import IDENTIFIER, Session
+
+PLACE = re.compile(r"/\S+\.(?:h|cc):\d+ .*?\) (?=[A-Z])")  # of the runtime's own source, and a function there
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,10 @@ def shifted(codes: np.ndarray) -> np.ndarray:
 def first_line(error: Exception) -> str:
     """What an exception says, on one line, without the runtime's own prefix."""
     text = str(error).strip().splitlines()
-    return text[0].split(" : ", 2)[-1].rpartition("ERROR : ")[2][:300] if text else type(error).__name__
+    if not text:
+        return type(error).__name__
+    said = text[0].split(" : ", 2)[-1].rpartition("ERROR : ")[2]
+    return PLACE.sub("", said)[:300]
 
 
 def session(
