@@ -178,11 +178,9 @@ class tile_abort_offered(TileTest):
 
     async def stimulus(self) -> None:
         env = self.env
-        for raw in (False, True):
+        for vectors, raw in itertools.product((1, min(4, env.config.depth)), (False, True)):  # alone it is the last
             env.streams["results"].stall = itertools.repeat(1 << 20).__next__
-            layer = cocotb.start_soon(
-                self.run_job(self.job(self.shape(n_tiles=2, vectors=min(4, env.config.depth), raw=raw)))
-            )
+            layer = cocotb.start_soon(self.run_job(self.job(self.shape(n_tiles=2, vectors=vectors, raw=raw))))
             while not env.dut.m_axis_y_tvalid.value:
                 await ClockCycles(env.dut.clk_i, 1)
             await self.settle()
@@ -197,3 +195,4 @@ class tile_abort_offered(TileTest):
             await self.expect(Register.STATUS, 0)
             await layer
             env.streams["results"].stall = no_stall
+            await self.run_job(self.job(self.shape(n_tiles=3)))
