@@ -67,7 +67,14 @@ def units(rtl: Path, scratch: Path) -> list[Unit]:
     found.append(
         Unit(name, "delay_triangle_props", (package, rtl / "array/delay_triangle.sv", rtl / name), {}, {}, False)
     )
-    for module in ("axil_registers", "packet_framer", "requantiser", "skid_buffer", "tile_counter"):
+    for module in (
+        "accumulation_buffer",
+        "axil_registers",
+        "packet_framer",
+        "requantiser",
+        "skid_buffer",
+        "tile_counter",
+    ):
         name = f"formal/{module}_props.sv"
         found.append(Unit(name, f"{module}_props", (package, rtl / f"tile/{module}.sv", rtl / name), {}, {}, False))
     name, control = "formal/stream_control_props.sv", rtl / "array/stream_control.sv"

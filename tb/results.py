@@ -27,7 +27,7 @@ NO_SPACE = "no space left on device"
 NO_TEST = ("build", "simulation")  # names of outcomes of a whole run that has no tests to tell of
 SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
 RUNNING = re.compile(r" running \S+\.(\w+) \(\d+/\d+\)")
-ASSERTION = re.compile(r"%Error.*|^.*\bERROR: .*", re.MULTILINE)  # linear in a line, however long
+ASSERTION = re.compile(r"%Error.*|^.*\b(?:ERROR|FATAL): .*", re.MULTILINE)  # linear in a line, however long
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def judge(run: SimulatorRun, outcome: Callable[..., Outcome], seconds: float) ->
         outcomes.append(outcome(name, "failed" if fault else "passed", fault, record, spent, cause_of(fault)))
     if not outcomes:
         return [whole_run(f"simulator {run.fault}" if run.fault else "no test was executed", run.cause or CRASH)]
-    if run.fault and all(o.passed for o in outcomes):
-        outcomes.append(whole_run(f"every test passed, but the simulator {run.fault}", run.cause))
+    if all(o.passed for o in outcomes) and (run.fault or ASSERTION.search(run.text)):
+        outcomes.append(whole_run(f"every test passed, but the simulator {run.fault or 'complained'}", run.cause))
     return outcomes
 
 

@@ -287,6 +287,8 @@ SUITES["coverage"] = (
         Config("verilator", "conv", rows=4, columns=4, form=form, shadow=form == 1, **COUNTED)
         for form in range(len(FORMS))
     ),
+    Config("verilator", "conv", rows=4, columns=4, depth=16, **SMALL_ENGINE, **COUNTED),
+    Config("verilator", "enc", "m12p", 2, 2, 2, depth=3, shadow=True, **SMALL_ENGINE, **COUNTED),
 )
 GATES = {"vectors": 16, "gate": True}
 SUITES["gate"] = (  # of the size that a netlist is mapped, built and run in a minute

@@ -42,6 +42,7 @@ SOUND = (
     "delay_triangle/4falling",
     "packet_framer/3 bits",
     "tile_counter/16 bits",
+    "accumulation_buffer/3 vectors",
     "skid_buffer/2 bits",
     "axil_registers/5 rows",
     "requantiser/small",
@@ -194,6 +195,31 @@ MUTANTS = {
         "- 1'b1) active_o <= 1'b0",
         "- 1'b1) active_o <= 1'b1",
     ),
+    "sum_saturates": (
+        "accumulation_buffer/3 vectors",
+        "tile/accumulation_buffer.sv",
+        "assign sum[c*32+:32] = base[c*32+:32] + vector_q[c*32+:32];",
+        "assign sum[c*32+:32] = (&base[c*32+:31]) && vector_q[c*32] ? base[c*32+:32] : "
+        "base[c*32+:32] + vector_q[c*32+:32];",
+    ),
+    "entry_written_by_the_last_tile": (
+        "accumulation_buffer/3 vectors",
+        "tile/accumulation_buffer.sv",
+        "assign write         = valid_q && !final_q",
+        "assign write         = valid_q",
+    ),
+    "bias_of_the_bank_that_comes": (
+        "accumulation_buffer/3 vectors",
+        "tile/accumulation_buffer.sv",
+        "(bank_o ? bias_i",
+        "(bank_i ? bias_i",
+    ),
+    "vector_left_by_an_abort": (
+        "accumulation_buffer/3 vectors",
+        "tile/accumulation_buffer.sv",
+        "    end else if (abort_i) begin\n      valid_q <= 1'b0;",
+        "    end else if (abort_i) begin",
+    ),
     "skid_takes_two": ("skid_buffer/2 bits", "tile/skid_buffer.sv", "s_axis_tready = !full_q", "s_axis_tready = 1'b1"),
     "answer_not_held": (
         "axil_registers/5 rows",
@@ -305,6 +331,21 @@ def test_own_encoding_file(tmp_path: Path) -> None:
     done = command("--encoding", str(tmp_path / "mine.json"), "--proof", "enc_mult", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "enc_mult/mine" in done.stdout
+
+
+def test_own_encoding_of_the_activation_alone(tmp_path: Path) -> None:
+    """No bit of the weight is held in a row: of fewer ports, proven all the same, merged and counted."""
+    gates = (Gate("xor", 7, 6), Gate("and", 5, 4), Gate("nor", 3, 4))
+    files = []
+    for name, weights in (("powers", (-64, 4, 64, 1)), ("counts", (-96, 5, 64, 1))):
+        own = Encoding(name, gates, (16, 17, 18, 2), weights, 7)
+        assert not own.operands[1]
+        files.append(str(tmp_path / f"{name}.json"))
+        own.save(Path(files[-1]))
+    wanted = "enc_mult,position_decoder,enc_column"
+    done = command("--encoding", ",".join(files), "--proof", wanted, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "9 of 9 proven" in done.stdout
 
 
 def test_selection() -> None:

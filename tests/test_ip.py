@@ -70,3 +70,47 @@ def test_example_from_fusesoc(tmp_path: Path, tool: str) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert tool == "lint" or "PASS: 320 sums equal integer products" in done.stdout + done.stderr
+
+
+ROWS, COLS = "mac_array: Rows must be a positive multiple", "mac_array: Cols must be a positive multiple"
+SIZES, HEAP = "tile_engine: Rows, Cols and Depth must be 1..65535", "more than 65,535 bits are added at once"
+
+
+@needs_icarus
+@pytest.mark.parametrize(
+    ("top", "macro", "parameters", "message"),
+    [
+        ("array_top", "ENCODED", {"Rows": 0, "Cols": 1, "RowsPerGroup": 2}, ROWS),
+        ("array_top", "ENCODED", {"Rows": 0, "Cols": 1, "RowsPerGroup": 2, "Merged": 1}, ROWS),
+        ("array_top", "ENCODED", {"Rows": 2, "Cols": 1, "RowsPerGroup": 4, "Merged": 1}, ROWS),
+        ("array_top", "ENCODED", {"Rows": 2, "Cols": 0}, COLS),
+        ("array_top", "ENCODED", {"Rows": 2, "Cols": 2, "ColsPerStage": 0}, COLS),
+        ("array_top", "ARRAY_CONV", {"Rows": 0, "Cols": 1}, ROWS),
+        ("tile_top", "ARRAY_CONV", {"Rows": 0, "Cols": 1}, SIZES),
+        ("tile_top", "ARRAY_CONV", {"Rows": 1, "Cols": 0}, SIZES),
+        ("tile_top", "ARRAY_CONV", {"Rows": 1, "Cols": 1, "Depth": 0}, SIZES),
+        # in 16 bits these would be 0 and 4,464
+        ("position_decoder", "ENCODED", {"Lanes": 65536}, HEAP),
+        ("position_decoder", "ENCODED", {"Lanes": 70000}, HEAP),
+        ("bit_counter", "ENCODED", {"Rows": 65536, "CountWidth": 17}, HEAP),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused_in_words(
+    top: str, macro: str, parameters: dict[str, int], message: str, tmp_path: Path
+) -> None:
+    """By both simulators: Icarus when it starts to run, Verilator when it reads."""
+    prepare_environment()
+    tops = {"array_top": ("array_top",), "tile_top": ("array_top", "tile_top")}.get(top, ())
+    files = [f for f in listed(LIST.read_text()) if "encodings" not in f]
+    files = [files[0], "rtl/encodings/m12p_pkg.sv", *files[1:], *(f"tb/hdl/{name}.sv" for name in tops)]
+    defines = [f"-D{macro}", "-DENCODING_PKG=m12p_pkg"]
+    given = [f"-P{top}.{name}={value}" for name, value in parameters.items()]
+    command = ["iverilog", "-g2012", "-Irtl", *defines, "-s", top, *given, "-o", tmp_path / "a.vvp", *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run(["vvp", "-n", tmp_path / "a.vvp"], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and message in done.stdout + done.stderr
+    given = [f"-G{name}={value}" for name, value in parameters.items()]
+    command = ["verilator", "--lint-only", "-Wno-lint", "-Irtl", *defines, "--top-module", top, *given, *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0 and message in done.stderr

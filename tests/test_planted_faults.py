@@ -79,6 +79,42 @@ def test_planted_fault_is_seen(fault: Fault, tmp_path: Path) -> None:
     must_be_seen(fault.design, fault.test, rtl, tmp_path / "build")
 
 
+# what only an assertion would have to say: design, test, file, text in it, what it becomes, the words
+ASSERTIONS = {
+    "result of an array": (
+        "array",
+        "back_pressure",
+        "array/stream_control.sv",
+        "= !m_axis_y_tvalid || m_axis_y_tready;",
+        "= 1'b1;",
+        "a result changed before it was taken",
+    ),
+    "weights of a tile": (
+        "engine",
+        "smoke",
+        "tile/tile_engine.sv",
+        ".length_i     (16'(Rows))",
+        ".length_i     (16'(Rows - 1))",
+        "s_axis_w_tlast must come with weight row 3 of a tile",
+    ),
+    "result of an engine": (
+        "engine",
+        "sets_stalled",
+        "tile/skid_buffer.sv",
+        "full_q ? data_q : s_axis_tdata",
+        "s_axis_tdata",
+        "a result changed before it was taken",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASSERTIONS)
+def test_assertion_fails_in_icarus_too(name: str, tmp_path: Path) -> None:
+    design, test, file, old, new, words = ASSERTIONS[name]
+    (found,) = outcomes(DESIGNS[design], test, broken_rtl(tmp_path, file, {old: new}), tmp_path / "build")
+    assert not found.passed and "FATAL: " in found.message and words in found.message
+
+
 def test_sound_design_passes(tmp_path: Path) -> None:
     for design, tests in (("array", "latency|async"), ("engine", "progress|errors_bits|sets_stalled")):
         found = outcomes(DESIGNS[design], tests, ROOT / "rtl", tmp_path / "build")

@@ -38,6 +38,7 @@ def prove(read: str, top: str, situations: int, folder: Path) -> Induction:
         f"prep -top {top}",
         "async2sync",
         "flatten",
+        "memory_map",
         "opt -full",
         "select -list t:$assert",
         "log begin induction",

@@ -54,13 +54,20 @@ def run_yosys(commands: Iterable[str]) -> None:
 
 
 def read_rtl(
-    top: str, files: Iterable[Path], rtl: Path, parameters: Mapping[str, object], defines: Mapping[str, str]
+    top: str,
+    files: Iterable[Path],
+    rtl: Path,
+    parameters: Mapping[str, object],
+    defines: Mapping[str, str],
+    flat: bool = False,
 ) -> str:
-    """The Yosys command that reads SystemVerilog with `top` and its parameters; the hierarchy stays."""
-    options = [f"-D {key}={value}" for key, value in defines.items()]
+    """The Yosys command that reads SystemVerilog with `top` and its parameters. The hierarchy stays, unless `flat`:
+    then a module may name what is inside of those below it."""
+    options = [] if flat else ["--keep-hierarchy"]
+    options += [f"-D {key}={value}" for key, value in defines.items()]
     options += [f"-G {key}={value}" for key, value in parameters.items()]
     return (
-        f"read_slang --keep-hierarchy -I {rtl} -D SYNTHESIS=1 --max-constexpr-steps 1000000000 {' '.join(options)} "
+        f"read_slang -I {rtl} -D SYNTHESIS=1 --max-constexpr-steps 1000000000 {' '.join(options)} "
         f"--top {top} {' '.join(map(str, files))}"
     )
 

@@ -339,13 +339,16 @@ def _triangle(lanes: int, width: int, falling: int) -> Proof:
     return Proof(name, "delay_triangle", parameters, "every lane is a delay line", "k-induction", run)
 
 
+REQUANTISED = "y = clamp(floor((2 sum multiplier + 2^shift) / 2^(shift + 1)) + zero point)"
 # of the tile engine: module, parameters, situations, claim
 TILE = (
     ("packet_framer/3 bits", {"Width": 2, "CountWidth": 3}, 5, "packets of the right length of any; reports, aborts"),
     ("tile_counter/16 bits", {}, 4, "every tile once and in order"),
+    ("accumulation_buffer/3 vectors", {"Cols": 2, "Depth": 3}, 6, "sums of tiles, modulo 2^32; order, tlast, stalls"),
     ("skid_buffer/2 bits", {"Width": 2}, 3, "nothing lost, repeated or changed; tready from a register"),
     ("axil_registers/5 rows", {}, 6, "AXI4-Lite; sizes stand still while busy; no start but with sizes allowed"),
-    ("requantiser/small", {}, 5, "y = clamp(floor((2 sum multiplier + 2^shift) / 2^(shift + 1)) + zero point)"),
+    ("requantiser/small", {}, 5, REQUANTISED),
+    ("requantiser/corners", {"SumBits": 32, "FactorBits": 31, "ShiftBits": 6, "Corners": 1}, 5, REQUANTISED),
 )
 
 
@@ -361,6 +364,7 @@ def _tile(name: str, parameters: dict[str, int], situations: int, claim: str) ->
 def _induction(place: Place, module: str, parameters: dict[str, int], situations: int, area: str = "array") -> Verdict:
     top = f"{module}_props"
     files = sources(place, f"{area}/{module}.sv", f"formal/{top}.sv")
-    result = induction.prove(read_rtl(top, files, place.rtl, parameters, {}), top, situations, place.folder)
+    read = read_rtl(top, files, place.rtl, parameters, {}, flat=True)
+    result = induction.prove(read, top, situations, place.folder)
     extent = f"depth {result.depth}, {result.assertions} assertions, {result.situations} situations reached"
     return Verdict(result.counterexample, extent)

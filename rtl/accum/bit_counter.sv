@@ -1,5 +1,7 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
+`include "encmac_checks.svh"
+
 /// Counts the ones among `Rows` bits and adds a count that comes in. Combinational.
 module bit_counter #(
     /// Bits counted.
@@ -13,22 +15,28 @@ module bit_counter #(
     input  logic [CountWidth-1:0] count_i,
     output logic [CountWidth-1:0] count_o
 );
+  localparam int Counts = Accumulate ? CountWidth : 0;
+  `ENCMAC_REQUIRE(gen_check_heap, Rows + Counts < 65536,
+                  "bit_counter: more than 65,535 bits are added at once; take fewer rows in a group")
+  // too many: something that elaborates, so that the check has its say
+  localparam int SomeRows = Rows + Counts < 65536 ? Rows : 1;
+
   function automatic logic [CountWidth*16-1:0] heap_heights();
     heap_heights = Accumulate ? {CountWidth{16'd1}} : '0;
-    heap_heights[15:0] = heap_heights[15:0] + 16'(Rows);
+    heap_heights[15:0] = heap_heights[15:0] + 16'(SomeRows);
   endfunction
 
-  localparam int NumBits = Rows + (Accumulate ? CountWidth : 0);
+  localparam int NumBits = SomeRows + Counts;
   logic [NumBits-1:0] heap;
   logic [CountWidth-1:0] row0, row1;
 
   if (Accumulate) begin : gen_accumulate
     // position 0 holds the rows and bit 0 of the incoming count, position k its bit k
-    assign heap = {count_i, bits_i};
+    assign heap = {count_i, bits_i[SomeRows-1:0]};
   end else begin : gen_plain
     logic unused_count;
     assign unused_count = ^count_i;
-    assign heap = bits_i;
+    assign heap = bits_i[SomeRows-1:0];
   end
 
   compressor_tree #(

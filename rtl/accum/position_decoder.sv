@@ -1,5 +1,7 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
+`include "encmac_checks.svh"
+
 /// Applies position weights: for counts cnt[m] of `CountWidth` bits in each of `Lanes` lanes
 ///
 ///     row0 + row1 = sum_m s[m] * sum_lanes cnt[m] + acc0 + acc1   (modulo 2^Width)
@@ -60,11 +62,27 @@ module position_decoder #(
 
   localparam logic [Width-1:0] Constant = correction();
 
+  /// Bits of the heap in all, in more than the 16 bits in which the functions below count.
+  function automatic longint heap_bits();
+    int p, digits;  // not in the loop: see compressor_tree
+    heap_bits = 0;
+    for (p = 0; p < Width; p++) begin
+      digits = 32'(Below[(p+1)*16+:16]) - first_digit(p);
+      heap_bits = heap_bits + longint'(digits) * longint'(Lanes) + longint'(AccRows);
+      if (Constant[p]) heap_bits = heap_bits + 1;
+    end
+  endfunction
+
+  `ENCMAC_REQUIRE(gen_check_heap, heap_bits() < 65536,
+                  "position_decoder: more than 65,535 bits are added at once; take fewer rows in a group")
+  // too many: something that elaborates, so that the check has its say
+  localparam int SomeLanes = heap_bits() < 65536 ? Lanes : 1;
+
   function automatic logic [Width*16-1:0] heap_heights();
-    int p;  // not in the loop: see compressor_tree
+    int p;
     heap_heights = '0;
     for (p = 0; p < Width; p++) begin
-      heap_heights[p*16+:16] = 16'((32'(Below[(p+1)*16+:16]) - first_digit(p)) * Lanes + 32'(Constant[p]) + AccRows);
+      heap_heights[p*16+:16] = 16'((32'(Below[(p+1)*16+:16]) - first_digit(p)) * SomeLanes + 32'(Constant[p]) + AccRows);
     end
   endfunction
 
@@ -88,8 +106,8 @@ module position_decoder #(
     localparam int Shift = 32'(Digits[d*32+:15]);
     for (genvar j = 0; j < CountWidth; j++) begin : gen_count_bit
       if (Shift + j < Width) begin : gen_place
-        localparam int Slot = 32'(Start[(Shift+j)*16+:16]) + (d - first_digit(Shift + j)) * Lanes;
-        assign heap[Slot+:Lanes] = counts_i[(Bit*CountWidth+j)*Lanes+:Lanes] ^ {Lanes{Negative}};
+        localparam int Slot = 32'(Start[(Shift+j)*16+:16]) + (d - first_digit(Shift + j)) * SomeLanes;
+        assign heap[Slot+:SomeLanes] = counts_i[(Bit*CountWidth+j)*Lanes+:SomeLanes] ^ {SomeLanes{Negative}};
       end
     end
   end

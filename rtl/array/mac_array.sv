@@ -61,16 +61,18 @@ module mac_array #(
   localparam bit Conv = Kind == encmac_pkg::KIND_CONV;
   // sizes that cannot be: something that elaborates, so that the checks below have their say
   localparam int SomeRows = Rows > 0 ? Rows : 1;
+  localparam int SomeCols = Cols > 0 ? Cols : 1;
+  localparam int PerStage = ColsPerStage > 0 && SomeCols % ColsPerStage == 0 ? ColsPerStage : SomeCols;
   localparam int Group = Conv ? 1 : RowsPerGroup > 0 && SomeRows % RowsPerGroup == 0 ? RowsPerGroup : SomeRows;
   localparam int Groups = SomeRows / Group;
-  localparam int Stages = Cols / ColsPerStage;
+  localparam int Stages = SomeCols / PerStage;
   localparam bit Shared = !Conv && FM > 0;
   localparam bit ExtraCycle = Conv ? encmac_pkg::two_rows(Form) : SumRegister;
   localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
   /// Bits of a column's result, f(a) included.
   localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum, ABits, WBits) + (Shared ? FMinSum : 0);
   localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum) + (Shared ? FMaxSum : 0);
-  localparam int Width = encmac_pkg::sum_width(Rows, RowMin, RowMax);
+  localparam int Width = encmac_pkg::sum_width(SomeRows, RowMin, RowMax);
 
   `ENCMAC_REQUIRE(gen_check_stages, Cols > 0 && ColsPerStage > 0 && Cols % ColsPerStage == 0,
                   "mac_array: Cols must be a positive multiple of ColsPerStage")
@@ -177,7 +179,7 @@ module mac_array #(
   logic [Groups-1:0] swap_plain;
   logic signed [Width-1:0] f;
   if (Shared) begin : gen_extra
-    localparam int FWidth = encmac_pkg::sum_width(Rows, FMinSum, FMaxSum);
+    localparam int FWidth = encmac_pkg::sum_width(SomeRows, FMinSum, FMaxSum);
     logic signed [FWidth-1:0] sum;
     logic [FWidth-1:0] unused_f;
     logic [SomeRows-1:0] unused_zero;
@@ -254,7 +256,7 @@ module mac_array #(
     assign zero[r] = GateZeros && bits == '0;
   end
 
-  logic [Cols*Width-1:0] y;
+  logic [SomeCols*Width-1:0] y;
   for (genvar s = 0; s < Stages; s++) begin : gen_stage
     logic [ABits*SomeRows-1:0] a_in, a_out;
     logic [SomeRows-1:0] zero_in, zero_out;
@@ -274,7 +276,7 @@ module mac_array #(
     array_stage #(
         .Kind        (Kind),
         .Rows        (SomeRows),
-        .Cols        (ColsPerStage),
+        .Cols        (PerStage),
         .RowsPerGroup(Group),
         .Merged      (Merged),
         .SumRegister (SumRegister),
@@ -292,7 +294,7 @@ module mac_array #(
         .w_shift_i(w_shift),
         .w_swap_i (swap_in),
         .w_swap_o (swap_out),
-        .w_i      (s_axis_w_tdata[s*ColsPerStage*8+:ColsPerStage*8]),
+        .w_i      (s_axis_w_tdata[s*PerStage*8+:PerStage*8]),
         .a_i      (a_in),
         .a_o      (a_out),
         .zero_i   (zero_in),
@@ -300,17 +302,17 @@ module mac_array #(
         .s_i      (position),
         .f_i      (f_in),
         .f_o      (f_out),
-        .y_o      (y[s*ColsPerStage*Width+:ColsPerStage*Width])
+        .y_o      (y[s*PerStage*Width+:PerStage*Width])
     );
   end
   logic unused_out;
   assign unused_out = ^{gen_stage[Stages-1].a_out, gen_stage[Stages-1].zero_out, gen_stage[Stages-1].swap_out,
                         gen_stage[Stages-1].f_out};
 
-  logic [Cols*Width-1:0] straight;
+  logic [SomeCols*Width-1:0] straight;
   delay_triangle #(
       .Lanes  (Stages),
-      .Width  (ColsPerStage * Width),
+      .Width  (PerStage * Width),
       .Falling(1'b1)
   ) u_straighten (
       .clk_i,

@@ -99,7 +99,6 @@ module stream_control #(
   end
 
 `ifndef SYNTHESIS
-`ifndef __ICARUS__
   // Protocol, checked in simulation: the environment's side first, then this module's own.
   int w_beats_q;
   logic was_reset_q;  // before the first reset registers hold anything
@@ -113,13 +112,30 @@ module stream_control #(
     if (!rst_ni) w_beats_q <= 0;
     else if (w_shift_o) w_beats_q <= s_axis_w_tlast ? 0 : w_beats_q + 1;
   end
+`ifdef __ICARUS__
+  // The assertions below, which Icarus does not know, as procedures.
+  logic waited_q, waited_last_q;
+  always_ff @(posedge clk_i) begin
+    waited_q      <= m_axis_y_tvalid && !m_axis_y_tready;
+    waited_last_q <= m_axis_y_tlast;
+    if (rst_ni && live_q) begin
+      if (w_shift_o && s_axis_w_tlast != (w_beats_q == Rows - 1)) begin
+        $fatal(1, "s_axis_w_tlast must come with weight row %0d of a tile, and with no other", Rows - 1);
+      end
+      if (waited_q && (!m_axis_y_tvalid || m_axis_y_tlast != waited_last_q)) begin
+        $fatal(1, "a result changed before it was taken");
+      end
+    end
+  end
+`else
   WLastOnLastRow :
   assert property (@(posedge clk_i) disable iff (!rst_ni || !live_q)
       w_shift_o |-> (s_axis_w_tlast == (w_beats_q == Rows - 1)))
   else $error("s_axis_w_tlast must come with weight row %0d of a tile, and with no other", Rows - 1);
   ResultStableUnderStall :
   assert property (@(posedge clk_i) disable iff (!rst_ni || !live_q)
-      m_axis_y_tvalid && !m_axis_y_tready |=> m_axis_y_tvalid && $stable(m_axis_y_tlast));
+      m_axis_y_tvalid && !m_axis_y_tready |=> m_axis_y_tvalid && $stable(m_axis_y_tlast))
+  else $error("a result changed before it was taken");
 `endif
 `endif
 endmodule

@@ -11,13 +11,14 @@ module enc_column_dut #(
     parameter bit Shadow = 1'b0,
     parameter int ABits = `ENCODING_PKG::A_BITS,
     parameter int WBits = `ENCODING_PKG::W_BITS,
-    parameter int Width = encmac_pkg::sum_width(Rows, `ENCODING_PKG::MIN_SUM, `ENCODING_PKG::MAX_SUM)
+    parameter int Width = encmac_pkg::sum_width(Rows, `ENCODING_PKG::MIN_SUM, `ENCODING_PKG::MAX_SUM),
+    parameter int WPorts = WBits > 0 ? WBits : 1
 ) (
     input  logic                        clk_i,
     input  logic                        advance_i,
     input  logic                        w_shift_i,
     input  logic [Rows/RowsPerGroup-1:0] w_swap_i,
-    input  logic [           WBits-1:0] w_i,
+    input  logic [          WPorts-1:0] w_i,
     input  logic [      ABits*Rows-1:0] a_i,
     output logic signed [      Width-1:0] y_o
 );

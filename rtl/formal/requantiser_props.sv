@@ -1,13 +1,17 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
 /// requantiser computes models/quant/arith.py: for all sums, multipliers and shifts of few bits, in either bank,
-/// with any stalls, proven by k-induction (flows/formal). The formula is told another way than in the module:
+/// with any stalls, or at full width for sums and multipliers at their ends, all shifts, clamps and zero points;
+/// proven by k-induction (flows/formal). The formula is told another way than in the module:
 ///
 ///     y = clamp(floor((2 * sum * multiplier + 2^shift) / 2^(shift + 1)) + zero point, least, largest)
 module requantiser_props #(
     parameter int SumBits = 4,
     parameter int FactorBits = 2,
-    parameter int ShiftBits = 2
+    parameter int ShiftBits = 2,
+    /// 1: SumBits, FactorBits and ShiftBits are those of the module; sums and multipliers are of `Sums` and `Factors`,
+    /// chosen by the lowest bits of their inputs.
+    parameter bit Corners = 1'b0
 ) (
     input logic                         clk_i,
     input logic                         rst_ni,
@@ -26,6 +30,21 @@ module requantiser_props #(
     output logic                  [4:0] reached_o
 );
   localparam int Wide = SumBits + FactorBits + 12;
+  localparam logic [8*32-1:0] Sums = {
+    32'h8000_0000, 32'h8000_0001, 32'hffff_fffd, 32'hffff_ffff, 32'd0, 32'd1, 32'h7fff_fffe, 32'h7fff_ffff
+  };
+  localparam logic [4*32-1:0] Factors = {32'h7fff_ffff, 32'h4000_0000, 32'd1, 32'd0};
+  logic signed [SumBits-1:0] sum;
+  logic [1:0][FactorBits-1:0] factor;
+  logic [1:0][ShiftBits:0] shift_of;
+  assign sum = Corners ? SumBits'(Sums[sum_i[2:0]*32+:32]) : sum_i;
+  for (genvar b = 0; b < 2; b++) begin : gen_bank
+    logic [FactorBits-1:0] own;
+    assign own = factors_i[b*FactorBits+:FactorBits];
+    assign factor[b] = Corners ? FactorBits'(Factors[own[1:0]*32+:32]) : own;
+    assign shift_of[b] = (ShiftBits + 1)'(shifts_i[b*ShiftBits+:ShiftBits]) + 1'b1;
+    always_comb assume (32'(shift_of[b]) <= 62);
+  end
   logic s_axis_tready, m_axis_tvalid, m_axis_tlast;
   logic [31:0] m_axis_tdata;
   requantiser #(
@@ -38,10 +57,10 @@ module requantiser_props #(
       .min_i        (min_i),
       .max_i        (max_i),
       .zero_point_i (zero_point_i),
-      .multiplier_i ({32'(factors_i[FactorBits+:FactorBits]), 32'(factors_i[0+:FactorBits])}),
-      .shift_i      ({6'(shifts_i[ShiftBits+:ShiftBits]) + 6'd1, 6'(shifts_i[0+:ShiftBits]) + 6'd1}),
+      .multiplier_i ({32'(factor[1]), 32'(factor[0])}),
+      .shift_i      ({6'(shift_of[1]), 6'(shift_of[0])}),
       .bank_i,
-      .s_axis_tdata (32'(sum_i)),
+      .s_axis_tdata (32'(sum)),
       .s_axis_tvalid,
       .s_axis_tready,
       .s_axis_tlast,
@@ -69,11 +88,11 @@ module requantiser_props #(
   logic [ShiftBits:0] shift;
   logic [31:0] result;
   always_comb begin
-    shift   = (ShiftBits + 1)'(bank_i ? shifts_i[ShiftBits+:ShiftBits] : shifts_i[0+:ShiftBits]) + 1'b1;
-    product = Wide'(sum_i) * $signed(Wide'(bank_i ? factors_i[FactorBits+:FactorBits] : factors_i[0+:FactorBits]));
+    shift   = shift_of[bank_i];
+    product = Wide'(sum) * $signed(Wide'(factor[bank_i]));
     rounded = (product <<< 1) + $signed(Wide'(1) << shift);
     scaled  = (rounded >>> (32'(shift) + 1)) + Wide'(zero_point_i);
-    if (raw_i) result = 32'(sum_i);
+    if (raw_i) result = 32'(sum);
     else if (scaled < Wide'(min_i)) result = {24'd0, min_i};
     else if (scaled > Wide'(max_i)) result = {24'd0, max_i};
     else result = {24'd0, scaled[7:0]};

@@ -145,7 +145,7 @@ class PoliteSource(AxisSource):
 
 
 class AxisSink(uvm_driver):
-    """Drives tready."""
+    """Drives tready. Another pattern of stalls ends the stall that lasts."""
 
     def start_of_simulation_phase(self) -> None:
         self.config: AxisConfig = ConfigDB().get(self, "", "config")
@@ -155,10 +155,12 @@ class AxisSink(uvm_driver):
     async def run_phase(self) -> None:
         ready = self.pins.bus.tready
         while True:
-            if wait := self.config.stall():
+            stall = self.config.stall
+            if wait := stall():
                 ready.value = 0
-                for _ in range(wait):
+                while wait and self.config.stall is stall:
                     await RisingEdge(self.pins.clock)
+                    wait -= 1
             ready.value = 1
             await RisingEdge(self.pins.clock)
 
