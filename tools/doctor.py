@@ -52,6 +52,7 @@ TOOLS = (
     ),
     Tool("zlib.h", "zlib1g-dev", "waveforms (FST)", path="/usr/include/zlib.h"),
     Tool("lz4.h", "liblz4-dev", "waveforms (FST)", path="/usr/include/lz4.h"),
+    Tool("ccache", "ccache", "compiles Verilator's own sources once", ("ccache", "--version"), optional=True),
     Tool("chromium", "chromium", "tests look at pages in it", ("chromium", "--version"), optional=True),
     Tool("lcov", "lcov", "HTML pages of code coverage", ("lcov", "--version"), optional=True),
 )

