@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from models.quant.graph import QuantNetwork
 from models.quant.runtime import session, shifted
 from tb.replay.store import engine_words
 from tests.onnx_zoo import HAND_MADE, SIZE, Case, cases
+from tests.pt2e_model import STORED, write
 
 CASES = cases()
 IMAGES = np.random.default_rng(5).integers(0, 256, (3, 3, SIZE, SIZE)).astype(np.uint8)
@@ -110,6 +112,14 @@ def test_hand_made_model_equals_the_runtime(kind, tmp_path):
 @pytest.mark.parametrize("name", sorted(p.name for p in SHARED.glob("*.onnx")))
 def test_case_equals_the_runtime(name):
     check_file(SHARED / name)
+
+
+def test_model_of_pt2e_equals_the_runtime(tmp_path):
+    """As torch's exporter wrote it; written anew where torchao and onnxscript are installed."""
+    check_file(STORED)
+    if all(find_spec(package) for package in ("torchao", "onnxscript")):
+        write(tmp_path / "again.onnx")
+        check_file(tmp_path / "again.onnx")
 
 
 def _backwards(model: onnx.ModelProto) -> None:
