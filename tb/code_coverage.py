@@ -8,7 +8,6 @@ there, the annotated sources.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 from models.errors import UserError
 from models.files import locked, write_text
 from models.provenance import git_commit
+from models.store import Sources, Store
 from tb.testplan import CodeExclusion
 
 TARGETS = {"line": 98.0, "toggle": 95.0}  # percent
@@ -131,13 +131,17 @@ def matches(exclusion: CodeExclusion, point: Point) -> bool:
     return known and exclusion.kind == point.kind and (point.function or not exclusion.function)
 
 
-def report(files: list[Path], exclusions: tuple[CodeExclusion, ...], reports: Path, rtl: Path) -> list[str]:
-    """Merge, write the record, print the percentages; what falls short."""
+def report(
+    files: list[Path], exclusions: tuple[CodeExclusion, ...], reports: Path, rtl: Path, sources: Sources
+) -> list[str]:
+    """Merge, keep the record, print the percentages; what falls short. `sources`: what the counts depend on."""
     if not files:
         raise UserError("no run wrote coverage.dat: nothing to merge")
     with locked(reports / ".code_coverage.lock"):
         record, faults = evaluate(merge(files, reports, rtl), exclusions)
-        write_text(reports / "code_coverage.json", json.dumps(record, indent=1) + "\n")
+    store = Store(reports)
+    store.put("code coverage", {"rtl": str(rtl)}, record, sources)
+    store.publish("code_coverage", lambda kept: kept.entries("code coverage")[-1].data)
     for kind, t in record["totals"].items():
         print(f"{kind} coverage: {t['percent']} % ({t['hit']} of {t['points']}, {t['excluded']} excluded)")
     return faults

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models import command
 from models.console import tell
 from models.errors import UserError
 from models.files import locked, write_text
@@ -293,6 +294,8 @@ def regression(store: Store, plan: Plan, tools: dict[str, str], commit: str | No
     record["totals"]["missing"] = sum(key not in found for key in last.data["tests"] if key["test"] not in NO_TEST)
     record |= {"choice": last.key["choice"], "date": last.written}
     record["stale"] = sorted({name for entry in stale for name in entry["changed"]})
+    by_date = sorted([last, *current], key=lambda entry: entry.number)
+    record["commands"] = covered["commands"] = list(dict.fromkeys(e.command for e in by_date if e.command))
     return record, covered
 
 
@@ -309,10 +312,12 @@ def report(
     """
     record, covered = record_of(outcomes, plan, stage, tools, git_commit())
     totals, verdict = record["totals"], record["testplan"]["testpoints"]
-    record |= {"choice": about.choice, "sources": about.sources}
+    told = {"sources": about.sources, "commands": [command.typed()]}
+    record |= {"choice": about.choice} | told
+    covered |= told
     run = {"choice": about.choice, "seed": about.seed, "wall_s": about.wall_s}
     run |= {k: totals[k] for k in ("tests", "passed", "failed", "matches")}
-    run |= {k: covered["totals"][k] for k in ("bins", "hit")} | {"good": is_good(totals)}
+    run |= {k: covered["totals"][k] for k in ("bins", "hit")} | {"good": is_good(totals), "command": command.typed()}
     run |= {"date": datetime.now(UTC).isoformat(" ", "seconds"), "git_commit": record["git_commit"]}
     store = Store(reports)
     try:

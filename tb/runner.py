@@ -14,6 +14,7 @@ from pathlib import Path
 from models.console import obey
 from models.errors import UserError, run_cli, unknown
 from models.files import write_text
+from models.store import Store
 from tb import code_coverage, testplan
 from tb.build import LIMIT_S, ROOT, prepare_environment, tool_versions
 from tb.results import About, Outcome, report
@@ -94,13 +95,14 @@ def main() -> int:
         configs = [dataclasses.replace(c, instrument=WAVES) for c in configs]
     if args.scheduler and any(c.instrument == COVERAGE for c in configs):
         raise UserError("lines and toggles are counted on one machine: leave out SCHEDULER")
+    Store(options.out / "reports").check()
     started, sources = time.perf_counter(), sources_of_tests(options.rtl, configs)
     outcomes = regress(configs, options, args.jobs, args.scheduler or "")
     reports = options.out / "reports"
     shortfall = []
     if suite == COVERAGE and not narrowed and not args.waves:
         counts = [path for o in outcomes if o.log for path in [Path(o.log).with_name("coverage.dat")] if path.exists()]
-        shortfall = code_coverage.report(sorted(set(counts)), plan.code_exclusions, reports, options.rtl)
+        shortfall = code_coverage.report(sorted(set(counts)), plan.code_exclusions, reports, options.rtl, sources)
     narrowing = {"SIM": args.sim, "ARRAY": args.array, "ENCODING": args.encoding, "DUT": args.dut}
     narrowing |= {"DESIGN": args.design, "TEST": args.test}
     choice = " ".join([suite, *(f"{key}={value}" for key, value in narrowing.items() if value)])

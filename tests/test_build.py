@@ -138,11 +138,11 @@ def test_two_at_once_build_a_design_once(tmp_path: Path, monkeypatch: pytest.Mon
     go, begun, made = threading.Event(), threading.Event(), []
     build_it = builds.make_build
 
-    def slow(*arguments: object) -> None:
+    def slow(*arguments: object) -> str:
         made.append(arguments[-1])
         begun.set()
         assert go.wait(60)
-        build_it(*arguments)
+        return build_it(*arguments)
 
     monkeypatch.setattr(builds, "make_build", slow)
     with ThreadPoolExecutor(2) as pool:
@@ -152,3 +152,24 @@ def test_two_at_once_build_a_design_once(tmp_path: Path, monkeypatch: pytest.Mon
         go.set()
         assert first.result() == second.result() and len(made) == 1
     assert "waiting" not in capfd.readouterr().err, "both are of this command"
+
+
+def test_sources_that_change_while_a_design_is_built_leave_no_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulator may have read the old text or the new one: neither is a build of the old."""
+    rtl = broken_rtl(tmp_path / "rtl", "accum/bit_counter.sv", {"row0 + row1": "row1 + row0"})
+    source, build_it = rtl / "accum" / "bit_counter.sv", builds.make_build
+    before = source.read_text()
+
+    def edited(*arguments: object) -> str:
+        source.write_text(before + "// edited\n")
+        return build_it(*arguments)
+
+    monkeypatch.setattr(builds, "make_build", edited)
+    (outcome,) = run(SMALL, Options("smoke", rtl=rtl, out=tmp_path / "out"))
+    assert "sources changed while it was made; run the same command again" in outcome.message
+    assert outcome.cause, "no verdict on the design"
+    monkeypatch.setattr(builds, "make_build", build_it)
+    source.write_text(before)
+    assert run(SMALL, Options("smoke", rtl=rtl, out=tmp_path / "out"))[0].passed

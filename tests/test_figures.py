@@ -84,7 +84,7 @@ def test_a_figure_that_was_changed_is_found(
 def test_nothing_measured_and_damaged_records(place: Path, capsys: pytest.CaptureFixture) -> None:
     (place / "accuracy.json").unlink()
     (place / "ppa.json").unlink()
-    assert figures.main() == 0
+    assert figures.main() == 1, "nothing was compared"
     assert capsys.readouterr().out == "0 right, 0 wrong, 12 not measured\n"
     synthesised = design("conv tree", 1000, 2000.3, 0) | {"activity": None, "power_mw": None}
     (place / "ppa.json").write_text(json.dumps({"designs": [synthesised]}))
@@ -110,5 +110,18 @@ def test_a_command_names_rows_and_zero_gating(place: Path, capsys: pytest.Captur
         assert figures.main() == 0
         assert capsys.readouterr().out == f"{told}\n"
     (place / "page.md").write_text(f"<!-- begin output: make synth -->\n{body}")
-    assert figures.main() == 0
+    assert figures.main() == 1
     assert capsys.readouterr().out == "0 right, 0 wrong, 2 not measured\n"
+
+
+def test_records_of_other_sources_are_told(place: Path, capsys: pytest.CaptureFixture) -> None:
+    record = json.loads((place / "ppa.json").read_text())
+    (place / "ppa.json").write_text(json.dumps(record | {"sources": {"rtl/mult": "of then"}}))
+    assert figures.main() == 0
+    assert capsys.readouterr().out.startswith("ppa.json: changed since it was measured: rtl/mult\n")
+
+
+def test_a_folder_that_there_is_not(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["figures", "--reports", str(place / "nosuch")])
+    with pytest.raises(UserError, match="no folder .*nosuch; measure something first"):
+        figures.main()

@@ -12,13 +12,14 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from flows.formal.__main__ import view as formal_view
 from flows.report.__main__ import shown
 from flows.report.facts import COST_MODEL, gather
 from flows.report.records import KINDS, load_records
 from models.console import signed
 from models.errors import UserError
 from models.provenance import ROOT
-from models.store import sources_of
+from models.store import Store, sources_of
 from tests import example_records as example
 
 
@@ -177,6 +178,29 @@ def test_sources_that_changed_are_named(folder, tmp_path):
     page = report(folder, "--out", str(tmp_path / "out"))
     assert page.returncode == 0, page.stderr
     assert "changed since: rtl/array" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_proofs_of_other_rtl_are_marked_although_nothing_ran_since(tmp_path):
+    """A view that is older than a change: the report marks it."""
+    rtl, reports = tmp_path / "rtl", tmp_path / "reports"
+    rtl.mkdir()
+    (rtl / "top.sv").write_text("module top; endmodule\n")
+    store = Store(reports)
+    (proof,) = example.formal()["proofs"][:1]
+    store.put("proof", {"name": proof["name"]}, proof, sources_of(rtl))
+    store.publish("formal", formal_view)
+    assert load_records(reports).found["formal"].stale == ()
+    (rtl / "top.sv").write_text("module top; wire x; endmodule\n")
+    assert load_records(reports).found["formal"].stale == (str(rtl),)
+
+
+def test_the_command_that_was_typed_is_shown(folder, tmp_path):
+    ppa = example.ppa() | {"commands": ["make synth ROWS=64", "make power 'TILES=a b.npz'"]}
+    (folder / "ppa.json").write_text(json.dumps(ppa))
+    page = report(folder, "--out", str(tmp_path / "out"))
+    assert page.returncode == 0, page.stderr
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "<code>make power &#39;TILES=a b.npz&#39;</code>, <code>make synth ROWS=64</code>" in html
 
 
 def test_without_accuracy_the_headline_says_so(folder):

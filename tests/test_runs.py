@@ -104,6 +104,26 @@ def test_a_netlist_that_did_not_pass_is_made_again(tools: SimpleNamespace, tmp_p
 
 
 @needs_library
+def test_sources_that_change_while_a_column_is_mapped_leave_no_result(
+    tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = {"rtl": "before"}
+    monkeypatch.setattr(synth, "flow_sources", lambda: dict(now))
+    mapped = synth.in_a_process
+
+    def edited(*arguments: object) -> None:
+        now["rtl"] = "after"
+        mapped(*arguments)
+
+    monkeypatch.setattr(synth, "in_a_process", edited)
+    with pytest.raises(UserError, match="sources changed while it was made; run the same command again"):
+        measured(tmp_path)
+    monkeypatch.setattr(synth, "in_a_process", mapped)
+    now["rtl"] = "before"
+    assert measured(tmp_path).gate.status == "passed" and len(tools.mapped) == 2
+
+
+@needs_library
 def test_power_measures_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

@@ -5,15 +5,17 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import models.store
 from models.errors import UserError
 from models.files import in_use, locked, scratch, settle, sweep, write_text
-from models.store import Store, changed, marked, sources_of
+from models.store import Store, changed, marked, outdated, sources_of
 
 HOLD = """
 import sys
@@ -133,7 +135,7 @@ def test_one_entry_for_each_key_the_newest(tmp_path: Path) -> None:
     store.remove("area", [{"rows": 4, "design": "m12p"}])
     assert len(store.entries("area")) == 1
     document = store.publish("area", lambda s: {"rows": [e.data for e in s.entries("area")]})
-    assert document == {"rows": [{"um2": 3}]} and (tmp_path / "reports" / "area.json").exists()
+    assert document["rows"] == [{"um2": 3}] and (tmp_path / "reports" / "area.json").exists()
 
 
 def test_entries_are_stale_when_what_they_depend_on_has_changed(tmp_path: Path) -> None:
@@ -180,3 +182,46 @@ def test_a_damaged_store_is_named(tmp_path: Path) -> None:
         Store(tmp_path).entries("area")
     with pytest.raises(UserError, match="records.sqlite is damaged"):
         Store(tmp_path).put("area", {}, {})
+
+
+def test_a_view_says_what_it_depends_on_and_how_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "top.sv"
+    source.write_text("module top; endmodule\n")
+    store = Store(tmp_path / "reports")
+    for rows in (4, 64, 4):
+        monkeypatch.setenv("ENCMAC_COMMAND", f"{os.getpid()} make synth ROWS={rows}")
+        store.put("area", {"rows": rows}, {}, sources_of(source))
+    store.put("power", {"rows": 4}, {}, {"not/asked": "for"})
+
+    def view(kept: Store) -> dict:
+        current, stale = marked(kept.entries("area"))
+        return {"rows": [e.key["rows"] for e in current], "stale": stale}
+
+    document = store.publish("area", view)
+    assert document["commands"] == ["make synth ROWS=64", "make synth ROWS=4"] and outdated(document) == []
+    source.write_text("module tap; endmodule\n")
+    assert outdated(document) == [str(source)], "told although nobody has written the view anew"
+    document = store.publish("area", view)
+    assert (document["rows"], document["sources"], document["commands"]) == ([], {}, [])
+    assert outdated(document) == [str(source)]
+
+
+def test_a_store_of_an_earlier_version_is_read_and_written(tmp_path: Path) -> None:
+    schema = models.store.SCHEMA.replace(" command TEXT NOT NULL DEFAULT '',", "")
+    with sqlite3.connect(tmp_path / "records.sqlite") as old:
+        old.execute(schema)
+        old.execute("INSERT INTO entries VALUES (1, 'area', '{\"rows\": 4}', '{}', '{}', '2026-01-01')")
+    store = Store(tmp_path)
+    assert [e.command for e in store.entries("area")] == [""]
+    store.put("area", {"rows": 64}, {})
+    assert [bool(e.command) for e in store.entries("area")] == [False, True]
+
+
+def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written .Not a directory"):
+        Store(tmp_path / "file" / "reports").check()
+    store = Store(tmp_path / "reports")
+    store.check()
+    store.check()
+    assert store.entries("area") == []

@@ -408,7 +408,7 @@ class TestCodeCoverage:
 
     def test_no_counts_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="nothing to merge"):
-            code_coverage.report([], (), tmp_path, tmp_path)
+            code_coverage.report([], (), tmp_path, tmp_path, {})
 
 
 def test_stored_runs_are_appended(good: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from flows.platform import config_path, read_config
 from models.errors import UserError, run_cli
+from models.store import outdated
 from tools.docs import pages
 from tools.options import parse
 
@@ -159,8 +160,10 @@ def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:
 
 
 def main() -> int:
-    """Command line; exit code 1 if a figure is wrong."""
+    """Command line; exit code 1 if a figure is wrong, or none was compared."""
     args = parse("tools.figures")
+    if not args.reports.is_dir():
+        raise UserError(f"no folder {args.reports}; measure something first, for example: make synth")
     count: Counter[str] = Counter()
     known: dict[tuple, Measured] = {}
     for page in pages():
@@ -175,8 +178,11 @@ def main() -> int:
             count[verdict] += 1
             if verdict == "wrong":
                 print(f"{claim.page}: {claim.command}: {claim.row}, {claim.column}: {claim.text}; measured {value:.6g}")
+    for path in (args.reports / "ppa.json", args.reports / "accuracy.json"):
+        if path.is_file() and (since := outdated(json.loads(path.read_text()))):
+            print(f"{path.name}: changed since it was measured: {', '.join(since)}")
     print(", ".join(f"{count[verdict]} {verdict}" for verdict in ("right", "wrong", "not measured")))
-    return 1 if count["wrong"] else 0
+    return 1 if count["wrong"] or not count["right"] else 0
 
 
 if __name__ == "__main__":

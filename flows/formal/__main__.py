@@ -102,7 +102,7 @@ def keep(results: list[Result], store: Store, args: argparse.Namespace, sources:
         key = {"name": r.proof.name, "encodings": own} | where
         verdict = r.result in ("proven", "refuted")
         known = None if verdict else store.get("proof", key)
-        if known is None or known.stale:
+        if known is None:
             entries.append((key, proof_record(r), sources))
     store.put_all("proof", entries)
 
@@ -146,12 +146,13 @@ def main() -> int:
         return 0
     if importlib.util.find_spec("pyosys") is None:
         raise UserError("pyosys is not installed; run: make setup")
+    store = Store(args.out / "reports")
+    store.check()
     folder, rtl = args.out.resolve() / "formal", args.rtl.resolve()
     start, sources = time.monotonic(), sources_of_proofs(rtl, encodings, args.platform)
     with interruptible(ThreadPoolExecutor(args.jobs)) as pool:
         running = pool.map(lambda proof: prove(proof, encodings, args.platform, rtl, folder, args.time_limit), proofs)
         results = list(tqdm(running, total=len(proofs), unit="proof", disable=not sys.stderr.isatty(), leave=False))
-    store = Store(args.out / "reports")
     keep(results, store, args, sources)
     store.publish("formal", view)
     tell(document([proof_record(r) for r in results], []))

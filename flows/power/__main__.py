@@ -91,6 +91,8 @@ def main() -> int:
     if args.vectors < 1:
         raise UserError(f"--vectors {args.vectors}: at least 1")
     capture = load_capture(args.tiles) if args.tiles else load_capture()
+    store = Store(args.out / "reports")
+    store.check()
     records = synthesised(args, platform, clock_ns)
     given = Conditions(platform, capture, args.vectors, opensta_reads_activity(), args.check)
 
@@ -102,11 +104,10 @@ def main() -> int:
         )
         return fields
 
+    depends = sources() | sources_of(platform.liberty)
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         results = list(pool.map(run, records))
-    store = Store(args.out / "reports")
     workload = {"network": capture.network, "tiles_sha256": tiles_sha256(capture), "vectors": args.vectors}
-    depends = sources() | sources_of(platform.liberty)
     found = zip(records, results, strict=True)
     store.put_all(
         "power",

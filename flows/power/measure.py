@@ -22,7 +22,7 @@ from models.errors import UserError
 from models.files import locked, making, sweep, write_text
 from models.replay import Capture, Tile
 from models.rivals import nearest, widths
-from models.store import sources_of
+from models.store import check_steady, sources_of
 
 POWER = ("measure.py", "activity.py", "circuit.py", "engine.py", "icarus.py", "liberty.py", "opensta.py")
 POWER += ("simulate.py", "simulate.cpp")
@@ -95,6 +95,7 @@ def measure(record: dict, given: Conditions) -> dict:
             pass
         with making(place) as folder:
             fields = weigh(circuit, design, clock_ns, record["parameters"]["Rows"], given, folder)
+            check_steady(f"power of {design.label}", key, fingerprint(record, given))
             write_text(folder / "result.json", json.dumps({"key": key, "fields": fields}) + "\n")
     sweep(path.parent / "power", "[0-9a-f]*", keep=KEPT_RESULTS)
     return fields

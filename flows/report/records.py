@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.errors import UserError
-from models.store import changed
+from models.store import outdated
 
 
 class Kind(NamedTuple):
@@ -54,6 +54,11 @@ class Record:
         return self.data.get("git_commit") or rows[-1].get("git_commit") or ""
 
     @property
+    def commands(self) -> list[str]:
+        """What was typed, the latest last; nothing if the record does not say."""
+        return list(self.data.get("commands") or [])
+
+    @property
     def tools(self) -> dict[str, str]:
         """Versions of what took part."""
         rows = self.data.get("rows") or [{}]
@@ -94,14 +99,6 @@ def whole_of(data: dict) -> tuple[dict, str]:
     return data | whole, f"{words}: {told}"
 
 
-def stale_sources(data: dict) -> tuple[str, ...]:
-    """Names of the sources that have changed since something in a record was measured; that is left out of tables."""
-    entries = data.get("stale") if isinstance(data.get("stale"), list) else []
-    names = {name for e in entries for name in ([e] if isinstance(e, str) else e.get("changed", ()))}
-    sources = data.get("sources")
-    return tuple(sorted({*names, *(changed(sources) if isinstance(sources, dict) else ())}))
-
-
 def load_records(folder: Path) -> Records:
     """Every record of `folder` that is there.
 
@@ -124,7 +121,7 @@ def load_records(folder: Path) -> Records:
                 f"{path} has format '{told}', this version reads '{kind.format}'; make it anew with: {kind.command}"
             )
         data, narrow = whole_of(data)
-        stale = stale_sources(data)
+        stale = tuple(outdated(data))
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M")
         found[kind.name] = Record(kind, path, data, written, stale, narrow)
     return Records(folder, found)

@@ -135,7 +135,10 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
         *(args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact, args.group, args.counted),
         *(rivals_of(args.rivals), args.zeros),
     )
-    arrays: dict[str, Array] = {}
+    store, arrays = Store(args.out / "reports"), dict[str, Array]()
+    store.check()
+    depends = [sources_of_column(variants[0], platform) for variants in table.values()]
+    shell = sources_of(*(ROOT / p for p in SHELL_SOURCES))
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         futures = [
             pool.submit(best_variant, variants, args.rows, platform, clock_ns, folder) for variants in table.values()
@@ -149,11 +152,9 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
     run = {"columns": args.columns, "gated": int(not args.ungated)}
     run |= {"tools": tool_versions(), "git_commit": git_commit()}
     records = [record(r, platform, clock_ns) | run for r in results]
-    store = Store(args.out / "reports")
-    depends = [sources_of_column(r.design, platform) for r in results]
     store.put_all("area", [(key_of(r), r, s) for r, s in zip(records, depends, strict=True)])
     parts = {r["design"]: (r, s) for r, s in zip(records, depends, strict=True)}
-    store.put_all("array", [array_entry(*parts[name], array) for name, array in arrays.items()])
+    store.put_all("array", [array_entry(*parts[name], shell, array) for name, array in arrays.items()])
     document = store.publish("ppa", view)
     keys = [key_of(r) for r in records]
     records = sorted((r for r in document["designs"] if key_of(r) in keys), key=lambda r: keys.index(key_of(r)))
@@ -170,10 +171,10 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
     return records
 
 
-def array_entry(record: dict, sources: dict[str, str], array: Array) -> tuple[dict, dict, dict]:
-    """An array as the store keeps it."""
+def array_entry(record: dict, sources: dict, shell: dict, array: Array) -> tuple[dict, dict, dict]:
+    """An array as the store keeps it; `sources` of its columns, `shell` of what is around them."""
     data = array_record(array) | {"column_netlist_sha256": record["netlist_sha256"]}
-    return key_of(record) | {"size": array.columns}, data, sources | sources_of(*(ROOT / p for p in SHELL_SOURCES))
+    return key_of(record) | {"size": array.columns}, data, sources | shell
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from flows.synth.netlist import (
 from models.encoding import export_package, load_encoding
 from models.errors import UserError
 from models.files import locked, making, sweep, write_text
-from models.store import sources_of
+from models.store import check_steady, sources_of
 
 TOP = "array_top"
 COLUMN = "array_column"
@@ -121,12 +121,17 @@ def plain_names(verilog: str) -> str:
     return re.sub(r"\\(\S+) ", lambda found: names[found.group(1)] + " ", verilog)
 
 
+def _shell_key(column: Result, columns: int, platform: Platform, clock_ns: float) -> str:
+    """Hash of all that the shell of an array depends on."""
+    known = (fingerprint(column.design, column.rows, platform, clock_ns, SHELL_EFFORTS), columns, SHELL_SOURCES)
+    return hashlib.sha256(repr((known, sources_of(*(ROOT / name for name in SHELL_SOURCES)))).encode()).hexdigest()
+
+
 def measure_array(column: Result, columns: int, platform: Platform, clock_ns: float, folder: Path) -> Array:
     """The array of a measured column; kept and reused as columns are."""
     design = column.design
     shells = folder / f"{design.label}-shell-{columns}"
-    known = (fingerprint(design, column.rows, platform, clock_ns, SHELL_EFFORTS), columns, SHELL_SOURCES)
-    key = hashlib.sha256(repr((known, sources_of(*(ROOT / name for name in SHELL_SOURCES)))).encode()).hexdigest()
+    key = _shell_key(column, columns, platform, clock_ns)
     place = shells / key[:12]
     with locked(place.with_name(f"{place.name}.lock")):
         try:
@@ -141,6 +146,7 @@ def measure_array(column: Result, columns: int, platform: Platform, clock_ns: fl
             in_a_process(_map_shell, design, packages, columns, platform, clock_ns, made)
             shell, slack = choose([made / effort for effort in SHELL_EFFORTS], TOP, platform, clock_ns)
             shell = replace(shell, path=place / shell.path.relative_to(made))
+            check_steady(f"array of {design.label}", key, _shell_key(column, columns, platform, clock_ns))
             document = {"key": key, "netlist": asdict(shell), "slack_ns": slack}
             write_text(made / "result.json", json.dumps(document, default=str))
     sweep(shells, "[0-9a-f]*", keep=KEPT_RESULTS)

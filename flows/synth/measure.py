@@ -25,7 +25,7 @@ from models.errors import UserError
 from models.files import locked, making, sweep, write_text
 from models.processes import end_with
 from models.rivals import ACTIVATION_BITS, WEIGHT_BITS, widths
-from models.store import sources_of
+from models.store import check_steady, sources_of
 
 CONVENTIONAL = (  # name, form in RTL, Booth recoding by Yosys
     ("conv written", 0, False),
@@ -184,6 +184,7 @@ def measure(
             wanted = simulate and slack >= 0
             gate = simulate_column(netlist.path, design, rows, platform) if wanted else Simulated("not_run", 0, 0)
             netlist = dataclasses.replace(netlist, path=place / netlist.path.relative_to(made))
+            check_steady(design.label, key, fingerprint(design, rows, platform, clock_ns, efforts))
             document = {"key": key, "netlist": dataclasses.asdict(netlist), "slack_ns": slack}
             document |= {"gate": dataclasses.asdict(gate)}
             write_text(made / "result.json", json.dumps(document, default=str))

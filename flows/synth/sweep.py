@@ -117,10 +117,11 @@ def main() -> None:
     platform = load_platform(args.platform)
     if args.rows < 1 or (args.clock_ns is not None and args.clock_ns <= 0):
         raise UserError(f"rows ({args.rows}) and clock ({args.clock_ns} ns) must be positive")
-    points = run(args.sweep, platform, args)
     reports = args.out / "reports"
     store, kind = Store(reports), f"sweep {args.sweep}"
+    store.check()
     depends = flow_sources() | sources_of(platform.liberty)
+    points = run(args.sweep, platform, args)
     store.put_all(kind, [(key_of(p) | {"size": p.get("size"), "clock_ns": goal(args, p)}, p, depends) for p in points])
     store.publish(f"ppa_{args.sweep}", lambda s: view(s, args.sweep))
     print_points(args.sweep, points)

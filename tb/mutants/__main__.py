@@ -293,11 +293,17 @@ def score(verdicts: Iterable[Verdict]) -> dict[str, int | float | None]:
 
 
 def report(
-    verdicts: list[Verdict], faults: list[str], seed: int, reports: Path, possible: dict[str, int], wall_s: float
+    verdicts: list[Verdict],
+    faults: list[str],
+    seed: int,
+    reports: Path,
+    possible: dict[str, int],
+    wall_s: float,
+    sources: Sources | None = None,
 ) -> int:
     """Write mutants.json, print tables; 0 if nothing unexplained was missed and the target is met.
 
-    `possible`: how many mutants each file has.
+    `possible`: how many mutants each file has; `sources`: what the verdicts depend on.
     """
     totals = score(verdicts) | {"target": TARGET, "possible": sum(possible.values())}
     by_file = {
@@ -314,7 +320,7 @@ def report(
         "git_commit": git_commit(),
     }
     store = Store(reports)
-    store.put("mutation", {"files": sorted(possible), "seed": seed}, record)
+    store.put("mutation", {"files": sorted(possible), "seed": seed}, record, sources)
     store.publish("mutants", lambda kept: with_largest(record, kept))
     refresh(reports)
     shown = ("possible", *STATUSES, "percent")
@@ -383,6 +389,7 @@ def main() -> int:
         raise unknown("file to mutate", args.file, known)
     reasons = equivalents(args.equivalent)
     queues = {file: queue(rtl, file, args.seed) for file in ([args.file] if args.file else known)}
+    Store(out / "reports").check()
     folder = out / "mutants"
     folder.mkdir(parents=True, exist_ok=True)
     encoding = every_gate()
@@ -393,7 +400,7 @@ def main() -> int:
     verdicts = campaign(queues, number, bench, notes, max(1, args.jobs), until)
     verdicts, faults = explain(verdicts, reasons)
     possible = {file: len(mutants) for file, mutants in queues.items()}
-    return report(verdicts, faults, args.seed, out / "reports", possible, time.monotonic() - started)
+    return report(verdicts, faults, args.seed, out / "reports", possible, time.monotonic() - started, notes.sources(()))
 
 
 if __name__ == "__main__":

@@ -236,6 +236,8 @@ def main() -> int:
     config = replay_config(args.array, args.encoding, args.rows, args.cols, args.depth if args.engine else 0)
     sampling = Sampling(args.sample, args.confidence, args.seed) if args.sample is not None else None
     work = opened(args, config)
+    store = Store(args.out / "reports")
+    store.check()
     started = time.perf_counter()
     sources = sources_of_replay(args, config)
     directory = build(config, args.rtl.resolve(), args.out.resolve() / "sim")
@@ -271,7 +273,6 @@ def main() -> int:
     if sampling:
         record["sampling"] = {"wrong_share": sampling.wrong, "confidence": sampling.confidence, "seed": sampling.seed}
     record |= {"tools": tool_versions() | {"machine": platform.machine()}, "git_commit": git_commit()}
-    store = Store(args.out / "reports")
     store.put("replay", key_of(args, work, config), record, sources)
     store.publish("replay", view)
     tell(record)
