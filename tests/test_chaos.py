@@ -93,12 +93,12 @@ def test_a_process_that_is_left_is_seen_and_ended(campaign: Campaign, monkeypatc
 
 
 def test_the_exit_code_tells(campaign: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert conclude(campaign, tmp_path / "chaos.json", 1, 1) == 0
+    assert conclude(campaign, Store(tmp_path), 1, 1) == 0
     assert "1 faults (1 kill, 0 interrupt" in capsys.readouterr().out
     campaign.blame(LOST, "a result")
-    assert conclude(campaign, tmp_path / "chaos.json", 1, 1) == 1
+    assert conclude(campaign, Store(tmp_path), 1, 1) == 1
     assert "lost 1, crossed 0" in capsys.readouterr().out
     campaign.wrong.clear()
     campaign.counts.clear()
-    assert conclude(campaign, tmp_path / "chaos.json", 1, 1) == 1, "nothing was tried"
+    assert conclude(campaign, Store(tmp_path), 1, 1) == 1, "nothing was tried"
     assert len(FAULTS) == 6

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from models import command
 from models.emulate.modules import GRADIENTS
 from models.encoding import TABLE_SUFFIXES, library_names
-from models.errors import UserError, unknown
+from models.errors import UserError, run_cli, unknown
 from models.networks import NETWORKS
 from models.provenance import ROOT
 from models.quant.arith import ROUNDINGS
@@ -141,7 +143,8 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
         ),
         ("sim ENCODING=m21p", "make sim: unknown encoding 'm21p'; did you mean "),
         ("sim ENCODING=none.json", "make sim: ENCODING=none.json: no such encoding: none.json does not exist"),
-        ("sim SEED=-1", "make sim: SEED=-1: must be at least 0"),
+        ("sim SEED=-1", "make sim: SEED=-1: must be 0 to 2147483548"),
+        ("sim SEED=99999999999999999999", "make sim: SEED=99999999999999999999: must be 0 to 2147483548"),
         ("sim WAVES=maybe", "make sim: WAVES=maybe: 1 switches it on, nothing or 0 leaves it off"),
         (
             "replay NET=resnet20cifar10",
@@ -215,6 +218,45 @@ def test_nearest_names():
     assert str(unknown("fruit", "x", [])) == "unknown fruit 'x'; known: none"
     with pytest.raises(UserError, match="needs M="):
         options.values_of(TARGETS["search"], {"M": "  "})
+
+
+def test_what_was_typed_is_known_to_the_command(monkeypatch):
+    """The target with its variables, or the command line of a module; what another command noted is not this one's."""
+    noted = {}
+    monkeypatch.setattr(os, "execv", lambda *_: noted.update(os.environ))
+    for name in ("MAKEFLAGS", "MAKECMDGOALS"):
+        monkeypatch.setenv(name, "")
+    for name, value in (("TEST", "it's so"), ("SUITE", "tiny"), ("ENCMAC_COMMAND", "1 make other")):
+        monkeypatch.setenv(name, value)
+    options.launch("sim")
+    assert noted["ENCMAC_COMMAND"] == f"{os.getpid()} make sim SUITE=tiny TEST='it'\"'\"'s so'"
+    options.parse("tb.runner", [])
+    assert command.typed() == "make sim SUITE=tiny TEST='it'\"'\"'s so'" and command.process() == os.getpid()
+    monkeypatch.setenv("ENCMAC_COMMAND", "1 make other")  # of the command that started this one
+    monkeypatch.setattr(sys, "orig_argv", [".venv/bin/python", "-m", "tb.runner", "--test", "a b"])
+    options.parse("tb.runner", [])
+    assert command.typed() == ".venv/bin/python -m tb.runner --test 'a b'"
+
+
+def test_an_interruption_says_what_is_kept(capsys):
+    """Every command that starts others, or takes long, has words of its own; they stand in docs/commands.md."""
+    moments = {"pareto", "report", "import", "encodings", "figures", "clean"}
+    assert {c.name for c in COMMANDS if c.group and c.module and not c.kept} == moments | {"chaos"}, "chaos says more"
+    before = signal.getsignal(signal.SIGTERM)
+
+    def main() -> None:
+        options.parse("flows.synth", [])
+        raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(SystemExit) as end:
+            run_cli(main)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 130
+    said = "columns that were mapped and simulated are kept in build/synth; the same command goes on with the next"
+    assert capsys.readouterr().err == f"encmac: interrupted; {said}\n"
+    assert f"After Ctrl-C: {said}." in (ROOT / "docs/commands.md").read_text()
 
 
 def test_names_in_makeflags():

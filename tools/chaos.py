@@ -40,7 +40,6 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError, run_cli
-from models.files import write_text
 from models.provenance import git_commit
 from models.store import Store
 from tools.docs import scratch_clone
@@ -285,6 +284,8 @@ def able(command: str) -> bool:
 def main() -> int:
     """Command line; exit code 1 if anything was lost, crossed, wrongly passed or wrongly kept."""
     args = parse("tools.chaos")
+    store = Store(args.out / "reports")
+    store.check()
     faults = [KILL, KILL, KILL, INTERRUPT, DISK, CLOCK]
     mounts = able("mount -t tmpfs none /mnt")
     faults += [FULL, READONLY] if mounts else []
@@ -304,8 +305,7 @@ def main() -> int:
         if not chaos.truth:
             raise UserError("the undisturbed runs left no results")
         whole = campaign(chaos, faults, 60 * args.minutes)
-    path = args.out / "reports" / "chaos.json"
-    return conclude(chaos, path, args.minutes, args.seed) if whole else 130
+    return conclude(chaos, store, args.minutes, args.seed) if whole else 130
 
 
 def campaign(chaos: Campaign, faults: list[str], seconds: float) -> bool:
@@ -339,14 +339,15 @@ def describe(chaos: Campaign) -> str:
     )
 
 
-def conclude(chaos: Campaign, path: Path, minutes: float, seed: int) -> int:
-    """Write the record, print the figures; the exit code."""
+def conclude(chaos: Campaign, store: Store, minutes: float, seed: int) -> int:
+    """Keep the record, print the figures; the exit code."""
     wrong = {what: chaos.wrong[what] for what in WRONG}
     faults = {fault: chaos.counts[fault] for fault in FAULTS}
     record = {"format": "encmac-chaos/1", "minutes": minutes, "seed": seed, "faults": faults, "wrong": wrong}
     record |= {"commands": dict(chaos.ran), "results": len(chaos.truth), "tracebacks": chaos.counts["traceback"]}
     record |= {"details": chaos.details, "git_commit": git_commit()}
-    write_text(path, json.dumps(record, indent=1) + "\n")
+    store.put("chaos", {"minutes": minutes, "seed": seed}, record)
+    store.publish("chaos", lambda kept: kept.entries("chaos")[-1].data)
     print(describe(chaos))
     return 1 if any(wrong.values()) or not sum(faults.values()) else 0
 

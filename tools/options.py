@@ -98,7 +98,7 @@ def _whole(text: str, least: int, most: float) -> int:
 
 def _within(value: Any, least: float, most: float) -> Any:
     if not least <= value <= most:
-        bounds = f"at least {least:g}" if math.isinf(most) else f"{least:g} to {most:g}"
+        bounds = f"at least {least:g}" if math.isinf(most) else f"{least:.12g} to {most:.12g}"
         raise ValueError(f"{SHOWN}: must be {bounds}")
     return value
 
