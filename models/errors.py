@@ -16,8 +16,15 @@ UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES
 UNNAMEABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}
 
 
+LONGEST = 4000  # characters of a message; a damaged file may put thousands into that of its reader
+
+
 class UserError(Exception):
     """A mistake the user can mend. `str(error)` is one line: what is wrong, where, and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        half = LONGEST // 2
+        super().__init__(message if len(message) <= LONGEST else f"{message[:half]} ... {message[-half:]}")
 
 
 def unknown(what: str, name: str, known: Iterable[str], more: str = "") -> UserError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import UserError
 from models.provenance import ROOT
 
 FORMAL = [sys.executable, "-m", "flows.formal", "--proof", "full_adder/1"]
@@ -129,3 +131,10 @@ def test_children_end_with_their_command(number: int, code: int, tmp_path: Path)
     while Path(f"/proc/{child}").exists() and time.monotonic() < limit:
         time.sleep(0.02)
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_what_a_damaged_file_says_is_cut():
+    error = UserError(f"damaged.npz ({'x' * 100_000}); make it again")
+    assert len(str(error)) < 5000 and str(error).startswith("damaged.npz (xxx")
+    assert str(error).endswith("xxx); make it again")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
