@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import re
 import subprocess
@@ -88,6 +90,23 @@ class TestQuick:
 
     def test_unknown_target(self) -> None:
         assert_one_line(run("--quick", "dance"), "doctor knows no 'dance'; known: lint, sim")
+
+
+class TestSetup:
+    def test_a_second_setup_waits_for_the_first(self, checkout: Path) -> None:
+        """It would take the .venv that the first is making for the remains of one that was interrupted."""
+        for name in ("tools/setup.sh", "requirements.lock"):
+            (checkout / name).write_text((ROOT / name).read_text())
+        wheels = (checkout / "requirements.txt").read_bytes() + (checkout / "requirements.lock").read_bytes()
+        (checkout / ".venv" / ".setup").write_text("incomplete\n")
+        with (checkout / "tools" / "setup.sh").open() as first:
+            fcntl.flock(first, fcntl.LOCK_EX)
+            command = ["bash", str(checkout / "tools" / "setup.sh")]
+            second = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            assert second.stdout.readline() == "setup: waiting for another make setup in this checkout\n"
+            (checkout / ".venv" / ".setup").write_text(f"{hashlib.sha256(wheels).hexdigest()}\n")
+        told = second.communicate(timeout=60)[0]
+        assert (checkout / ".venv" / "lib").is_dir() and "making .venv" not in told, told
 
 
 class TestTable:

@@ -22,8 +22,16 @@ packages=(
 
 fail() {
   echo "encmac: error: $*" >&2
-  exit 1
+  exit 2
 }
+
+# One at a time in a checkout: the kernel's lock of this file, that of a killed one is free.
+exec 9<tools/setup.sh
+flock --nonblock 9 || {
+  echo "setup: waiting for another make setup in this checkout"
+  flock 9
+}
+trap 'echo "encmac: interrupted; what is installed stays, the same command goes on" >&2; exit 130' INT TERM
 
 missing_packages() {
   local package
