@@ -501,10 +501,21 @@ def test_stored_values_clock_gates_and_short_pulses(tmp_path: Path) -> None:
     assert not (zero.rises + zero.falls)[circuit.ports["y_o_1"]].any()
 
 
+def test_reset_that_is_tied_off_is_simulated(tmp_path: Path) -> None:
+    stimulus = {"e": np.array([0, 1, 0, 0, 1, 1], bool), "d": np.array([1, 1, 1, 0, 1, 0], bool)}
+    tied = STORES.replace("DFFN f (\n", "DFFR f (\n    .R(1'b0),\n").replace(".QN(", ".Q(")
+    found = simulate(storing(tmp_path, tied), None, stimulus, ["y_o_0"], [(0, 6)], 1000, 100)
+    assert found.samples.astype(int).T.tolist() == [[0, 0, 1, 1, 1, 1]]  # at the rise of the gated clock
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("DFFN f", "DFFR f", r"cell DFFR \(f\) stores in a way that is not simulated"),
+        (
+            "DFFN f (\n",
+            "DFFR f (\n    .R(e),\n",
+            r"cell DFFR \(f\) is cleared or set by more than a constant; tie that",
+        ),
         ("    .A(d),\n    .Y(late)", "    .A(y_o_1),\n    .Y(late)", "does not settle; is there a loop of cells"),
     ],
 )

@@ -78,8 +78,11 @@ def _functions(group: CellGroup, output: str, inputs: list[str]) -> tuple[int, i
     state = cell.state
     if state is None:
         return KINDS[None], _bits(truth_table(function, inputs)), 0
-    if state.kind not in KINDS or state.asynchronous:
+    if state.kind not in KINDS:
         raise UserError(f"cell {cell.name} ({group.names[0]}) stores in a way that is not simulated; use a plain one")
+    for text in state.asynchronous:
+        if name := _forced(group, text, inputs):
+            raise UserError(f"cell {cell.name} ({name}) is cleared or set by more than a constant; tie that pin off")
     data, clock = (truth_table(text, inputs) for text in (state.data, state.clock))
     if state.kind != "clock gate":
         stored = truth_table(function, [state.true, state.inverse])  # index 1: state 1, index 2: state 0
@@ -87,6 +90,20 @@ def _functions(group: CellGroup, output: str, inputs: list[str]) -> tuple[int, i
             raise UserError(f"cell {cell.name}: output {output} does not show its state")
         data = data if stored[1] else ~data
     return KINDS[state.kind], _bits(data), _bits(clock)
+
+
+def _forced(group: CellGroup, function: str, inputs: list[str]) -> str:
+    """The first instance whose constant pins let `function` be true; "" if none does."""
+    table, index = truth_table(function, inputs), np.arange(1 << len(inputs))
+    fixed = np.array([group.pins[pin] < 0 for pin in inputs])
+    values = np.array([group.constants[pin] for pin in inputs])
+    for at in np.unique(np.concatenate([fixed, values]), axis=1, return_index=True)[1]:
+        possible = np.ones(len(index), bool)
+        for pin in np.flatnonzero(fixed[:, at]):
+            possible &= (index >> pin & 1) == values[pin, at]
+        if table[possible].any():
+            return group.names[at]
+    return ""
 
 
 def _model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -112,9 +112,9 @@ class _Reader:
         except UserError:
             raise
         except Exception as error:  # protobuf's own exceptions differ between its versions
-            raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)})") from error
+            raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)}); export it again") from error
         if not model.graph.node:
-            raise UserError(f"{path} is damaged or no ONNX model (it has no nodes)")
+            raise UserError(f"{path} is damaged or no ONNX model (it has no nodes); export it again")
         try:
             onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         except Exception as error:  # of onnx, of the file system
@@ -131,7 +131,7 @@ class _Reader:
         try:
             onnx.checker.check_model(model)
         except Exception as error:
-            raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)})") from error
+            raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)}); export it again") from error
         for kind in bare:
             kind.ClearField("shape")
         self._finite_scales(model)

@@ -132,4 +132,6 @@ def session(
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own exceptions derive from Exception only
-        raise UserError(f"{what}: ONNX Runtime does not take it ({first_line(error)})") from error
+        raise UserError(
+            f"{what}: ONNX Runtime does not take it ({first_line(error)}); it has to run there first"
+        ) from error
