@@ -114,8 +114,9 @@ def test_a_failing_command_fails(tmp_path, capsys):
     page.write_text(
         "```sh\ntest -f file && touch made\n```\n```sh\nls made\nls none\ntrue\n```\n```sh not run: why\nx\n```\n"
     )
-    assert docs.run_page(page, root) == {"passed": 1, "failed": 1, "skipped": 1}
+    assert docs.run_page(page, root) == {"passed": 1, "failed": 2, "skipped": 1}
     told = capsys.readouterr().out
+    assert "the checkout is not as it was:\n         ?? made" in told
     assert "exit code 2" in told and "why" in told and "none" in told
     assert not (root / "made").exists()
 

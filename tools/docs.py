@@ -5,6 +5,8 @@ A fenced block of commands says what becomes of it in the word behind its fence:
 - `sh`: it is run, with the shell's -e, in a clone of the last commit that has this .venv; blocks of a page share it;
 - `sh needs cifar10` (or imagenet, or the name of a platform): it is run where those files are found;
 - `sh not run: <reason>`: it is shown only, and the reason counted.
+
+After a page `git status` must be clean: what a user makes lies in ignored folders.
 """
 
 from __future__ import annotations
@@ -132,7 +134,16 @@ def run_page(page: Path, root: Path = ROOT) -> dict[str, int]:
             if done.returncode:
                 tail = done.stdout.splitlines()[-TAIL:]
                 print("\n".join(f"         {line}" for line in [*tail, f"exit code {done.returncode}"]))
+        if left := left_behind(clone):
+            counts["failed"] += 1
+            print("\n".join([f"failed   {page.name}: the checkout is not as it was:", *left]), flush=True)
     return counts
+
+
+def left_behind(clone: Path) -> list[str]:
+    """What differs from the commit in a clone, or lies in it and is not ignored."""
+    command = ["git", "-C", str(clone), "status", "--porcelain", "--", ":!.venv"]
+    return [f"         {line}" for line in subprocess.check_output(command, text=True).splitlines()]
 
 
 def main() -> int:
