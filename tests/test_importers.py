@@ -92,6 +92,13 @@ def test_every_operator_equals_the_runtime(small, rounding):
     assert_equal(all_tensors(network, images), runtime_tensors(small, made, images, KERNELS[rounding]))
 
 
+def test_an_input_that_is_no_image_is_refused(small, monkeypatch):
+    """A damaged size would take memory and minutes before the runtime says no."""
+    monkeypatch.setattr("models.importers.tflite.LARGEST_IMAGE", 8)
+    with pytest.raises(UserError, match="is no image: at most 8 values"):
+        read_tflite(small, "small", "cifar10")
+
+
 @pytest.mark.parametrize("rounding", KERNELS)
 def test_mean_equals_the_runtime(tmp_path, rounding):
     pytest.importorskip("ai_edge_litert", reason="no ai-edge-litert")

@@ -66,6 +66,7 @@ def test_transitions_are_counted_in_their_window(tmp_path: Path) -> None:
         (VCD, "bench.other", "0 nets"),
         (VCD.replace("#50", ""), "bench.dut", "ends before the last window"),
         (VCD.replace("#30", "hello"), "bench.dut", "unexpected word 'hello'"),
+        (VCD.replace("#40", "#20"), "bench.dut", "time goes back to #20"),
     ],
 )
 def test_bad_dump_is_refused(tmp_path: Path, text: str, scope: str, message: str) -> None:

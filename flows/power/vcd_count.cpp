@@ -182,7 +182,12 @@ void read(FILE* file, const std::string& scope, Counter& counter, Activity& resu
         result.nets.push_back({fields[3][0] == '\\' ? fields[3].substr(1) : fields[3], code});
       }
     } else if (first == '#') {
-      counter.advance(strtoll(word.c_str() + 1, nullptr, 10));
+      const int64_t time = strtoll(word.c_str() + 1, nullptr, 10);
+      if (time < counter.now()) {
+        result.error = "time goes back to " + word;
+        return;
+      }
+      counter.advance(time);
     } else if (first == '0' || first == '1') {
       counter.change(code_number(word.c_str() + 1), first);
     } else if (first == 'x' || first == 'z') {

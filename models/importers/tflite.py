@@ -12,6 +12,7 @@ of TFLite and executed by the runtime (models/quant/runtime.py). So no operator 
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ from models.quant.nodes import (
 )
 from models.quant.runtime import Runtime, first_line, shifted
 
+LARGEST_IMAGE = 1 << 24  # values: one of 2,364 x 2,364 pixels in three colours
 ADD_BITS = 21  # of the larger multiplier in XNNPACK's addition
 DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError, OverflowError, MemoryError)
 CODES = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
@@ -244,6 +246,8 @@ class _Reader:
         shape, kind = tensor.shape, "UINT8" if tensor.unsigned else tensor.kind
         if shape[0] != 1:
             raise UserError(f"{self.path}: input '{tensor.name}' is {shape[0]} images; convert it with a batch of 1")
+        if math.prod(shape) > LARGEST_IMAGE:
+            raise UserError(f"{self.path}: input '{tensor.name}' {shape} is no image: at most {LARGEST_IMAGE:,} values")
         channels = shape[3] if len(shape) == 4 else 1
         if kind == "FLOAT32":
             readers = [k for k, o in enumerate(self.operators) if tensor.index in o.InputsAsNumpy()]
