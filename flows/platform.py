@@ -81,6 +81,7 @@ class Platform:
     clock_slew_ns: float = 0.1  # of an ideal clock, for power
     wire_pf_per_pin: float = 0.0  # assumed wire of a net for each pin it feeds, for power
     lef: tuple[str, ...] = ()  # technology first; found by `find` when layout needs it
+    extraction: str = ""  # rules of OpenRCX for wires of a layout; none: they are estimated from global routing
     dont_use: tuple[str, ...] = ()  # patterns of cells that the flow leaves alone
     corner: str = ""
     mend: str = "correct the path in the file"

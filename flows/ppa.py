@@ -1,7 +1,8 @@
 """What synthesis and power leave in the store, and `ppa.json`, the view of it.
 
-Three kinds of entries: "area" of a column, "power" of its netlist on one workload, "array" of its array. Designs
-are compared with those of the same conditions alone: platform, clock, rows, columns, clock gates of weights.
+Four kinds of entries: "area" of a column, "power" of its netlist on one workload, "array" of its array, "routed" of
+its layout. Designs are compared with those of the same conditions alone: platform, clock, rows, columns, clock gates
+of weights.
 """
 
 from __future__ import annotations
@@ -104,6 +105,21 @@ def compare_arrays(records: list[dict]) -> str | None:
     return min(conventional, key=lambda name: arrays[name]["area_um2"]["total"], default=None)
 
 
+def compare_routed(records: list[dict]) -> None:
+    """Fill in reductions of routed columns against the routed conventional ones: area of cells, and power."""
+    found = [r for r in records if "routed" in r]
+    bases = [r for r in found if is_conventional(r) or is_exact(r)]
+    for name, value in (("area", lambda r: r["routed"]["area_um2"]["total"]), ("power", _routed_mw)):
+        extra = {id(r): value(r) + share_of_f(found, r, value) for r in found}
+        for r in found:
+            change = {base["design"]: round(100 * (1 - extra[id(r)] / extra[id(base)]), 2) for base in bases}
+            r["routed"][f"{name}_reduction_percent"] = {} if r["shared"] else change
+
+
+def _routed_mw(record: dict) -> float:
+    return record["routed"]["power_mw"]["total"]
+
+
 def column_power(records: list[dict], record: dict, key: str) -> float:
     """mW of one column, with its share of an extra column."""
     power = record["power_mw"][key] / record["parameters"].get("Cols", 1)
@@ -148,26 +164,29 @@ def view(store: Store) -> dict:
     areas, stale = marked(store.entries("area"))
     power, late = marked(store.entries("power"))
     arrays, old = marked(store.entries("array"))
+    routed, past = marked(store.entries("routed"))
     groups: dict[str, list[Entry]] = {}
     for entry in areas:
         groups.setdefault(json.dumps(conditions_of(entry.data), sort_keys=True), []).append(entry)
     designs: list[tuple[int, dict]] = []
     best: dict[str, str | None] = {}
     for members in sorted(groups.values(), key=lambda group: max(e.number for e in group)):
-        records, best = _group(members, power, arrays)
+        records, best = _group(members, power, arrays, routed)
         designs += records
     commits = [e.data.get("git_commit") for e in areas]
     return {
         "format": FORMAT,
         "designs": designs,
         **{name: value for name, value in best.items() if value},
-        "stale": [*stale, *late, *old],
+        "stale": [*stale, *late, *old, *past],
         "tools": areas[-1].data["tools"] if areas else {},
         "git_commit": commits[-1] if commits else git_commit(),
     }
 
 
-def _group(members: list[Entry], power: list[Entry], arrays: list[Entry]) -> tuple[list[dict], dict[str, str | None]]:
+def _group(
+    members: list[Entry], power: list[Entry], arrays: list[Entry], routed: list[Entry]
+) -> tuple[list[dict], dict[str, str | None]]:
     """Records of one group, compared, and the best conventional designs."""
     records = [{k: v for k, v in e.data.items() if k != "tools"} | {"written": e.written} for e in members]
     best = {"best_conventional": compare_areas(records)}
@@ -176,6 +195,10 @@ def _group(members: list[Entry], power: list[Entry], arrays: list[Entry]) -> tup
         if record := netlists.get(entry.data["column_netlist_sha256"]):
             record["array"] = {k: v for k, v in entry.data.items() if k != "column_netlist_sha256"}
     best["best_conventional_array"] = compare_arrays(records)
+    for entry in routed:
+        if record := netlists.get(entry.data["mapped_netlist_sha256"]):
+            record["routed"] = entry.data
+    compare_routed(records)
     workloads: dict[str, list[Entry]] = {}
     for entry in power:
         if entry.data["netlist_sha256"] in netlists:

@@ -1,34 +1,52 @@
-"""Layout scripts: what can be checked without OpenROAD: syntax, order of steps, missing parts, reading of figures."""
+"""Layout: what can be checked without OpenROAD: syntax, order of steps, refusals, reading of logs, SPEF and SDF."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from flows.openroad import layout_script, read_figures, run_layout
+from flows.openroad import layout_script, read_figures, read_spef, run_layout, run_openroad
+from flows.openroad.routed import chosen, lay_out
 from flows.platform import PLATFORMS, load_platform
+from flows.power.measure import Conditions
+from flows.synth.__main__ import measure as synthesise
+from flows.synth.measure import forms
 from models.errors import UserError
+from models.replay import load_capture
 
 STEPS = """
-read_lef read_liberty read_verilog link_design read_sdc set_wire_rc initialize_floorplan make_tracks insert_tiecells
-tapcell pdngen global_placement place_pins estimate_parasitics repair_design detailed_placement clock_tree_synthesis
-repair_clock_nets set_propagated_clock repair_timing pin_access global_route filler_placement detailed_route
-report_power
+read_lef read_liberty read_verilog link_design set_wire_rc set_cmd_units read_sdc initialize_floorplan make_tracks
+insert_tiecells tapcell pdngen set_io_pin_constraint place_pins estimate_parasitics repair_tie_fanout repair_design
+detailed_placement clock_tree_synthesis repair_clock_nets set_propagated_clock repair_timing pin_access global_route
+filler_placement detailed_route write_sdf report_worst_slack
 """
-FIGURES = """noise
+FIGURES = """[INFO CTS-0018]     Created 17 clock buffers.
+Total wire length = 100 um.
+Total wire length = 115700 um.
+[INFO ANT-0002] Found 0 net violations.
 encmac begin figures
-Design area 14631 u^2 56% utilization.
+core 100.13 200.2
 worst slack {max}0.12
 worst slack {min}0.03
-Group                  Internal  Switching    Leakage      Total
-Total                  2.00e-03   3.00e-03   7.00e-04   5.70e-03 100.0%
 encmac end figures
 """
+NETLIST = """module column_top(clk_i, a_i_0, a_o_0, w_i_0, w_shift_i, y_o_0);
+  input clk_i;
+  INVX1 cell_0 (
+    .A(clk_i),
+    .Y(y_o_0)
+  );
+endmodule
+"""
+needs_library = pytest.mark.skipif(
+    not Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file(), reason="needs a Liberty file (make setup)"
+)
 
 
 @pytest.fixture
@@ -36,28 +54,47 @@ def platform(tmp_path: Path, request: pytest.FixtureRequest):
     """A platform's folder with files of its own in place of the library's."""
     if not Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file():
         pytest.skip("needs a Liberty file (make setup)")
-    for file in ("tech.lef", "cells.lef"):
-        (tmp_path / file).write_text("VERSION 5.8 ;\n")
+    (tmp_path / "tech.lef").write_text("VERSION 5.8 ;\n")
+    (tmp_path / "cells.lef").write_text("VERSION 5.8 ;\nMACRO INVX1\nEND INVX1\n")
     shutil.copy(PLATFORMS / request.param / "openroad.tcl", tmp_path)
     return dataclasses.replace(load_platform("osu018"), folder=tmp_path, lef=("tech.lef", "cells.lef"))
+
+
+def netlist_of(folder: Path, text: str = NETLIST) -> Path:
+    path = folder / "netlist.v"
+    path.write_text(text)
+    return path
+
+
+def tool_of(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A stand-in called openroad, first on PATH."""
+    tool = folder / "openroad"
+    tool.write_text(f'#!/bin/sh\nif [ "$1" = -version ]; then echo 26Q1; exit; fi\n{script}')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/bin{os.pathsep}/usr/bin")
 
 
 @pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 @pytest.mark.parametrize("platform", ["nangate45", "sky130hd", "asap7"], indirect=True)
 def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     """A Tcl shell in which every command of OpenROAD only says its name."""
-    netlist = tmp_path / "netlist.v"
-    netlist.write_text("module column_top(clk_i, y_o_0);\nendmodule\n")
-    script = layout_script(netlist, "column_top", platform, 2.5, tmp_path / "out", None, "dut")
+    script = layout_script(netlist_of(tmp_path), "column_top", platform, 2.5, tmp_path / "out")
     driver = tmp_path / "driver.tcl"
-    driver.write_text(f"proc unknown {{args}} {{ puts $args; return {{}} }}\nsource {{{script}}}\n")
+    stubs = "proc unknown {args} { puts $args; return 1 }\n"
+    known = "foreach name {set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif "
+    known += 'report_clock_latency} { proc $name args "puts \\"$name \\$args\\"" }\n'
+    driver.write_text(f"{stubs}{known}source {{{script}}}\n")
     done = subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    said = [line.split()[0] for line in done.stdout.splitlines()]
+    said = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
     first = [said.index(step) for step in STEPS.split()]
     assert first == sorted(first)
     assert "tech.lef" in done.stdout and str(platform.liberty) in done.stdout
+    # where the pins go: activations from left to right at one height, weights from above, sums below
+    assert "set_io_pin_constraint -region left:* -pin_names a_i_0" in done.stdout
+    assert "-region bottom:* -pin_names y_o_0" in done.stdout and "-mirrored_pins {a_i_0 a_o_0}" in done.stdout
     assert "create_clock -name clock -period 2.5" in (tmp_path / "out" / "layout.sdc").read_text()
+    assert "set_units" not in (tmp_path / "out" / "layout.sdc").read_text()  # which converts nothing
 
     # a procedure that the platform lacks must be seen
     text = (tmp_path / "openroad.tcl").read_text()
@@ -65,39 +102,98 @@ def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     assert subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=60).returncode != 0
 
 
+@pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_an_old_version_is_named(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = layout_script(netlist_of(tmp_path), "column_top", platform, 2.5, tmp_path / "out")
+    tool_of(tmp_path, monkeypatch, 'exec tclsh "$3"\n')
+    with pytest.raises(UserError, match="this OpenROAD is too old: it lacks set_io_pin_constraint"):
+        run_layout(script)
+
+
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
 def test_missing_parts_are_one_line(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
     netlist = tmp_path / "netlist.v"
-    arguments = ("column_top", platform, 2.5, tmp_path / "out", None, "dut")
-    with pytest.raises(UserError, match="netlist.v does not exist; run make synth"):
+    arguments = ("column_top", platform, 2.5, tmp_path / "out")
+    with pytest.raises(UserError, match=r"netlist.v does not exist; run make synth"):
         layout_script(netlist, *arguments)
-    netlist.write_text("module other(clk_i);\nendmodule\n")
+    netlist_of(tmp_path, "module other(clk_i);\nendmodule\n")
     with pytest.raises(UserError, match="has no module column_top"):
         layout_script(netlist, *arguments)
-    netlist.write_text("module column_top(clk_i);\nendmodule\n")
-    script = layout_script(netlist, *arguments)
+    netlist_of(tmp_path, NETLIST.replace("INVX1", "INVX9"))
+    with pytest.raises(UserError, match=r"tech.lef, cells.lef lack INVX9: name their LEF"):
+        layout_script(netlist, *arguments)
+    script = layout_script(netlist_of(tmp_path), *arguments)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="openroad is not on PATH; build it"):
-        run_layout(script)
-    # a tool that ends early, one that leaves violations
-    tool = tmp_path / "openroad"
-    tool.write_text("#!/bin/sh\necho '[ERROR DRT-0305] no tie cell'\nexit 1\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin{os.pathsep}/usr/bin")
-    with pytest.raises(UserError, match=r"layout failed: \[ERROR DRT-0305\] no tie cell"):
-        run_layout(script)
-    (script.parent / "drc.rpt").write_text("violation type: Short\n")
-    tool.write_text(f"#!/bin/sh\ncat <<'E'\n{FIGURES.format(max='', min='')}E\n")
-    with pytest.raises(UserError, match="1 violations of design rules"):
+    with pytest.raises(UserError, match="openroad is not on PATH; docs/ppa.md"):
         run_layout(script)
     with pytest.raises(UserError, match=r"openroad.tcl does not exist: platform osu018 has no layout"):
         layout_script(netlist, "column_top", dataclasses.replace(platform, folder=PLATFORMS / "osu018"), *arguments[2:])
 
 
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = layout_script(netlist_of(tmp_path), "column_top", platform, 2.5, tmp_path / "out")
+    log = script.with_suffix(".log")
+    tool_of(tmp_path, monkeypatch, "echo '[ERROR DRT-0305] no tie cell'\nexit 1\n")
+    with pytest.raises(UserError, match=rf"layout failed: \[ERROR DRT-0305\] no tie cell; see {log}"):
+        run_layout(script)
+    assert "DRT-0305" in log.read_text()
+    tool_of(tmp_path, monkeypatch, "kill -9 $$\n")
+    with pytest.raises(UserError, match="layout failed: killed by signal 9"):
+        run_layout(script)
+    tool_of(tmp_path, monkeypatch, "exit 0\n")
+    with pytest.raises(UserError, match="ended without figures; is this OpenROAD?"):
+        run_layout(script)
+    tool_of(tmp_path, monkeypatch, "sleep 0.2; echo; sleep 60\n")
+    with pytest.raises(UserError, match="took more than 0 minutes and was ended"):
+        run_openroad(script, limit_s=0.1)
+    figures = FIGURES.format(max="", min="")
+    tool_of(tmp_path, monkeypatch, f"echo 'violation type: Short' > {script.parent}/drc.rpt\ncat <<'E'\n{figures}E\n")
+    with pytest.raises(UserError, match="1 violations of design rules at this utilisation"):
+        run_layout(script)
+    steps: list[str] = []
+    text = f"encmac step place\n  Completing 100% with 24 violations.\n{figures}"
+    tool_of(tmp_path, monkeypatch, f"cat <<'E'\n{text}E\n")
+    found = run_layout(script, steps.append)
+    assert (found["drc"], found["openroad"], steps) == (0, "26Q1", ["place", "24 violations"])
+    (tmp_path / "openroad").write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(UserError, match="-version says nothing; is it OpenROAD?"):
+        run_layout(script)
+
+
 @pytest.mark.parametrize("words", [("", ""), ("max ", "min ")])
 def test_figures_of_old_and_new_versions(words: tuple[str, str]) -> None:
     found = read_figures(FIGURES.format(max=words[0], min=words[1]))
-    assert (found["area_um2"], found["wns_ns"], found["hold_wns_ns"]) == (14631.0, 0.12, 0.03)
-    assert found["power_mw"]["total"] == 5.7
-    with pytest.raises(UserError, match="OpenROAD printed no area"):
+    assert (found["core_um"], found["wns_ns"], found["hold_wns_ns"]) == ([100.13, 200.2], 0.12, 0.03)
+    assert (found["wire_um"], found["clock_buffers"], found["antennas"]) == (115700.0, 17, 0)
+    with pytest.raises(UserError, match="OpenROAD printed no core, hold slack, wire length, clock buffers"):
         read_figures("encmac begin figures\nworst slack 0.1\nencmac end figures")
+
+
+def test_wires_of_a_spef_are_picofarads(tmp_path: Path) -> None:
+    path = tmp_path / "layout.spef"
+    path.write_text("*C_UNIT 1 FF\n*NAME_MAP\n*1 _12_\n*D_NET *1 2.5\n*CONN\n*D_NET a\\[0\\] 1e1\n")
+    assert read_spef(path) == {"_12_": pytest.approx(0.0025), "a[0]": pytest.approx(0.01)}
+    path.write_text("*C_UNIT 1 INCH\n")
+    with pytest.raises(UserError, match="no unit of capacitance"):
+        read_spef(path)
+
+
+def test_designs_go_by_name() -> None:
+    table = chosen(["conv tree", "conv-booth", "conv tree w4a8", "exact36", "c14p"], 4, True)
+    assert list(table) == ["conv tree", "conv booth", "conv tree w4a8", "enc exact36 merged", *list(table)[4:]]
+    assert "enc c14p merged" in table
+    for word in ("conv tee", "m99p", "w4a8 conv"):
+        with pytest.raises(UserError, match=re.escape(word)):
+            chosen([word], 4, True)
+
+
+@needs_library
+def test_what_has_not_passed_is_refused(tmp_path: Path) -> None:
+    platform = load_platform("osu018")
+    design = forms(2, [], 1, True)["conv tree"][0]
+    result = synthesise(design, 2, platform, 10.0, tmp_path, ("nf",), simulate=False)
+    given = Conditions(platform, load_capture(), 32)
+    with pytest.raises(UserError, match="gate-level simulation is 'not_run', .* a layout needs one that passed"):
+        lay_out(result, 10.0, 55.0, given, print)

@@ -166,7 +166,7 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
         ("ppa", "make ppa needs SWEEP=; for example: make ppa SWEEP=clock"),
         ("pdk", "make pdk needs PDK="),
         ("import", "make import needs MODEL="),
-        ("layout", "make layout needs NETLIST="),
+        ("layout NETLIST=none.v", "make layout: NETLIST=none.v: there is no such file or folder"),
     ],
 )
 def test_a_wrong_word_is_one_line(words, fault):

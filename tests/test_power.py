@@ -27,7 +27,7 @@ from flows.ppa import compare_power
 from flows.sta import write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
-from flows.synth.netlist import ROOT
+from flows.synth.netlist import ROOT, TOP
 from models.errors import UserError
 from models.replay import load_capture
 
@@ -337,7 +337,7 @@ def test_saif_has_every_pin(column: dict, tmp_path: Path) -> None:
     platform, design = load_platform("osu018"), design_of(column)
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
     given = stimulus(workload(load_capture(), ROWS, 32, COLUMNS), design, ROWS)
-    write_saif(circuit, measure_activity(circuit, design, platform, 10.0, given, None), tmp_path / "a.saif")
+    write_saif(circuit, measure_activity(circuit, design, 10.0, given, None), tmp_path / "a.saif")
     assert (tmp_path / "a.saif").read_text().count("(TC ") == circuit.pin_count
 
 
@@ -375,24 +375,22 @@ def test_wrong_netlists_have_no_power(column: dict) -> None:
         # even with the right hash: its results are wrong
         design, given = design_of(column), stimulus(workload(capture, ROWS, 32, COLUMNS), design_of(column), ROWS)
         with pytest.raises(UserError, match=r"of 432 results are wrong; its toggles do not count"):
-            measure_activity(read_circuit(path, platform), design, platform, 10.0, given, None)
+            measure_activity(read_circuit(path, platform), design, 10.0, given, None)
     finally:
         path.write_text(text)
 
 
 @needs_library
-def test_delays_of_another_netlist_are_refused(column: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(netlist: Path, top: str, platform: Platform, clock_ns: float, path: Path) -> None:
-        write_delays(netlist, top, platform, clock_ns, path)
-        path.write_text(re.sub(r"\(INSTANCE _(\d+)_\)", r"(INSTANCE _9\1_)", path.read_text(), count=1))
-
-    monkeypatch.setattr("flows.power.activity.write_delays", write)
+def test_delays_of_another_netlist_are_refused(column: dict, tmp_path: Path) -> None:
     design = design_of(column)
     given = stimulus(workload(load_capture(), ROWS, 32, COLUMNS), design, ROWS)
     platform = load_platform("osu018")
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
+    sdf = tmp_path / "delays.sdf"
+    write_delays(circuit.path, TOP, platform, 10.0, sdf)
+    sdf.write_text(re.sub(r"\(INSTANCE _(\d+)_\)", r"(INSTANCE _9\1_)", sdf.read_text(), count=1))
     with pytest.raises(UserError, match=r"no delays for \w+ _\d+_ and 0 more cells"):
-        measure_activity(circuit, design, platform, 10.0, given, tmp_path)
+        measure_activity(circuit, design, 10.0, given, sdf)
     with pytest.raises(UserError, match=r"(?i)vvp on .*sdf.*icarus-timed-vvp\.log"):
         icarus_counts(circuit, design, platform, 10.0, given, tmp_path, True)
 
@@ -402,8 +400,10 @@ def test_icarus_counts_the_same(column: dict, tmp_path: Path) -> None:
     platform, design = load_platform("osu018"), design_of(column)
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
     given = stimulus(workload(load_capture(), ROWS, 32, COLUMNS), design, ROWS)
+    sdf = tmp_path / "delays.sdf"
+    write_delays(circuit.path, TOP, platform, 10.0, sdf)
     for timed in (False, True):
-        ours = measure_activity(circuit, design, platform, 10.0, given, tmp_path if timed else None)
+        ours = measure_activity(circuit, design, 10.0, given, sdf if timed else None)
         theirs = icarus_counts(circuit, design, platform, 10.0, given, tmp_path, timed)
         toggles = theirs.rises + theirs.falls
         same = (ours.toggles == toggles).all(axis=1)

@@ -96,6 +96,8 @@ QUIET = Option("quiet", "print errors only; the exit code tells", SWITCH)
 JSON = Option("json", "print the record as JSON; text for people goes to stderr", SWITCH)
 VERBOSE = Option("verbose", "print every command that is started, on stderr", SWITCH)
 OUTPUT = (JSON, QUIET, VERBOSE)
+VECTORS = Option("vectors", "activation vectors of each tile that count", whole(), 128)
+TILES = Option("tiles", "archive of tiles (default: ResNet-20 of the zoo)", EXISTING)
 PPA = (PLATFORM, ROWS, COLS, GROUP, COUNTED, UNGATED, EXACT, SOME_RIVALS, ZEROS, CLOCK_NS, JOBS, OUT, *OUTPUT)
 
 START, VERIFY, MEASURE = "Start", "Verify", "Measure"
@@ -262,16 +264,20 @@ COMMANDS = (
         "place and route a netlist with OpenROAD",
         "flows.openroad",
         (
-            Option("netlist", "one of build/synth/*/*/*/netlist.v", EXISTING, required=True, place="?"),
-            Option("top", "module to place", TEXT, "column_top"),
+            Option("designs", "as make synth names them, or encodings", TEXT, "conv tree,conv booth,exact36,m14p"),
             PLATFORM.but(default="nangate45"),
+            ROWS,
+            UNGATED,
             CLOCK_NS,
-            Option("activity", "VCD of a gate-level run of this netlist (default: default activity)", EXISTING),
-            Option("scope", "instance of the netlist in the VCD", TEXT, "column_gates/dut"),
-            OUT.but(help="folder of what is written (default: layout beside the netlist)", default=None),
+            Option("utilization", "percent of the core that cells take", number(above=True, most=100), 55.0),
+            TILES,
+            VECTORS,
+            Option("netlist", "lay out this file in place of designs, without power", EXISTING),
+            Option("top", "module of it", TEXT, "column_top"),
+            OUT,
+            *OUTPUT,
         ),
-        "NETLIST=build/synth/nangate45-2.5ns-64/m12p/merged/netlist.v",
-        kept="nothing is kept but the log of the step that ran",
+        kept="designs that were routed are kept beside their netlists; the same command goes on with the next",
     ),
     Command(
         MEASURE,
@@ -293,8 +299,8 @@ COMMANDS = (
         "flows.power",
         (
             DESIGNS.but(help=f"{DESIGNS.help} (default: those of make synth)"),
-            Option("vectors", "activation vectors of each tile that count", whole(), 128),
-            Option("tiles", "archive of tiles (default: ResNet-20 of the zoo)", EXISTING),
+            VECTORS,
+            TILES,
             Option("check", "count the transitions with Icarus as well (long)", SWITCH),
             *PPA,
         ),

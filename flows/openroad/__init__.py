@@ -1,26 +1,87 @@
-"""Layout with OpenROAD, if it is on PATH: `python -m flows.openroad <netlist>`, or `make layout NETLIST=`."""
+"""Layout with OpenROAD, which is not part of the setup: `make layout`. Scripts, runs, and what they leave.
+
+A run reads one netlist and leaves the routed one, its delays (SDF), the capacitances of its wires (SPEF), the
+layout (DEF) and figures. Power is taken from the transitions of a workload in a run of its own, never from default
+activity: statistical activity of a column is wrong by an order of magnitude.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-from flows.platform import Platform
+from flows.platform import Platform, plain
+from flows.power.activity import Activity
+from flows.power.circuit import Circuit
+from flows.power.opensta import read_total, write_saif
 from flows.sta import IO_SHARE
 from models.errors import UserError
+from models.processes import start
 
-SCRIPT = Path(__file__).with_name("layout.tcl")
-UTILIZATION = 55  # percent of the core
+SCRIPTS = Path(__file__).parent
+UTILIZATION = 55.0  # percent of the core
+ASPECT_RATIO = 2.0  # height by width: a column is tall, and its activations pass from side to side
+MARGIN = 0.01  # of the clock, that repair of setup and hold leaves
+LIMIT_S = 4 * 3600.0
+# what a version must know: those before are too old
+COMMANDS = "set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif report_clock_latency"
+SIDES = {"left": ("a_i", "zero_i"), "right": ("a_o", "zero_o"), "top": ("w_i", "w_shift_i", "f_i", "clk_i")}
+SIDES |= {"bottom": ("y_o", "f_o")}
+THROUGH = {"a_i": "a_o", "zero_i": "zero_o"}  # leave where they came in, so that columns abut
+
+
+def openroad() -> str:
+    """The program; UserError if there is none."""
+    if tool := shutil.which("openroad"):
+        return tool
+    raise UserError("openroad is not on PATH; docs/ppa.md (Layout) says how to get it")
+
+
+def version(tool: str) -> str:
+    """What it says of itself; UserError if it says nothing."""
+    try:
+        done = subprocess.run([tool, "-version"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserError(f"{tool} does not start ({error}); is it OpenROAD?") from error
+    words = done.stdout.split()
+    if done.returncode or not words:
+        raise UserError(f"{tool} -version says nothing; is it OpenROAD?")
+    return words[0]
+
+
+def ports_of(netlist: Path, top: str) -> list[str]:
+    """Ports of the module `top`; UserError if it is not there."""
+    if not netlist.is_file():
+        raise UserError(f"{netlist} does not exist; run make synth")
+    found = re.search(rf"^\s*module {re.escape(top)}\s*\(([^)]*)\)", netlist.read_text(), re.MULTILINE)
+    if not found:
+        raise UserError(f"{netlist} has no module {top}")
+    return [port.strip() for port in found.group(1).split(",") if port.strip()]
+
+
+def check_cells(netlist: Path, platform: Platform) -> None:
+    """Refuse a netlist with cells whose layout no LEF file holds."""
+    macros = {
+        name for file in platform.lef for name in re.findall(r"^\s*MACRO\s+(\S+)", plain(platform.find(file)), re.M)
+    }
+    used = set(re.findall(r"^  (\w+) (?:\\\S+|\w+) +?\(\n", netlist.read_text(), re.MULTILINE))
+    if lacking := sorted(used - macros):
+        raise UserError(
+            f"{netlist}: {', '.join(platform.lef)} lack {', '.join(lacking)}: name their LEF in the config.toml"
+        )
 
 
 def layout_script(
-    netlist: Path, top: str, platform: Platform, clock_ns: float, out: Path, activity: Path | None, scope: str
+    netlist: Path, top: str, platform: Platform, clock_ns: float, out: Path, utilization: float = UTILIZATION
 ) -> Path:
     """Write the run's variables and constraints to `out`; returns the Tcl file to run.
 
-    Raises UserError if the platform has no openroad.tcl or its LEF files are missing.
+    Raises UserError if the platform has no openroad.tcl, its LEF files are missing or lack a cell of the netlist.
     """
     process = platform.folder / "openroad.tcl"
     if not process.is_file():
@@ -29,91 +90,158 @@ def layout_script(
         )
     if not platform.lef:
         raise UserError(f"{platform.folder / 'config.toml'} names no lef; layout needs technology and cells")
-    if not netlist.is_file():
-        raise UserError(f"{netlist} does not exist; run make synth")
+    ports = ports_of(netlist, top)
+    check_cells(netlist, platform)
     out.mkdir(parents=True, exist_ok=True)
-    ports = re.search(rf"module {top}\(([^)]*)\)", netlist.read_text())
-    if not ports:
-        raise UserError(f"{netlist} has no module {top}")
     delay = f"{IO_SHARE * clock_ns:g}"  # more than 0, or there is no hold to repair
     (out / "layout.sdc").write_text(
-        f"set_units -time ns -capacitance pF\ncreate_clock -name clock -period {clock_ns:g} [get_ports clk_i]\n"
+        f"create_clock -name clock -period {clock_ns:g} [get_ports clk_i]\n"
         f"set_input_delay {delay} -clock clock [all_inputs -no_clocks]\n"
         f"set_output_delay {delay} -clock clock [all_outputs]\n"
         f"set_driving_cell -lib_cell {platform.driver} [all_inputs -no_clocks]\n"
+        f"set_input_transition {platform.clock_slew_ns:g} [get_ports clk_i]\n"
         f"set_load {platform.output_load_pf:g} [all_outputs]\n"
     )
+
+    def bits(buses: tuple[str, ...]) -> str:
+        return " ".join(port for port in ports if re.sub(r"_\d+$", "", port) in buses)
+
+    through = [(p, p.replace(i, o, 1)) for i, o in THROUGH.items() for p in ports if re.fullmatch(rf"{i}_\d+", p)]
     values = {
-        "lef": " ".join(f"{{{_plain(platform, file, out)}}}" for file in platform.lef),
-        "liberty": platform.liberty,
+        "lef": " ".join(f"{{{_unpacked(platform, file, out)}}}" for file in platform.lef),
+        "liberty": platform.liberty.resolve(),
         "netlist": netlist.resolve(),
         "top": top,
         "sdc": out / "layout.sdc",
-        "utilization": UTILIZATION,
+        "utilization": f"{utilization:g}",
+        "aspect_ratio": ASPECT_RATIO,
+        "margin": f"{MARGIN * clock_ns:g}",
+        "extraction": platform.find(platform.extraction) if platform.extraction else "",
+        "threads": os.cpu_count() or 1,
         "out": out,
-        "activity": activity.resolve() if activity else "",
-        "scope": scope,
+        **{side: bits(buses) for side, buses in SIDES.items()},
+        "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
     }
-    lines = [f"set layout({key}) {{{value}}}" for key, value in values.items()]
-    script = out / "run.tcl"
-    script.write_text("\n".join([*lines, f"source {{{process.resolve()}}}", f"source {{{SCRIPT}}}", ""]))
-    return script
+    return _script(out / "layout.tcl", values, [process.resolve(), SCRIPTS / "layout.tcl"])
 
 
-def _plain(platform: Platform, file: str, out: Path) -> Path:
-    """A LEF file without packing."""
-    from flows.platform import plain
+def _script(path: Path, values: dict[str, object], sources: list[Path]) -> Path:
+    """A Tcl file that sets variables of `layout` and runs scripts, where OpenROAD knows what they need."""
+    lines = [f"foreach command {{{COMMANDS}}} {{", '  if {[info commands $command] eq ""} {']
+    lines += ['    puts "\\[ERROR\\] this OpenROAD is too old: it lacks $command"', "    exit 1", "  }", "}"]
+    lines += [f"set layout({key}) {{{value}}}" for key, value in values.items()]
+    path.write_text("\n".join([*lines, *(f"source {{{source}}}" for source in sources), ""]))
+    return path
 
-    found = platform.find(file)
+
+def _unpacked(platform: Platform, file: str, out: Path) -> Path:
+    """A LEF file, without packing."""
+    found = platform.find(file).resolve()
     if found.suffix != ".gz":
         return found
     (out / found.stem).write_text(plain(found))
     return out / found.stem
 
 
-def run_layout(script: Path) -> dict:
+def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: None, limit_s: float = LIMIT_S) -> str:
+    """Run OpenROAD on a script; what it prints, kept as a log beside the script.
+
+    `progress` gets the name of each step and the violations that are left. Raises UserError, with the first error of
+    the log, if it fails, is killed or takes longer than `limit_s`.
+    """
+    log, began, lines = script.with_suffix(".log"), time.monotonic(), []
+    command = [openroad(), "-no_splash", "-exit", str(script)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    process = start(command, cwd=script.parent, start_new_session=True, **options)
+    try:
+        with log.open("w") as stream:
+            for line in process.stdout:
+                lines.append(line)
+                stream.write(line)
+                stream.flush()
+                if time.monotonic() - began > limit_s:
+                    raise UserError(f"{script.stem} took more than {limit_s / 60:.0f} minutes and was ended; see {log}")
+                if found := re.match(r"encmac step (\S+)|\s*Completing 100% with (\d+) violations", line):
+                    progress(found.group(1) or f"{found.group(2)} violations")
+        code = process.wait()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    text = "".join(lines)
+    if code:
+        error = re.search(r"^\[ERROR.*$|^Error: .*$", text, re.MULTILINE)
+        why = error.group(0) if error else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        raise UserError(f"{script.stem} failed: {why}; see {log}")
+    return text
+
+
+def run_layout(script: Path, progress: Callable[[str], None] = lambda line: None) -> dict:
     """Run OpenROAD on a script of `layout_script`; figures of the routed design.
 
     Raises UserError if OpenROAD is not installed, fails, or leaves violations of design rules.
     """
-    tool = shutil.which("openroad")
-    if not tool:
-        raise UserError(
-            "openroad is not on PATH; build it from github.com/The-OpenROAD-Project/OpenROAD or use its container"
-        )
-    done = subprocess.run([tool, "-no_splash", "-exit", script], capture_output=True, text=True, cwd=script.parent)
-    log = script.with_name("openroad.log")
-    log.write_text(done.stdout + done.stderr)
-    if done.returncode or "encmac end figures" not in done.stdout:
-        error = re.search(r"^\[ERROR.*$", done.stdout + done.stderr, re.MULTILINE)
-        raise UserError(f"layout failed: {error.group(0) if error else f'exit code {done.returncode}'}; see {log}")
+    which, began = version(openroad()), time.monotonic()
+    log = script.with_suffix(".log")
+    for stale in ("layout.v", "layout.sdf", "layout.spef", "layout.def", "layout.odb", "drc.rpt"):
+        script.with_name(stale).unlink(missing_ok=True)
+    text = run_openroad(script, progress)
+    if "encmac end figures" not in text:
+        raise UserError(f"layout ended without figures; is this OpenROAD? see {log}")
     report = script.with_name("drc.rpt")
     violations = report.read_text().count("violation type") if report.is_file() else 0
     if violations:
-        raise UserError(f"layout has {violations} violations of design rules; see {report}")
-    version = subprocess.run([tool, "-version"], capture_output=True, text=True).stdout.strip()
-    return read_figures(done.stdout) | {"openroad": version, "drc": violations}
+        raise UserError(f"layout has {violations} violations of design rules at this utilisation; see {report}")
+    return read_figures(text) | {"drc": violations, "openroad": which, "seconds": round(time.monotonic() - began)}
 
 
 def read_figures(text: str) -> dict:
-    """Figures between the marks of layout.tcl; wording differs between versions.
+    """Figures of a log of layout.tcl; wording differs between versions.
 
-    Keys: area_um2, utilization_percent, wns_ns, hold_wns_ns, power_mw {internal, switching, leakage, total}.
+    Keys: core_um [width, height], wns_ns, hold_wns_ns, wire_um, clock_buffers, clock_latency_ns, antennas.
     Raises UserError if one is not found.
     """
     part = text.partition("encmac begin figures")[2].partition("encmac end figures")[0]
-    area = re.search(r"[Dd]esign area\s+([\d.]+)\s*u(?:m)?\^2\s+([\d.]+)%", part)
-    setup = re.search(r"worst slack\s+(?:max\s+)?(-?[\d.]+(?:e-?\d+)?)", part)
-    hold = re.search(r"worst slack\s+(?:min\s+)?(-?[\d.]+(?:e-?\d+)?)", part[setup.end() :] if setup else "")
-    power = re.search(r"^Total\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)", part, re.MULTILINE)
-    found = {"area": area, "setup slack": setup, "hold slack": hold, "power": power}
+    core = re.search(r"^core ([\d.]+) ([\d.]+)", part, re.MULTILINE)
+    setup = re.search(r"worst slack\s+(?:max\s+)?(-?[\d.]+(?:e-?\d+)?|INF)", part)
+    hold = re.search(r"worst slack\s+(?:min\s+)?(-?[\d.]+(?:e-?\d+)?|INF)", part[setup.end() :] if setup else "")
+    latency = re.findall(r"^\s*(-?[\d.]+)(?:\s+-?[\d.]+)?\s+(?:clock )?(?:network|total) latency", part, re.MULTILINE)
+    wire = re.findall(r"Total wire length = ([\d.]+) um", text)
+    buffers = re.findall(r"Created (\d+) clock buffers", text)
+    antennas = re.findall(r"Found (\d+) (?:net|antenna) violations", text)
+    found = {"core": core, "setup slack": setup, "hold slack": hold, "wire length": wire, "clock buffers": buffers}
     if lacking := [name for name, match in found.items() if not match]:
         raise UserError(f"OpenROAD printed no {', '.join(lacking)}")
-    names = ("internal", "switching", "leakage", "total")
     return {
-        "area_um2": float(area.group(1)),
-        "utilization_percent": float(area.group(2)),
+        "core_um": [round(float(side), 3) for side in core.groups()],
         "wns_ns": float(setup.group(1)),
         "hold_wns_ns": float(hold.group(1)),
-        "power_mw": {name: round(1000 * float(value), 6) for name, value in zip(names, power.groups(), strict=True)},
+        "wire_um": float(wire[-1]),
+        "clock_buffers": sum(map(int, buffers)),
+        "clock_latency_ns": max(map(float, latency), default=None),
+        "antennas": int(antennas[-1]) if antennas else None,
     }
+
+
+def read_spef(path: Path) -> dict[str, float]:
+    """Capacitance of the wire of each net, pF; UserError if the file is no SPEF."""
+    text = path.read_text()
+    unit = re.search(r"^\*C_UNIT ([\d.]+) (\w+)", text, re.MULTILINE)
+    scale = {"PF": 1.0, "FF": 1e-3}.get(unit.group(2).upper()) if unit else None
+    if scale is None:
+        raise UserError(f"{path} names no unit of capacitance that is understood; is it SPEF?")
+    names = dict(re.findall(r"^(\*\d+) (\S+)$", text, re.MULTILINE))
+    nets = re.findall(r"^\*D_NET (\S+) ([\d.eE+-]+)", text, re.MULTILINE)
+    return {names.get(n, n).replace("\\", ""): float(value) * float(unit.group(1)) * scale for n, value in nets}
+
+
+def routed_power(script: Path, circuit: Circuit, activity: Activity, folder: Path) -> dict[str, float]:
+    """mW of a layout by OpenROAD, as `opensta_power`: by kind, and "total", "annotated_pins"."""
+    saif = folder / "activity.saif"
+    write_saif(circuit, activity, saif)
+    text = script.read_text()
+    values = dict(re.findall(r"^set layout\((\w+)\) \{(.*)\}$", text, re.MULTILINE))
+    wanted = {key: values[key] for key in ("liberty", "top", "sdc", "out")} | {"saif": saif.resolve()}
+    return read_total(
+        run_openroad(_script(folder / "power.tcl", wanted, [SCRIPTS / "power.tcl"])), folder / "power.log"
+    )

@@ -1,32 +1,124 @@
-"""Place and route a netlist of `make synth`: `python -m flows.openroad <netlist> --platform nangate45`."""
+"""Columns of `make synth` placed, routed and measured again, wires and clock tree included: `python -m flows.openroad`.
+
+Designs are named as `make synth` shows them, or by their encodings; those that were not mapped yet are mapped first.
+With --netlist any netlist is laid out, without power: default activity would give a wrong figure.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import argparse
 import json
+import time
 
-from flows.openroad import layout_script, run_layout
-from flows.platform import load_platform
-from models.errors import run_cli
+from flows.openroad import layout_script, openroad, run_layout, version
+from flows.openroad.routed import chosen, lay_out, sources
+from flows.platform import Platform, load_platform
+from flows.power.measure import Conditions, measure, tiles_sha256
+from flows.ppa import compare_areas, key_of, view
+from flows.synth.__main__ import tool_versions
+from flows.synth.measure import best_variant, record, sources_of_column
+from models.console import obey, signed, tell
+from models.errors import UserError, run_cli
 from models.files import alone, write_text
+from models.provenance import git_commit
+from models.replay import load_capture
+from models.store import Store
 from tools.options import parse
 
 
-def main() -> None:
-    """Command line; writes layout.json beside the layout."""
+def main() -> int:
+    """Command line; exit code 0 if all were routed, meet setup and hold, and computed right."""
     args = parse("flows.openroad")
+    obey(args)
     platform = load_platform(args.platform)
-    out = (args.out or args.netlist.parent / "layout").resolve()
     clock_ns = args.clock_ns or platform.clock_ns
+    version(openroad())  # told before anything slow
+    if args.netlist:
+        return one_netlist(args, platform, clock_ns)
+    table = chosen(args.designs.split(","), args.rows, not args.ungated)
+    folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
+    given = Conditions(platform, load_capture(args.tiles) if args.tiles else load_capture(), args.vectors)
+    store, run = Store(args.out / "reports"), {"columns": 1, "gated": int(not args.ungated)}
+    run |= {"tools": tool_versions(), "git_commit": git_commit()}
+    records, failed = [], []
+    for name, variants in table.items():
+        result, began = best_variant(variants, args.rows, platform, clock_ns, folder), time.monotonic()
+        entry = record(result, platform, clock_ns) | run
+        depends = sources_of_column(result.design, platform)
+        store.put("area", key_of(entry), entry, depends)
+
+        def progress(step: str, name: str = name, began: float = began) -> None:
+            print(f"{name}: {(time.monotonic() - began) / 60:5.1f} min  {step}", flush=True)
+
+        try:
+            routed = lay_out(result, clock_ns, args.utilization, given, progress)
+        except UserError as error:
+            print(error, flush=True)
+            failed.append(name)
+            continue
+        place = key_of(entry) | {"utilization_percent": args.utilization}
+        store.put("routed", place, routed | {"command": routed_command(args)}, depends | sources())
+        fields = measure(entry, given)
+        workload = {"network": given.capture.network, "tiles_sha256": tiles_sha256(given.capture)}
+        kept = {"netlist_sha256": entry["netlist_sha256"], "fields": fields}
+        store.put("power", key_of(entry) | workload | {"vectors": args.vectors}, kept, depends | sources())
+        records.append(entry | {"mapped_mw": fields["power_mw"]["total"], "routed": routed})
+    document = store.publish("ppa", view)
+    keys = [key_of(r) for r in records]
+    tell(document | {"designs": [r for r in document["designs"] if key_of(r) in keys]})
+    if records:
+        print_table(records, platform, clock_ns)
+    if failed:
+        print(f"NOT routed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def routed_command(args: argparse.Namespace) -> str:
+    """What makes it again."""
+    return f'make layout PLATFORM={args.platform} ROWS={args.rows} DESIGNS="{args.designs}"'
+
+
+def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -> int:
+    """Lay out a file, and write layout.json beside it."""
+    out = (args.netlist.parent / "layout").resolve()
     with alone(out.with_name(f"{out.name}.lock")):
-        script = layout_script(args.netlist, args.top, platform, clock_ns, out, args.activity, args.scope)
-        figures = run_layout(script)
-    figures["activity"] = "workload" if args.activity else "default activity"
-    sha256 = hashlib.sha256(args.netlist.read_bytes()).hexdigest()
-    document = {"platform": platform.name, "clock_ns": clock_ns, "netlist_sha256": sha256, **figures}
-    write_text(out / "layout.json", json.dumps(document, indent=1) + "\n")
-    power = f"{figures['power_mw']['total']} mW ({figures['activity']})"
-    print(f"{out}: {figures['area_um2']:,.0f} um2, slack {figures['wns_ns']} ns, {power}")
+        script = layout_script(args.netlist, args.top, platform, clock_ns, out, args.utilization)
+        figures = run_layout(script, lambda step: print(step, flush=True))
+        write_text(out / "layout.json", json.dumps({"platform": platform.name, "clock_ns": clock_ns, **figures}) + "\n")
+    slacks = f"setup slack {figures['wns_ns']} ns, hold slack {figures['hold_wns_ns']} ns"
+    print(f"{out}: {figures['wire_um'] / 1000:,.1f} mm of wire, {slacks}, 0 violations")
+    return 0 if min(figures["wns_ns"], figures["hold_wns_ns"]) >= 0 else 1
+
+
+def print_table(records: list[dict], platform: Platform, clock_ns: float) -> None:
+    """Mapped against routed, each against the best conventional column of the same kind."""
+    compare_areas(records)
+    rows = [("design", "mapped um2", "", "routed um2", "", "core um2", "mapped mW", "", "routed mW", "", "OpenROAD mW")]
+    rows[0] += ("wire mm", "clock buffers", "setup ns", "hold ns", "min")
+    columns = [
+        lambda r: r["area_um2"]["total"],
+        lambda r: r["routed"]["area_um2"]["total"],
+        lambda r: r["mapped_mw"],
+        lambda r: r["routed"]["power_mw"]["total"],
+    ]
+    baseline = [r for r in records if r["design"].startswith("conv ") and not r["rival"]]
+    best = [min(map(value, baseline), default=None) for value in columns]
+    for r in records:
+        routed = r["routed"]
+        shown = [(value(r), base) for value, base in zip(columns, best, strict=True)]
+        change = [f"{signed(100 * (v / base - 1))} %" if base and not r["shared"] else "" for v, base in shown]
+        areas, powers = [f"{v:,.0f}" for v, _ in shown[:2]], [f"{v:.3f}" for v, _ in shown[2:]]
+        core = routed["core_um"][0] * routed["core_um"][1]
+        cells = [r["design"], areas[0], change[0], areas[1], change[1], f"{core:,.0f}"]
+        cells += [powers[0], change[2], powers[1], change[3], f"{routed['agreement_mw']['openroad']['total']:.3f}"]
+        cells += [f"{routed['wire_um'] / 1000:.1f}", str(routed["clock_buffers"])]
+        cells += [f"{routed['wns_ns']:.3f}", f"{routed['hold_wns_ns']:.3f}", f"{routed['seconds'] / 60:.1f}"]
+        rows.append(tuple(cells))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    size, tool = records[0]["parameters"]["Rows"], records[0]["routed"]["openroad"]
+    print(f"\n{size} rows, {platform.title}, {clock_ns:g} ns, OpenROAD {tool}")
+    for row in rows:
+        print("  ".join(c.ljust(w) if not i else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 # Place and route one netlist with OpenROAD: floorplan, placement, clock tree, routing, parasitics, figures.
-# flows/openroad/__main__.py writes a file that sets the variables of `layout` and sources this one.
+# flows/openroad/__init__.py writes a file that sets the variables of `layout` and sources this one.
 # What is particular to a process, wires, tracks, taps, power grid, is in openroad.tcl of its platform.
+
+proc step {name} { puts "encmac step $name"; flush stdout }
 
 proc read_design {} {
   global layout
@@ -8,13 +10,16 @@ proc read_design {} {
   read_liberty $layout(liberty)
   read_verilog $layout(netlist)
   link_design $layout(top)
+  # values of a process are in the units of its library; from here on in those of the constraints
+  set_wires
+  set_cmd_units -time ns -capacitance pF
   read_sdc $layout(sdc)
 }
 
 proc floorplan {} {
   global layout
-  set_wires
-  initialize_floorplan -utilization $layout(utilization) -aspect_ratio 1 -core_space 2 -site $layout(site)
+  initialize_floorplan -utilization $layout(utilization) -aspect_ratio $layout(aspect_ratio) -core_space 2 \
+    -site $layout(site)
   set_tracks
   # constants need cells to come from, or detailed routing refuses them
   insert_tiecells $layout(tie_low)
@@ -24,25 +29,41 @@ proc floorplan {} {
   pdngen
 }
 
+# activations pass from left to right at the same heights, so that columns abut; weights come from above
+proc pins {} {
+  global layout
+  foreach side {left right top bottom} {
+    if {[llength $layout($side)]} { set_io_pin_constraint -region $side:* -pin_names $layout($side) }
+  }
+  if {[llength $layout(through)]} { set_io_pin_constraint -mirrored_pins $layout(through) }
+  place_pins -hor_layers $layout(pin_layers_horizontal) -ver_layers $layout(pin_layers_vertical) \
+    -min_distance 1 -min_distance_in_tracks
+}
+
 proc place {} {
   global layout
   global_placement -skip_io
-  place_pins -hor_layers $layout(pin_layer_horizontal) -ver_layers $layout(pin_layer_vertical)
+  pins
   global_placement
   estimate_parasitics -placement
+  foreach tie {tie_low tie_high} { repair_tie_fanout */$layout($tie) }
   repair_design
   detailed_placement
 }
 
 proc clock_tree {} {
+  global layout
   clock_tree_synthesis
   repair_clock_nets
   detailed_placement
   set_propagated_clock [all_clocks]
-  estimate_parasitics -placement
-  repair_timing -setup
-  repair_timing -hold
-  detailed_placement
+  # once more for what moving the cells has changed
+  foreach round {1 2} {
+    estimate_parasitics -placement
+    repair_timing -setup -setup_margin $layout(margin)
+    repair_timing -hold -hold_margin $layout(margin)
+    detailed_placement
+  }
   check_placement -verbose
 }
 
@@ -52,33 +73,37 @@ proc route {} {
   pin_access
   global_route
   filler_placement $layout(fill)
-  detailed_route -output_drc $layout(out)/drc.rpt -verbose 0
+  detailed_route -output_drc $layout(out)/drc.rpt -output_maze $layout(out)/maze.log -verbose 1
+  check_antennas
 }
 
 proc extract {} {
   global layout
-  estimate_parasitics -global_routing
+  if {$layout(extraction) ne ""} {
+    extract_parasitics -ext_model_file $layout(extraction)
+    write_spef $layout(out)/layout.spef
+    read_spef $layout(out)/layout.spef
+  } else {
+    estimate_parasitics -global_routing -spef_file $layout(out)/layout.spef
+  }
   write_def $layout(out)/layout.def
-  write_verilog $layout(out)/layout.v
-  write_sdf $layout(out)/layout.sdf
+  write_db $layout(out)/layout.odb
+  write_verilog -remove_cells $layout(fill) $layout(out)/layout.v
+  write_sdf -digits 5 $layout(out)/layout.sdf
 }
 
 proc figures {} {
-  global layout
+  set block [ord::get_db_block]
+  set core [$block getCoreArea]
+  set scale [expr {1.0 / [$block getDbUnitsPerMicron]}]
   puts "encmac begin figures"
-  report_design_area
+  puts "core [expr {([$core xMax] - [$core xMin]) * $scale}] [expr {([$core yMax] - [$core yMin]) * $scale}]"
   report_worst_slack -max
   report_worst_slack -min
-  if {$layout(activity) ne ""} { read_vcd -scope $layout(scope) $layout(activity) }
-  report_power
+  report_clock_latency -clock clock -digits 4
   puts "encmac end figures"
 }
 
-read_design
-floorplan
-place
-clock_tree
-route
-extract
-figures
+set_thread_count $layout(threads)
+foreach part {read_design floorplan place clock_tree route extract figures} { step $part; $part }
 exit

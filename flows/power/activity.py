@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from flows.gls import column_model, latency, skew
-from flows.platform import Platform
 from flows.power.circuit import CLOCK, Circuit
 from flows.power.simulate import PS, read_sdf, simulate
-from flows.sta import IO_SHARE, write_delays
-from flows.synth.netlist import TOP, Design
+from flows.sta import IO_SHARE
+from flows.synth.netlist import Design
 from models.errors import UserError
 from models.replay import Capture, Tile, tiles
 
@@ -125,17 +124,12 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     return Stimulus(ports, results, windows, chosen)
 
 
-def measure_activity(
-    circuit: Circuit, design: Design, platform: Platform, clock_ns: float, given: Stimulus, timed_in: Path | None
-) -> Activity:
-    """Simulate a netlist and count, without delays, or with those that are written to the folder `timed_in`.
+def measure_activity(circuit: Circuit, design: Design, clock_ns: float, given: Stimulus, sdf: Path | None) -> Activity:
+    """Simulate a netlist and count, with the delays of the file `sdf`, or without any.
 
     Raises UserError if a result is wrong or a delay is missing.
     """
-    delays = None
-    if timed_in:
-        write_delays(circuit.path, TOP, platform, clock_ns, timed_in / "delays.sdf")
-        delays = read_sdf(timed_in / "delays.sdf")
+    delays = read_sdf(sdf) if sdf else None
     outputs = output_bits(circuit)
     period, before = round(clock_ns * PS), round(IO_SHARE * clock_ns * PS)
     found = simulate(circuit, delays, given.ports, outputs, given.windows, period, before)
@@ -148,7 +142,7 @@ def measure_activity(
     return Activity(
         netlist_sha256=circuit.sha256,
         clock_ns=float(cycles.sum() * period / clock.sum() / PS),
-        glitches=timed_in is not None,
+        glitches=sdf is not None,
         windows=tuple(f"{t.layer} k{t.k0} n{t.n0}" for t in given.tiles),
         cycles=cycles,
         nets=nets,

@@ -99,12 +99,12 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
 def classify(circuit: Circuit) -> list[np.ndarray]:
     """For each group the index in PARTS of each instance, int64 [instances].
 
-    By structure, not by name, so that all designs are judged alike. Registers: activation, if data comes straight
-    from the port of an activation or of its flag; weight, if the clock is gated or data depends on the shift enable;
-    else sum (f(a) that passes by is one). Gates of the clock belong to the weight clock, those of an activation's
-    to its register. Product bits: gates of at most
-    PRODUCT_INPUTS operand bits before any full adder. Weight loading: what feeds only weight registers. Final
-    adders: what lies between a sum and the last full adders, these included.
+    By structure, not by name, so that all designs are judged alike. Clock: buffers between the clock's port and
+    registers or gates. Registers: activation, if data comes straight from the port of an activation or of its flag;
+    weight, if the clock is gated or data depends on the shift enable; else sum (f(a) that passes by is one). Gates
+    of the clock and buffers after them belong to the weight clock, those of an activation's to its register. Product
+    bits: gates of at most PRODUCT_INPUTS operand bits before any full adder. Weight loading: what feeds only weight
+    registers. Final adders: what lies between a sum and the last full adders, these included.
     """
     driver: dict[int, tuple[int, int]] = {}
     for g, group in enumerate(circuit.groups):
@@ -146,21 +146,31 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
         return cells, ends
 
     def gates_behind(clocks: set[int]) -> set[tuple[int, int]]:
-        """Cells of the clock gates that make some clocks."""
+        """Cells of the clock gates that make some clocks, and buffers after them."""
         cells, reached = set(), list(clocks)
         while reached:
-            at = driver.get(reached.pop())
-            if at is not None and gate[at[0]][at[1]] and at not in cells:
-                cells.add(at)
-                pins = circuit.groups[at[0]].cell.pins
-                reached += [int(n[at[1]]) for name, n in circuit.groups[at[0]].pins.items() if not pins[name].output]
+            net = reached.pop()
+            at = driver.get(net)
+            if at is None or net in plain or at in cells or not (gate[at[0]][at[1]] or len(sources[at]) == 1):
+                continue
+            cells.add(at)
+            pins = circuit.groups[at[0]].cell.pins
+            reached += [int(n[at[1]]) for name, n in circuit.groups[at[0]].pins.items() if not pins[name].output]
         return cells
 
     sums, shift = [], {net for net, name in ports.items() if name == "w_shift_i"}
-    clock = circuit.nets.index(CLOCK) if CLOCK in circuit.nets else -1
+    plain = {circuit.nets.index(CLOCK)} if CLOCK in circuit.nets else set()  # nets of the clock before any gate
+    for _ in range(len(circuit.nets)):
+        leaves = [at for at, nets in sources.items() if len(nets) == 1 and nets[0] in plain and part[at[0]][at[1]] < 0]
+        for g, i in leaves:
+            part[g][i] = number["clock"]
+            for name, nets in circuit.groups[g].pins.items():
+                plain |= {int(nets[i])} if circuit.groups[g].cell.pins[name].output else set()
+        if not leaves:
+            break
     for at in registers:
         data, group = sources[at], circuit.groups[at[0]]
-        clocks = {int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].clock} - {clock}
+        clocks = {int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].clock} - plain
         gated = bool(clocks)
         cells, ends = cone(data, True)
         if (
@@ -175,6 +185,8 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
             part[at[0]][at[1]] = number["weight registers"]
             for g, i in cells:
                 part[g][i] = number["weight loading"]
+            for g, i in gates_behind(clocks):
+                part[g][i] = number["weight clock"]
         else:
             part[at[0]][at[1]] = number["sum registers"]
             sums += data

@@ -1,20 +1,21 @@
 """Power of a mapped netlist from the transitions of its nets and the tables of its library.
 
 - Switching: C V^2 / 2 a transition of every net that a cell drives, and of the clock port. C are the
-  input pins it feeds, the load of an output port, and `wire_pf_per_pin` for each of those. Data inputs of
-  the column are paid for by whatever drives them.
+  input pins it feeds, the load of an output port, and wires: those of a layout, or `wire_pf_per_pin` for each of
+  those before there is one. Data inputs of the column are paid for by whatever drives them.
 - Internal: energy tables of the library at the net's own load and slew, rises and falls apart. Where a
   table belongs to one input of several, an output transition is shared among the inputs by how often
   each toggles while the output follows it (probabilities of the other inputs taken as independent).
 - Leakage: by state where the library tells, weighted with the time spent in it.
 
-Slews are the largest that reach a pin, as in timing. The clock is ideal, with one slew everywhere.
+Slews are the largest that reach a pin, as in timing. The clock comes with `clock_slew_ns`, which is the slew of
+every register unless the netlist holds a clock tree.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,8 +40,8 @@ def annotated_percent(circuit: Circuit, activity: Activity) -> float:
     return 100 * found / circuit.pin_count
 
 
-def net_loads(circuit: Circuit, platform: Platform) -> np.ndarray:
-    """Capacitance of each net, pF: pins, output ports, wires."""
+def net_loads(circuit: Circuit, platform: Platform, wires_pf: np.ndarray | None = None) -> np.ndarray:
+    """Capacitance of each net, pF: pins, output ports, wires (of a layout `wires_pf`, float64 [nets])."""
     loads = np.zeros(len(circuit.nets) + 1)  # the last takes constants
     for group in circuit.groups:
         for name, nets in group.pins.items():
@@ -48,7 +49,7 @@ def net_loads(circuit: Circuit, platform: Platform) -> np.ndarray:
             if not pin.output:
                 np.add.at(loads, nets, pin.capacitance_pf + platform.wire_pf_per_pin)
     np.add.at(loads, circuit.outputs, platform.output_load_pf + platform.wire_pf_per_pin)
-    return loads[:-1]
+    return loads[:-1] if wires_pf is None else loads[:-1] + wires_pf
 
 
 def net_slews(circuit: Circuit, platform: Platform, loads: np.ndarray) -> dict[str, np.ndarray]:
@@ -93,10 +94,14 @@ def _causes(sense: str, edge: str, related: Pin) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Power:
-    """mW by cell and kind: `by_part[part][kind]`, arrays over windows; where it was counted."""
+    """mW by cell and kind: `by_part[part][kind]`, arrays over windows; where it was counted.
+
+    `clock_net` is what of it the clock port's own net takes, which no cell of the netlist drives.
+    """
 
     by_part: dict[str, dict[str, np.ndarray]]
     annotated_percent: float
+    clock_net: np.ndarray
 
     def total(self, kind: str | None = None, part: str | None = None) -> np.ndarray:
         """mW per window, of one kind or part or all."""
@@ -104,11 +109,19 @@ class Power:
         return np.sum([self.by_part[p][k] for p in parts for k in ([kind] if kind else KINDS)], axis=0)
 
 
-def power_of(circuit: Circuit, activity: Activity, platform: Platform, clock_ns: float, by_state: bool = True) -> Power:
+def power_of(
+    circuit: Circuit,
+    activity: Activity,
+    platform: Platform,
+    clock_ns: float,
+    by_state: bool = True,
+    wires_pf: np.ndarray | None = None,
+) -> Power:
     """Power at `clock_ns`; raises UserError if the activity does not belong to this netlist and clock.
 
     Energies of an output that hold in some states of other inputs (`when`) count by the time spent there;
-    without `by_state` all states count alike, as in OpenSTA (`Power::findInputDuty`), to compare with it.
+    without `by_state` all states count alike, as in OpenSTA (`Power::findInputDuty`), to compare with it. `wires_pf`
+    float64 [nets] are those of a layout.
     """
     if activity.netlist_sha256 != circuit.sha256:
         raise UserError(f"{circuit.path}: the netlist has changed since its activity was counted; run make synth again")
@@ -131,7 +144,9 @@ def power_of(circuit: Circuit, activity: Activity, platform: Platform, clock_ns:
     rates["rise"][known] = activity.rises[rows[known]] / time_ns
     rates["fall"][known] = activity.falls[rows[known]] / time_ns
     high[known] = activity.high[rows[known]]
-    loads = net_loads(circuit, platform)
+    if wires_pf is not None:
+        platform = replace(platform, wire_pf_per_pin=0.0)
+    loads = net_loads(circuit, platform, wires_pf)
     engine = _Engine(circuit, platform, rates, high, loads, net_slews(circuit, platform, loads), by_state)
     by_part = {part: {kind: np.zeros(windows) for kind in KINDS} for part in PARTS}
     for group, parts in zip(circuit.groups, classify(circuit), strict=True):
@@ -139,7 +154,12 @@ def power_of(circuit: Circuit, activity: Activity, platform: Platform, clock_ns:
             for number, name in enumerate(PARTS):
                 of_clock = "weight clock" if name in ("weight registers", "weight clock") else "clock"
                 by_part[of_clock if clock else name][kind] += cells[parts == number].sum(axis=0)
-    return Power(by_part, annotated)
+    clock_net = engine.of_clock_net(engine.registers_pf)
+    if wires_pf is not None:  # its wire, and the first buffers of a clock tree
+        rest = engine.of_clock_net(loads[engine.clock] - engine.registers_pf)
+        by_part["clock"]["switching"] += rest
+        clock_net = clock_net + rest
+    return Power(by_part, annotated, clock_net)
 
 
 class _Engine:
@@ -159,7 +179,7 @@ class _Engine:
         self.loads = np.append(loads, 0.0)
         self.slews = {edge: np.append(values, 0.0) for edge, values in slews.items()}
         self.energy = circuit.library.voltage**2 / 2
-        self.wire_pf = platform.wire_pf_per_pin
+        self.wire_pf, self.registers_pf = platform.wire_pf_per_pin, 0.0  # of the clock port's net
         self.clock = circuit.nets.index(CLOCK) if CLOCK in circuit.nets else -1
 
     def _switching(self, nets: np.ndarray, load: np.ndarray) -> np.ndarray:
@@ -183,9 +203,14 @@ class _Engine:
                 found.append((pin.clock, "internal", mw))
             if pin.clock:  # the share of the clock port's load; a gated clock is the output of a cell
                 load = np.where(nets == self.clock, pin.capacitance_pf + self.wire_pf, 0.0)
+                self.registers_pf += load.sum()
                 found.append((True, "switching", self._switching(nets, load)))
         found.append((False, "leakage", self._leakage(group)))
         return found
+
+    def of_clock_net(self, load: float) -> np.ndarray:
+        """mW [windows] of so much, pF, of the load of the clock port's net."""
+        return self._switching(np.array([self.clock]), np.array([load]))[0]
 
     def _edges(self, tables: dict[str, Table], nets: np.ndarray, source: np.ndarray, sense: str | None) -> np.ndarray:
         """mW of a pin's transitions; slews are those of `source`, by `sense` (None: the pin's own edge)."""

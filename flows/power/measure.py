@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from flows.platform import Platform
-from flows.power.activity import measure_activity, stimulus, workload
+from flows.power.activity import Activity, measure_activity, stimulus, workload
 from flows.power.circuit import PARTS, Circuit, classify, read_circuit
 from flows.power.engine import KINDS, Power, power_of
 from flows.power.icarus import icarus_counts
 from flows.power.opensta import opensta_power
+from flows.sta import plain_delays, write_delays
 from flows.synth.measure import KEPT_RESULTS, rival_of
-from flows.synth.netlist import ROOT, Design
+from flows.synth.netlist import ROOT, TOP, Design
 from models.errors import UserError
 from models.files import locked, making, sweep, write_text
 from models.replay import Capture, Tile
@@ -133,22 +135,45 @@ def as_read(tiles: list[Tile], design: Design) -> list[Tile]:
     ]
 
 
-def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: Conditions, folder: Path) -> dict:
+@dataclass(frozen=True)
+class Routed:
+    """What a layout knows of its netlist: delays (SDF), capacitance of the wire of each net (pF), another's power."""
+
+    sdf: Path
+    wires_pf: dict[str, float]
+    power: Callable[[Circuit, Activity, Path], dict[str, float]]
+
+
+def weigh(
+    circuit: Circuit,
+    design: Design,
+    clock_ns: float,
+    rows: int,
+    given: Conditions,
+    folder: Path,
+    routed: Routed | None = None,
+) -> dict:
     """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes.
 
-    What the tools read and write goes to `folder`.
+    Delays and wires are those of a layout, `routed`, or those of the cells and assumed ones before there is one. What
+    the tools read and write goes to `folder`.
     """
     platform, load = given.platform, load_of(given.capture, rows)
     columns = dict(design.parameters).get("Cols", 1)
     stimuli = stimulus(as_read(workload(given.capture, rows, given.vectors, columns), design), design, rows)
-    quiet, timed = (measure_activity(circuit, design, platform, clock_ns, stimuli, late) for late in (None, folder))
-    wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
-    power = power_of(circuit, timed, platform, clock_ns)
-    totals = {
-        "total": load.mean(power.total()),
-        "zero_delay_total": load.mean(power_of(circuit, quiet, platform, clock_ns).total()),
-        "wired_total": load.mean(power_of(circuit, timed, wires, clock_ns).total()),
-    }
+    sdf, wires_pf = folder / "delays.sdf", None
+    if routed:
+        write_text(sdf, plain_delays(routed.sdf.read_text()))
+        wires_pf = np.array([routed.wires_pf.get(net, 0.0) for net in circuit.nets])
+    else:
+        write_delays(circuit.path, TOP, platform, clock_ns, sdf)
+    quiet, timed = (measure_activity(circuit, design, clock_ns, stimuli, delays) for delays in (None, sdf))
+    power = power_of(circuit, timed, platform, clock_ns, wires_pf=wires_pf)
+    zero_delay = power_of(circuit, quiet, platform, clock_ns, wires_pf=wires_pf)
+    totals = {"total": load.mean(power.total()), "zero_delay_total": load.mean(zero_delay.total())}
+    if not routed:
+        wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
+        totals["wired_total"] = load.mean(power_of(circuit, timed, wires, clock_ns).total())
     area = dict.fromkeys(PARTS, 0.0)
     for group, parts in zip(circuit.groups, classify(circuit), strict=True):
         for number in parts:
@@ -178,11 +203,15 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
         },
     }
     if given.compare:
-        theirs = {k: round(v, 6) for k, v in opensta_power(circuit, timed, platform, clock_ns, folder).items()}
+        if routed:
+            theirs = routed.power(circuit, timed, folder)
+        else:
+            theirs = opensta_power(circuit, timed, platform, clock_ns, folder)
+        averaged = power_of(circuit, timed.merged(), platform, clock_ns, False, wires_pf)
         fields["agreement_mw"] = {
             "ours_without_clock_net": round(without_clock_net(power), 6),
-            "averaged": round(without_clock_net(power_of(circuit, timed.merged(), platform, clock_ns, False)), 6),
-            "opensta": theirs,
+            "averaged": round(without_clock_net(averaged), 6),
+            "openroad" if routed else "opensta": {k: round(v, 6) for k, v in theirs.items()},
         }
     if given.check:
         for name, activity in (("zero_delay", quiet), ("timed", timed)):
@@ -194,5 +223,4 @@ def weigh(circuit: Circuit, design: Design, clock_ns: float, rows: int, given: C
 
 def without_clock_net(power: Power) -> float:
     """mW over all cycles, without the load of the clock port: what OpenSTA counts."""
-    clock_net = power.total("switching", "clock") + power.total("switching", "weight clock")
-    return float((power.total() - clock_net).mean())
+    return float((power.total() - power.clock_net).mean())

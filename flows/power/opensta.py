@@ -67,11 +67,15 @@ def opensta_power(
     commands = constraints(circuit.path, TOP, platform, clock_ns)
     commands += f"set_clock_transition {platform.clock_slew_ns} [get_clocks clock]\n"
     commands += f"read_saif -scope {TOP} {saif}\nset_power_activity -input -activity 0\nreport_power -digits 8\n"
-    output = run_sta(commands, folder, "opensta_power")
+    return read_total(run_sta(commands, folder, "opensta_power"), folder / "opensta_power.log")
+
+
+def read_total(output: str, log: Path) -> dict[str, float]:
+    """mW by kind, "total" and "annotated_pins" of what `report_power` prints; UserError if it is not there."""
     found = re.search(r"^Total((?:\s+[\d.eE+-]+){4})", output, re.MULTILINE)
     pins = re.search(r"Annotated (\d+) pin", output)
     if not found:
-        raise UserError(f"OpenSTA reported no power; see {folder / 'opensta_power.log'}")
+        raise UserError(f"no power was reported; see {log}")
     figures = np.array([float(word) for word in found.group(1).split()]) * 1000
     return dict(zip((*KINDS, "total"), figures.tolist(), strict=True)) | {
         "annotated_pins": float(pins.group(1)) if pins else 0.0

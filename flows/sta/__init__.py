@@ -64,6 +64,7 @@ def worst_slack_ns(netlist: Path, top: str, platform: Platform, clock_ns: float)
 
 
 IOPATH = re.compile(r"\(IOPATH (\([^)]*\)|\S+) (\S+) \(([^)]*)\)(?: \(([^)]*)\))?\)")
+WIRE = re.compile(r"\(INTERCONNECT \S+ (\S+) \(([^)]*)\)(?: \(([^)]*)\))?\)")
 SCALES_NS = {"1ns": 1.0, "100ps": 0.1, "10ps": 0.01, "1ps": 0.001}
 
 
@@ -82,19 +83,33 @@ def write_delays(netlist: Path, top: str, platform: Platform, clock_ns: float, p
 
 
 def plain_delays(text: str) -> str:
-    """An SDF of cells with one unconditional delay for each path, in ns; wires (the first cell) are left out."""
-    text = re.sub(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", "", text, count=1, flags=re.M | re.S)
+    """An SDF of cells with one unconditional delay for each path, in ns.
+
+    Wires (the first cell; all zero before layout) are added to the paths that begin at their end.
+    """
+    wires = re.search(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", text, flags=re.M | re.S)
+    text = text.replace(wires.group(), "", 1) if wires else text
     unit = re.search(r"\(TIMESCALE (\S+)\)", text)
     if not unit or unit.group(1) not in SCALES_NS:
         raise UserError(f"SDF in an unknown time unit: {unit.group(0) if unit else 'no TIMESCALE'}")
     head, *cells = text.replace(unit.group(0), "(TIMESCALE 1ns)").split(" (CELL\n")
-    return head + "".join(" (CELL\n" + _plain_cell(cell, SCALES_NS[unit.group(1)]) for cell in cells)
+    scale = SCALES_NS[unit.group(1)]
+    found = WIRE.findall(wires.group()) if wires else []
+    late = {pin: [_longest(edge, scale) for edge in (rise, fall or rise)] for pin, rise, fall in found}
+    return head + "".join(" (CELL\n" + _plain_cell(cell, scale, late) for cell in cells)
 
 
-def _plain_cell(cell: str, scale: float) -> str:
+def _longest(edge: str, scale: float) -> float:
+    """ns of a triple, 0 of none."""
+    return max(float(v) for v in edge.split(":") if v) * scale if edge.strip(":") else 0.0
+
+
+def _plain_cell(cell: str, scale: float, late: dict[str, list[float]]) -> str:
     paths: dict[tuple[str, str], list[list[float]]] = {}
+    instance = re.search(r"\(INSTANCE (\S+)\)", cell)
     for source, sink, *edges in IOPATH.findall(cell):
-        longest = [max(float(v) for v in edge.split(":") if v) * scale if edge else 0.0 for edge in edges]
+        wire = late.get(f"{instance.group(1) if instance else ''}/{source.strip('()').split()[-1]}", [0.0, 0.0])
+        longest = [_longest(edge, scale) + max(wire) if edge else 0.0 for edge in edges]
         paths.setdefault((source, sink), []).append(longest)
     if not paths:
         return cell

@@ -3,8 +3,8 @@ set layout(site) FreePDK45_38x28_10R_NP_162NW_34O
 set layout(tie_low) LOGIC0_X1/Z
 set layout(tie_high) LOGIC1_X1/Z
 set layout(fill) {FILLCELL_X1 FILLCELL_X2 FILLCELL_X4 FILLCELL_X8 FILLCELL_X16 FILLCELL_X32}
-set layout(pin_layer_horizontal) metal5
-set layout(pin_layer_vertical) metal6
+set layout(pin_layers_horizontal) {metal3 metal5}
+set layout(pin_layers_vertical) metal6
 set layout(signal_layers) metal2-metal10
 set layout(clock_layers) metal4-metal10
 

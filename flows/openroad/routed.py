@@ -1,0 +1,119 @@
+"""A column laid out and measured: routed, its netlist read back, run on layer tiles with the delays of its wires."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flows.openroad import layout_script, openroad, read_spef, routed_power, run_layout, version
+from flows.power.circuit import read_circuit
+from flows.power.measure import Conditions, Routed, tiles_sha256, weigh
+from flows.power.measure import sources as power_sources
+from flows.synth.measure import Result, forms, in_a_process
+from flows.synth.netlist import ROOT, TOP, Design, read_netlist, run_yosys
+from models.encoding import load_encoding
+from models.errors import UserError, unknown
+from models.files import locked, write_text
+from models.rivals import widths
+from models.store import sources_of
+
+SOURCES = ("flows/openroad", "flows/synth/netlist.py", "flows/platform.py")
+ESTIMATED, EXTRACTED = "estimated from global routes", "OpenRCX"
+
+
+def chosen(words: Sequence[str], rows: int, gated: bool) -> dict[str, list[Design]]:
+    """Lines of the table of `make synth` by name ("conv tree", "conv booth w4a8") or by encoding, with their variants.
+
+    What an encoding with f(a) needs beside it comes along. Raises UserError for a name that is none.
+    """
+    named = [word.replace("conv-", "conv ").replace("exact-", "exact ").strip() for word in words]
+    encodings = [word for word in named if " " not in word]
+    rivals = [word.rpartition(" ")[2] for word in named if " " in word and widths(word.rpartition(" ")[2])]
+    table = forms(rows, encodings, 1, gated, True, None, False, list(dict.fromkeys(rivals)))
+    found: dict[str, list[Design]] = {}
+    for word in named:
+        lines = [word] if " " in word else [f"{kind} {load_encoding(word).name}{end}" for kind, end in ENDS]
+        if not any(line in table for line in lines):
+            raise unknown("design", word, [name for name in table if " " in name], ", or an encoding")
+        found |= {line: table[line] for line in lines if line in table}
+    return found
+
+
+ENDS = (("enc", " merged"), ("enc", " counted"), ("f(a) of", ""))
+
+
+def sources() -> dict[str, str]:
+    """What every layout depends on beside netlist, platform and tiles, by name and hash."""
+    return sources_of(*(ROOT / name for name in SOURCES)) | power_sources()
+
+
+def lay_out(
+    result: Result, clock_ns: float, utilization: float, given: Conditions, progress: Callable[[str], None]
+) -> dict:
+    """Route a column that `make synth` measured, and weigh it: the `routed` part of its record, kept beside it.
+
+    Raises UserError if its netlist has not passed, cannot be routed, misses setup or hold, or computes wrong.
+    """
+    design, platform = result.design, given.platform
+    if result.gate.status != "passed" or not result.meets:
+        why = f"its gate-level simulation is '{result.gate.status}', its slack {result.slack_ns:.3f} ns"
+        raise UserError(f"{design.label}: {why}; a layout needs one that passed, see make synth")
+    path = result.netlist.path.resolve()
+    which = version(openroad())
+    what = [result.netlist.sha256, clock_ns, utilization, which, platform.sha256, given.vectors]
+    what += [tiles_sha256(given.capture), (platform.folder / "openroad.tcl").read_text(), sources()]
+    key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    folder = path.parent / "layout" / key[:12]
+    # logs of a run that failed stay where they are; what counts is the result, which is written last
+    with locked(folder.with_name(f"{folder.name}.lock")):
+        try:
+            found = json.loads((folder / "result.json").read_text())
+            if found["key"] == key:
+                return found["routed"]
+        except (OSError, KeyError, TypeError, ValueError):
+            pass
+        script = layout_script(path, TOP, platform, clock_ns, folder, utilization)
+        routed = run_layout(script, progress) | {"utilization_percent": utilization}
+        if min(routed["wns_ns"], routed["hold_wns_ns"]) < 0:
+            raise UserError(
+                f"{design.label}: routed, but setup slack is {routed['wns_ns']} ns and hold slack "
+                f"{routed['hold_wns_ns']} ns; give a longer CLOCK_NS= or a smaller UTILIZATION="
+            )
+        progress("simulation with wires")
+        routed |= weighed(folder, script, design, result.rows, clock_ns, given)
+        routed["parasitics"] = EXTRACTED if platform.extraction else ESTIMATED
+        routed["mapped_netlist_sha256"] = result.netlist.sha256
+        write_text(folder / "result.json", json.dumps({"key": key, "routed": routed}) + "\n")
+    return routed
+
+
+def weighed(folder: Path, script: Path, design: Design, rows: int, clock_ns: float, given: Conditions) -> dict:
+    """Area, activity and power of the netlist that a layout has written."""
+    in_a_process(read_back, folder, given.platform)
+    netlist = read_netlist(folder, given.platform)
+    circuit = read_circuit(netlist.path, given.platform)
+    power = functools.partial(routed_power, script)
+    layout = Routed(folder / "layout.sdf", read_spef(folder / "layout.spef"), power)
+    fields = weigh(circuit, design, clock_ns, rows, dataclasses.replace(given, compare=True), folder, layout)
+    return {
+        "netlist_sha256": netlist.sha256,
+        "cells": netlist.cells,
+        "area_um2": {"total": round(netlist.area_um2, 3), "by_purpose": netlist.areas_um2},
+        **fields,
+    }
+
+
+def read_back(folder: Path, platform) -> None:
+    """`layout.v` as the flow's other netlists are, in this process, which Yosys may end; figures of its cells."""
+    commands = [
+        f"read_liberty -lib {platform.liberty}",
+        f"read_verilog {folder / 'layout.v'}",
+        f"hierarchy -check -top {TOP}",
+        f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
+        f"tee -q -o {folder / 'stat.json'} stat -json -liberty {platform.liberty}",
+    ]
+    run_yosys(commands, platform, "ripple", folder)
