@@ -74,8 +74,11 @@ class Choice:
     value: float
 
 
-def accuracies(records: Records) -> list[Accuracy]:
-    """Every network with every products and way: corrected or chosen (the one that was kept), fine-tuned."""
+def accuracies(records: Records, count: int | None = None) -> list[Accuracy]:
+    """Every network with every products and way: corrected or chosen (the one that was kept), fine-tuned.
+
+    On `count` test images, or on the most that a network has.
+    """
     found = []
     with records.reading("accuracy"):
         for row in records["accuracy"].get("rows", []):
@@ -87,7 +90,7 @@ def accuracies(records: Records) -> list[Accuracy]:
                     interval = (one["interval"][0], one["interval"][1])
                     found.append(Accuracy(name, images, products, row["encoding_sha256"], way, one["points"], interval))
     most = {network: max(a.images for a in found if a.network == network) for network in {a.network for a in found}}
-    return [a for a in found if a.images == most[a.network]]
+    return [a for a in found if a.images == (count or most[a.network])]
 
 
 def columns(records: Records) -> list[Column]:

@@ -1,0 +1,141 @@
+"""From a network to a verdict: the order of steps, what is kept, what the verdict says; figures are made up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import flows.explore as explore
+from models.encoding import load_encoding
+from models.errors import UserError
+from models.quant.checkpoint import load_network
+from models.replay import Layer
+
+LAYER = Layer(
+    "conv1",
+    np.zeros((1, 3, 32, 32), np.int8),
+    np.ones((16, 3, 3, 3), np.int8),
+    np.zeros(16, np.int32),
+    None,
+    (1, 1),
+    (1, 1, 1, 1),
+    1,
+)
+POINTS = {"m16p": -0.2, "c14p": -0.4, "m14p": -0.9, "w4a8": -0.1, "w4a7": -1.5}
+AREAS = {"conv tree": 900, "conv booth": 800, "conv tree w4a8": 450, "enc w4a8 merged": 400}
+AREAS |= {"enc m16p merged": 330, "enc c14p merged": 300, "enc m14p merged": 280}
+
+
+def accuracy_row(encoding: str, images: int) -> dict:
+    network, points = load_network("resnet20_cifar10"), POINTS[encoding]
+    row = {"network": network.name, "checkpoint_sha256": network.sha256, "encoding": encoding, "images": images}
+    row |= {"encoding_sha256": load_encoding(encoding).sha256, "way": "chosen", "choose": True}
+    return row | {"against_int8": {"chosen": {"points": points, "interval": [points - 0.2, points + 0.2]}}}
+
+
+def column(design: str, area: float) -> dict:
+    words = design.split()
+    encoding = words[1] if words[0] == "enc" else None
+    rival = next((word for word in words if word.startswith("w4")), None)
+    row = {"design": design, "platform": "osu018", "platform_sha256": "0", "clock_ns": 10.0, "shared": False}
+    row |= {"parameters": {"Rows": 16, "GateWeights": 1}, "encoding": encoding, "rival": rival}
+    row |= {"encoding_sha256": load_encoding(encoding).sha256 if encoding else None, "wns_ns": 1.0}
+    return row | {"gate_sim": "passed", "area_um2": {"column": area}, "power_mw": {"column": area / 1000}}
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch) -> list[list[str]]:
+    """The commands that were started; those of accuracy and power write made-up records."""
+    started: list[list[str]] = []
+    reports = tmp_path / "reports"
+    reports.mkdir()
+
+    def write(name: str, field: str, rows: list[dict]) -> None:
+        there = reports / f"{name}.json"
+        old = json.loads(there.read_text())[field] if there.exists() else []
+        there.write_text(json.dumps({"format": f"encmac-{name}/1", field: old + rows}))
+
+    def step(name: str, words: list[str]) -> None:
+        started.append([name, *words])
+        if name == "accuracy":
+            images = int(words[words.index("--images") + 1])
+            write(
+                "accuracy", "rows", [accuracy_row(e, images) for e in words[words.index("--encoding") + 1].split(",")]
+            )
+        if name == "area and power":
+            wanted = words[words.index("--designs") + 1].split(",") + words[words.index("--rivals") + 1].split(",")
+            rows = [column(d, a) for d, a in AREAS.items() if d.startswith("conv") or d.split()[1] in wanted]
+            write("ppa", "designs", rows)
+
+    monkeypatch.setattr(explore, "BUILD", tmp_path)
+    monkeypatch.setattr(explore, "step", step)
+    monkeypatch.setattr(explore, "shapes", lambda network, data: {"conv1": LAYER})
+    monkeypatch.setattr(explore, "tiles_of", lambda plan: tmp_path / "tiles.npz")
+    monkeypatch.setattr(explore, "load_dataset", lambda *words: SimpleNamespace(labels=np.zeros(10_000)))
+    return started
+
+
+def run(monkeypatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["command", "--net", "resnet20_cifar10", "--quick", *words])
+    return explore.main()
+
+
+def test_the_cheapest_that_keeps_enough_wins(steps, monkeypatch, tmp_path, capsys) -> None:
+    assert run(monkeypatch) == 0
+    assert [words[0] for words in steps] == ["accuracy", "area and power", "RTL"]
+    power, rtl = steps[1], steps[2]
+    # m14p and w4a7 lose too much: not mapped at all
+    assert power[power.index("--designs") + 1] == "exact36,c14p,m16p" and power[power.index("--rivals") + 1] == "w4a8"
+    assert rtl[rtl.index("--encoding") + 1] == "c14p" and "--sample" in rtl
+    found = json.loads((tmp_path / "reports/verdict_resnet20_cifar10.json").read_text())
+    assert (found["build_it"], found["encoding"], found["rival"]) == (True, "enc c14p merged", "enc w4a8 merged")
+    assert found["saved"]["area_against_rival_percent"] == 25.0  # 300 against 400
+    assert found["saved"]["area_against_8_bits_percent"] == 62.5  # 300 against 800
+    text = capsys.readouterr().out
+    assert "**Build it: enc c14p merged.** Within 0.5 points of int8" in text
+    assert "-0.40 (-0.60 to -0.20)" in (tmp_path / "reports/verdict_resnet20_cifar10.md").read_text()
+    # figures of an array: 64 columns of 300 um2; 2 operations a product
+    row = next(r for r in found["choices"] if r["cost"] == "area" and r["kind"] == "encoded")
+    cycles, macs = found["per_image"]["cycles"], found["per_image"]["macs"]
+    assert macs == 16 * 27 * 1024 and row["array_mm2"] == pytest.approx(0.0192)
+    assert row["tops_per_w"] == pytest.approx(2 * macs / (cycles * 10e-9) / 1e12 / (64 * 0.3e-3), rel=1e-3)
+
+
+def test_what_is_measured_is_not_measured_again(steps, monkeypatch) -> None:
+    run(monkeypatch)
+    run(monkeypatch, "--loss", "1")
+    assert [words[0] for words in steps[3:]] == ["area and power", "RTL"]  # accuracy is known
+    assert steps[3][steps[3].index("--designs") + 1] == "exact36,c14p,m14p,m16p"
+    run(monkeypatch, "--images", "500")
+    assert steps[5][0] == "accuracy" and steps[5][steps[5].index("--images") + 1] == "500"
+
+
+def test_nothing_keeps_enough(steps, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "--loss", "0.15") == 0  # w4a8 alone
+    assert [words[0] for words in steps] == ["accuracy", "area and power"]
+    assert "**No encoding keeps to 0.15 points.**" in capsys.readouterr().out
+
+
+def test_a_small_saving_is_not_worth_it(steps, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(AREAS, "enc c14p merged", 370)
+    monkeypatch.setitem(AREAS, "enc m16p merged", 390)
+    run(monkeypatch)
+    assert "**Not worth it here.** Within 0.5 points of int8 enc c14p merged saves 7.5 %" in capsys.readouterr().out
+
+
+def test_an_interrupted_step_says_what_is_kept(steps, monkeypatch, capsys) -> None:
+    def stop(name: str, words: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(explore, "step", stop)
+    assert run(monkeypatch) == 130
+    assert "every step that ended is kept" in capsys.readouterr().err
+
+
+def test_a_step_that_fails_is_one_line(monkeypatch) -> None:
+    with pytest.raises(UserError, match=r"accuracy ended with exit code 2: python -m models.accuracy --net none"):
+        explore.step("accuracy", ["models.accuracy", "--net", "none"])
