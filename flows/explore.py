@@ -332,43 +332,25 @@ def main() -> int:
     began = time.monotonic()
     plan = plan_of(args)
     say_plan(plan)
-    try:
-        names = [*plan.candidates, *plan.rivals, *search(plan)]
-        if lacking := measured_accuracy(plan, names):
-            words = [
-                "models.accuracy",
-                "--net",
-                plan.net,
-                "--encoding",
-                ",".join(lacking),
-                "--images",
-                str(plan.images),
-            ]
-            words += ["--samples", str(plan.samples)] + (["--data", plan.data] if plan.data else [])
-            step("accuracy", words)
-        able, rivals = keeping(plan)
-        tiles = tiles_of(plan)
-        words = [
-            "flows.power",
-            "--platform",
-            plan.platform,
-            "--rows",
-            str(plan.rows),
-            "--clock-ns",
-            f"{plan.clock_ns:g}",
-        ]
-        words += ["--designs", ",".join(["exact36", *map(_path, able[:3])]), "--tiles", str(tiles)]
-        words += ["--rivals", ",".join(rivals[:2])] if rivals else []
-        step("area and power", words)
-        found = verdict(plan, time.monotonic() - began)
-        if found["encoding"]:
-            winner = next(n for n in able if f"enc {load_encoding(_path(n)).name} " in f"{found['encoding']} ")
-            words = ["tb.replay", "--net", plan.net, "--array", "enc", "--encoding", _path(winner), "--rows"]
-            words += [str(plan.rows), "--cols", str(plan.columns)] + (["--sample", "0.01"] if args.quick else [])
-            step("RTL", words + (["--data", plan.data] if plan.data else []))
-    except KeyboardInterrupt:
-        print("\nstopped; every step that ended is kept: the same command goes on from there", file=sys.stderr)
-        return 130
+    data = ["--data", plan.data] if plan.data else []
+    names = [*plan.candidates, *plan.rivals, *search(plan)]
+    if lacking := measured_accuracy(plan, names):
+        words = ["models.accuracy", "--net", plan.net, "--encoding", ",".join(lacking)]
+        words += ["--images", str(plan.images), "--samples", str(plan.samples), *data]
+        step("accuracy", words)
+    able, rivals = keeping(plan)
+    tiles = tiles_of(plan)
+    words = ["flows.power", "--platform", plan.platform, "--rows", str(plan.rows)]
+    words += ["--clock-ns", f"{plan.clock_ns:g}", "--tiles", str(tiles)]
+    words += ["--designs", ",".join(["exact36", *map(_path, able[:3])])]
+    words += ["--rivals", ",".join(rivals[:2])] if rivals else []
+    step("area and power", words)
+    found = verdict(plan, time.monotonic() - began)
+    if found["encoding"]:
+        winner = next(n for n in able if f"enc {load_encoding(_path(n)).name} " in f"{found['encoding']} ")
+        words = ["tb.replay", "--net", plan.net, "--array", "enc", "--encoding", _path(winner), "--rows"]
+        words += [str(plan.rows), "--cols", str(plan.columns)] + (["--sample", "0.01"] if args.quick else [])
+        step("RTL", words + data)
     place = BUILD / "reports" / f"verdict_{plan.network.name}"
     write_text(place.with_suffix(".json"), json.dumps(found, indent=1) + "\n")
     write_text(place.with_suffix(".md"), page(found))

@@ -127,15 +127,6 @@ def test_a_small_saving_is_not_worth_it(steps, monkeypatch, capsys) -> None:
     assert "**Not worth it here.** Within 0.5 points of int8 enc c14p merged saves 7.5 %" in capsys.readouterr().out
 
 
-def test_an_interrupted_step_says_what_is_kept(steps, monkeypatch, capsys) -> None:
-    def stop(name: str, words: list[str]) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(explore, "step", stop)
-    assert run(monkeypatch) == 130
-    assert "every step that ended is kept" in capsys.readouterr().err
-
-
 def test_a_step_that_fails_is_one_line(monkeypatch) -> None:
     with pytest.raises(UserError, match=r"accuracy ended with exit code 2: python -m models.accuracy --net none"):
         explore.step("accuracy", ["models.accuracy", "--net", "none"])

@@ -406,6 +406,7 @@ COMMANDS = (
             *OUTPUT,
         ),
         "NET=resnet20_cifar10 QUICK=1",
+        kept="every step that ended is kept; the same command goes on from there",
     ),
     Command(
         MEASURE,

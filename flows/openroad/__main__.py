@@ -39,12 +39,13 @@ def main() -> int:
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
     given = Conditions(platform, load_capture(args.tiles) if args.tiles else load_capture(), args.vectors)
     store, run = Store(args.out / "reports"), {"columns": 1, "gated": int(not args.ungated)}
+    store.check()
     run |= {"tools": tool_versions(), "git_commit": git_commit()}
     records, failed = [], []
     for name, variants in table.items():
+        depends = sources_of_column(variants[0], platform) | sources()
         result, began = best_variant(variants, args.rows, platform, clock_ns, folder), time.monotonic()
         entry = record(result, platform, clock_ns) | run
-        depends = sources_of_column(result.design, platform)
         store.put("area", key_of(entry), entry, depends)
 
         def progress(step: str, name: str = name, began: float = began) -> None:
@@ -57,11 +58,11 @@ def main() -> int:
             failed.append(name)
             continue
         place = key_of(entry) | {"utilization_percent": args.utilization}
-        store.put("routed", place, routed | {"command": routed_command(args)}, depends | sources())
+        store.put("routed", place, routed, depends)
         fields = measure(entry, given)
         workload = {"network": given.capture.network, "tiles_sha256": tiles_sha256(given.capture)}
         kept = {"netlist_sha256": entry["netlist_sha256"], "fields": fields}
-        store.put("power", key_of(entry) | workload | {"vectors": args.vectors}, kept, depends | sources())
+        store.put("power", key_of(entry) | workload | {"vectors": args.vectors}, kept, depends)
         records.append(entry | {"mapped_mw": fields["power_mw"]["total"], "routed": routed})
     document = store.publish("ppa", view)
     keys = [key_of(r) for r in records]
@@ -71,11 +72,6 @@ def main() -> int:
     if failed:
         print(f"NOT routed: {', '.join(failed)}")
     return 1 if failed else 0
-
-
-def routed_command(args: argparse.Namespace) -> str:
-    """What makes it again."""
-    return f'make layout PLATFORM={args.platform} ROWS={args.rows} DESIGNS="{args.designs}"'
 
 
 def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -> int:
