@@ -474,6 +474,19 @@ def floating_point_inside(n: Net) -> bytes:
 
 
 @model
+def four_bits(n: Net) -> bytes:
+    """Two weights in a byte."""
+    x = n.start()
+    y, scales = n.activation((1, SIZE, SIZE, CHANNELS), 0.03, -9), np.full(CHANNELS, 0.03, np.float32)
+    packed = n.rng.integers(0, 256, CHANNELS * 9 * CHANNELS // 2).astype(np.uint8)
+    w = n.tensor((CHANNELS, 3, 3, CHANNELS), scales, 0, packed, "INT4")
+    bias = n.rng.integers(-2000, 2000, CHANNELS).astype(np.int32)
+    b = n.tensor((CHANNELS,), np.float32(n.scale(x)) * scales, 0, bias, "INT32")
+    n.operator("CONV_2D", [x, w, b], [y], "Conv2DOptions", **UNIT)
+    return n.end(y)
+
+
+@model
 def dead_channels(n: Net) -> bytes:
     x = n.start()
     w = n.weights((CHANNELS, 3, 3, CHANNELS), CHANNELS, 0.004, 0.03)

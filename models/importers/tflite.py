@@ -72,6 +72,7 @@ class _Tensor:
     zero_point: int
     data: np.ndarray | None
     unsigned: bool = False  # it is uint8 in the file; what stands here is 128 less
+    packed: bool = False  # it is int4 in the file
 
 
 def read_tflite(
@@ -152,15 +153,20 @@ class _Reader:
         scale = np.array(about.ScaleAsNumpy(), np.float64) if about and about.ScaleLength() else np.zeros(0)
         zeros = np.array(about.ZeroPointAsNumpy()) if about and about.ZeroPointLength() else np.zeros(1, int)
         name = (tensor.Name() or b"").decode(errors="replace")
-        data = None
+        data, packed = None, kind == "INT4"
         buffer = self.model.Buffers(tensor.Buffer())
         types = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
-        if buffer is not None and buffer.DataLength() and kind in types:
-            data = np.frombuffer(buffer.DataAsNumpy().tobytes(), types[kind]).reshape(shape).copy()
+        if buffer is not None and buffer.DataLength():
+            data = np.frombuffer(buffer.DataAsNumpy().tobytes(), types.get(kind, np.uint8))
+            if packed:  # two in a byte, the first in its lower half
+                halves = np.stack([data & 15, data >> 4], axis=-1).ravel()[: int(np.prod(shape, dtype=np.int64))]
+                data, kind = ((halves ^ 8).astype(np.int8) - 8), "INT8"
+            if kind in types:
+                data = data.reshape(shape).copy()
         if kind == "UINT8" and len(scale):
             data = None if data is None else shifted(data)
             return _Tensor(index, name, "INT8", shape, scale, int(zeros[0]) - 128, data, unsigned=True)
-        return _Tensor(index, name, kind, shape, scale, int(zeros[0]), data)
+        return _Tensor(index, name, kind, shape, scale, int(zeros[0]), data, packed=packed)
 
     def _operator_name(self, operator: object) -> str:
         code = self.model.OperatorCodes(operator.OpcodeIndex())
@@ -184,7 +190,9 @@ class _Reader:
         classes = classes_of(dataset) if dataset else None
         if self.graph.InputsLength() != 1 or self.graph.OutputsLength() != 1:
             found = f"{self.graph.InputsLength()} inputs and {self.graph.OutputsLength()} outputs"
-            raise UserError(f"{self.path} has {found}; only models with one input and one output are supported")
+            raise UserError(
+                f"{self.path} has {found}; only models with one input and one output are supported: convert one"
+            )
         about = self._input(self.tensors[int(self.graph.Inputs(0))], mean, std)
         for k, (operator, kind) in enumerate(zip(self.operators, self.names, strict=True)):
             if k in self._skipped or int(operator.Outputs(0)) in self._node_of:
@@ -242,7 +250,10 @@ class _Reader:
     def _input(self, tensor: _Tensor, mean: tuple | None, std: tuple | None) -> dict:
         """How images become the codes of the int8 input: the model's, or what its first operator makes."""
         if tensor.kind not in ("INT8", "FLOAT32") or len(tensor.shape) < 2:
-            raise UserError(f"{self.path}: input '{tensor.name}' is {tensor.kind} {tensor.shape}; int8 images expected")
+            raise UserError(
+                f"{self.path}: input '{tensor.name}' is {tensor.kind} {tensor.shape}; int8 images are expected: "
+                "convert it with full integer quantisation"
+            )
         shape, kind = tensor.shape, "UINT8" if tensor.unsigned else tensor.kind
         if shape[0] != 1:
             raise UserError(f"{self.path}: input '{tensor.name}' is {shape[0]} images; convert it with a batch of 1")
@@ -458,12 +469,15 @@ class _Reader:
         lo, hi = (limit if c is None else c for c, limit in zip(codes, (INT8_MIN, INT8_MAX), strict=True))
         return max(lo, INT8_MIN), min(hi, INT8_MAX)
 
-    def _requant(self, factors: np.ndarray, function: int, output: _Tensor, rounding: str = "") -> Requant:
+    def _requant(self, x: _Tensor, scale: np.ndarray, function: int, output: _Tensor, rounding: str = "") -> Requant:
+        """Of sums of `x` and weights of `scale` float64 [n]; factors in the precision in which the runtime has them."""
         lo, hi = self._range(function, output)
         rounding = rounding or self.rounding
         try:
-            exact = quantise_multipliers(factors)
-            multipliers = float32_multipliers(factors) if rounding == "float" else exact
+            with np.errstate(divide="ignore", invalid="ignore"):  # what they give is refused
+                exact = quantise_multipliers(x.scale[0] * scale / output.scale[0])
+                single = np.float32(x.scale[0]) * scale.astype(np.float32) / np.float32(output.scale[0])
+            multipliers = float32_multipliers(single) if rounding == "float" else exact
         except ValueError as error:
             raise _Other(str(error)) from error
         made = Requant(*multipliers, lo, hi, output.zero_point, rounding)
@@ -501,7 +515,7 @@ class _Reader:
             source,
             weights,
             bias,
-            self._requant(self._factors(x, scale, output), options.FusedActivationFunction(), output),
+            self._requant(x, scale, options.FusedActivationFunction(), output),
             np.broadcast_to(scale, len(weights)).copy(),
             float(output.scale[0]),
             stride,
@@ -551,7 +565,7 @@ class _Reader:
             self._inside(spread)
             source = spread.name
         function = getattr(options, "FusedActivationFunction", lambda: 0)()
-        requant = self._requant(self._factors(x, scale, output), function, output)
+        requant = self._requant(x, scale, function, output)
         wide = np.broadcast_to(scale, len(weights)).copy()
         source, weights = self._eight_bits(name, source, x, weights)
         node = Conv(
@@ -576,7 +590,7 @@ class _Reader:
         bias, scale = self._bias(name, weights, inputs)
         # the reference kernel of this operator, unlike the others, rounds once
         rounding = "float" if self.rounding == "float" else "single"
-        requant = self._requant(self._factors(x, scale, output), options.FusedActivationFunction(), output, rounding)
+        requant = self._requant(x, scale, options.FusedActivationFunction(), output, rounding)
         wide = np.broadcast_to(scale, len(weights)).copy()
         source, weights = self._eight_bits(name, source, x, weights)
         node = Linear(name, source, weights, bias, requant, wide, float(output.scale[0]), x.zero_point)
@@ -601,7 +615,7 @@ class _Reader:
             rows = Pixels(f"{name}_input", source, float(x.scale[0]))
             self._inside(rows)
             source = rows.name
-        requant = self._requant(self._factors(x, scale, output), function, output)
+        requant = self._requant(x, scale, function, output)
         wide, real = np.broadcast_to(scale, len(weights)).copy(), float(output.scale[0])
         source, kernel = self._eight_bits(name, source, x, weights[:, :, None, None])
         whole = len(x.shape) == len(output.shape) == 4
@@ -627,16 +641,12 @@ class _Reader:
             layer = isinstance(node, Conv | Linear)
             self._inner[node.name] = node(*operands, ExactEngine()) if layer else node(*operands)
 
-    def _factors(self, x: _Tensor, scale: np.ndarray, output: _Tensor) -> np.ndarray:
-        """What sums are multiplied by, float64 [n], in the precision in which the runtime computes it."""
-        if self.rounding == "float":
-            return np.float32(x.scale[0]) * scale.astype(np.float32) / np.float32(output.scale[0])
-        return x.scale[0] * scale / output.scale[0]
-
     def _weights(self, name: str, tensor: _Tensor) -> np.ndarray:
         if tensor.data is None:
             raise _Other("both operands are activations")
         self._int8(tensor)
+        if tensor.packed and self.rounding == "float":
+            raise _Other(f"its weights '{tensor.name}' are INT4, where the default kernels round in a way of their own")
         return tensor.data.astype(np.int16) - tensor.zero_point
 
     def _eight_bits(self, name: str, source: str, x: _Tensor, weights: np.ndarray) -> tuple[str, np.ndarray]:
@@ -694,7 +704,7 @@ class _Reader:
         if a.shape != output.shape or (b.shape != a.shape and b.shape != (a.shape[0], 1, 1, a.shape[-1])):
             raise _Other(f"it multiplies shapes {a.shape} and {b.shape}")
         function = self._options(operator, "MulOptions").FusedActivationFunction()
-        requant = self._requant(self._factors(a, b.scale[:1], output), function, output)
+        requant = self._requant(a, b.scale[:1], function, output)
         sources = (self._source(a, name), self._source(b, name))
         zeros = (a.zero_point, b.zero_point)
         self._add_node(Multiply(name, sources, requant, float(output.scale[0]), zeros), output)
