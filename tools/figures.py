@@ -170,7 +170,7 @@ def main() -> int:
         for claim in claims(page):
             if claim.column not in COLUMNS or claim.value is None:
                 continue
-            named = dict(re.findall(r"(PLATFORM|ROWS|ZEROS)=(\w+)", claim.command))
+            named = dict(re.findall(r"(PLATFORM|ROWS|ZEROS)=([\w-]+)", claim.command))
             of = named.get("PLATFORM", "osu018"), int(named.get("ROWS", 64)), "ZEROS" in named
             if of not in known:
                 known[of] = measured(args.reports, *of)
