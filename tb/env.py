@@ -47,6 +47,7 @@ class ArrayConfig:
     shadow: bool
     programmable: bool
     zeros: bool  # activation registers hold while activations are 0
+    sum_register: bool  # one before the final addition of an encoded column
     depth: int  # vectors that a tile engine's buffer holds
 
     @classmethod
@@ -65,7 +66,8 @@ class ArrayConfig:
         stages = self.columns // self.columns_per_stage
         if self.products is None:
             return self.rows + stages + (self.form in (2, 4))
-        return self.rows // self.rows_per_group + stages + 1 + bool(self.products.shared_bits())
+        groups = self.rows // self.rows_per_group
+        return groups + stages + self.sum_register + bool(self.products.shared_bits())
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -118,7 +120,8 @@ class BenchEnv(uvm_env):
 
     def leftovers(self) -> list[str]:
         """What a run must not leave behind, beside results that never came."""
-        return []
+        error = self.dut.position_error_o.value
+        return [] if self.config.programmable or error == 0 else [f"position_error_o is {error}, of constant weights"]
 
     def stall_all(self, stall: bool = True) -> None:
         """Random stalls on every interface from now on, or none."""
@@ -254,7 +257,8 @@ class TileEnv(BenchEnv):
 
     def leftovers(self) -> list[str]:
         counts = Counter(self.reference.unasked)
-        left = [f"{count} beats of {stream} taken that nobody asked for" for stream, count in counts.items()]
+        left = super().leftovers()
+        left += [f"{count} beats of {stream} taken that nobody asked for" for stream, count in counts.items()]
         unanswered = self.agents["registers"].monitor.checker.unanswered
         return left + [f"{count} accesses on {channel} without an answer" for channel, count in unanswered.items()]
 

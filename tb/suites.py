@@ -46,6 +46,7 @@ class Config:
     programmable: bool = False
     gated: bool = False  # clocks of the weight registers
     zeros: bool = False  # activation registers hold while activations are 0
+    sum_register: bool = True  # one before the final addition of an encoded column
     tests: str = ".*"
     vectors: int = 0
     depth: int = 0
@@ -122,6 +123,7 @@ class Config:
         size += " programmable" if self.programmable else ""
         size += " gated" if self.gated else ""
         size += " zero-gated" if self.zeros else ""
+        size += "" if self.sum_register else " without sum register"
         engine = (f" tile d{self.depth}" if self.depth else "") + (" port" if self.port else "")
         if self.array == "conv":
             rival = f" {self.encoding}" if widths(self.encoding) else ""
@@ -149,6 +151,7 @@ class Config:
         if self.array == "conv":
             return values
         values |= {"RowsPerGroup": self.rows_per_group, "Merged": int(self.merged)}
+        values |= {} if self.sum_register else {"SumRegister": 0}
         return values | {"Programmable": int(self.programmable)}
 
 
@@ -278,6 +281,11 @@ SUITES["rivals"] = (  # operands of fewer bits, every form; activation registers
     Config("icarus", "enc", "m12p", rows_per_group=4, merged=False, zeros=True, gated=True, **NARROW),
 )
 SUITES["full"] += SUITES["rivals"]
+THROUGH = {"sum_register": False, "tests": "corners|back_pressure|latency|reset_phases"}
+SUITES["full"] += (
+    Config("icarus", "enc", "m12p", 4, 2, 2, **THROUGH),
+    Config("icarus", "enc", "exact36", 4, 4, 1, merged=False, shadow=True, columns_per_stage=2, **THROUGH),
+)
 COUNTED = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
 SUITES["coverage"] = (
     Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),

@@ -62,13 +62,17 @@ ZEROS = Config("icarus", "conv", rows=4, columns=2, zeros=True, tests="corners|b
 NARROW_ZEROS = Config("icarus", "conv", "w4a7", rows=2, columns=2, form=1, zeros=True, tests="corners|extremes")
 ENCODED_ZEROS = Config("icarus", "enc", "m12p", 4, 2, 2, zeros=True, tests="corners|back_pressure")
 WITHOUT_F = Config("icarus", "enc", "xnor21", 2, 2, 2, merged=False, tests="corners|back_pressure")
-MERGED = Config("icarus", "enc", "m12p", 4, 2, 2, tests="corners|extremes|back_pressure")
+# three groups: the first, one that others are on both sides of, the last
+MERGED = Config("icarus", "enc", "m12p", 6, 2, 2, tests="corners|extremes|back_pressure")
+THROUGH = Config("icarus", "enc", "m12p", 6, 2, 2, sum_register=False, tests="corners|back_pressure")
 COUNTED = Config("icarus", "enc", "m12p", 4, 2, 2, merged=False, shadow=True, tests="corners|extremes|reset_phases")
 PROGRAMMABLE = Config("icarus", "enc", "m12p", 2, 2, 2, merged=False, programmable=True, tests="extremes|programmed")
 GATES = Config("icarus", "enc", EVERY_GATE, 2, 4, 2, merged=False, columns_per_stage=2, tests="corners|all_products")
 PAIRS = Config("icarus", "enc", "m12p", 1, 8, 1, tests="corners|all_products")
 PAIRS_OF_ROWS = Config("icarus", "conv", rows=6, columns=2, form=5)
 PAIRS_TREE = Config("icarus", "conv", rows=4, columns=2, form=6, gated=True)
+NARROW_PAIRS = Config("icarus", "conv", "w6a7", rows=4, columns=2, form=5)
+NARROW_PAIRS_TREE = Config("icarus", "conv", "w5a8", rows=4, columns=2, form=6)
 # what modules alone or arrays show as well, and takes long in an engine, is left to them
 ENGINE = Config(
     "icarus",
@@ -101,12 +105,13 @@ DESIGNS = {
     "accum": (MERGED, COUNTED, CARRY_SAVE),
     "array/clock_gate.sv": (GATED, GATED_RECODED, GATED_MERGED),
     "array/array_stage.sv": (CONV, SHADOW, MERGED, GATES, GATED, GATED_RECODED, WITHOUT_F, ZEROS, ENCODED_ZEROS),
-    "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, NARROW, PAIRS_OF_ROWS),
+    "array/conv_column.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, NARROW, PAIRS_OF_ROWS, NARROW_PAIRS),
     "array/conv_pe.sv": (CONV, SHADOW, TREE, CARRY_SAVE, RECODED, OPT, GATED, NARROW_ZEROS, ZEROS),
-    "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE, GATED_MERGED, ENCODED_ENGINE),
+    "array/enc_column.sv": (MERGED, COUNTED, PROGRAMMABLE, GATED_MERGED, THROUGH, ENCODED_ENGINE),
     "array/enc_group.sv": (MERGED, COUNTED, GATES, GATED_MERGED, ENCODED_ENGINE),
     "array": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE, GATED, GATED_RECODED, OPT, WITHOUT_F, ENCODED_ENGINE),
-    "array/fip_pe.sv": (PAIRS_OF_ROWS, PAIRS_TREE),
+    "array/fip_pe.sv": (PAIRS_OF_ROWS, PAIRS_TREE, NARROW_PAIRS, NARROW_PAIRS_TREE),
+    "array/mac_array.sv": (CONV, SHADOW, MERGED, GATES, PROGRAMMABLE, ZEROS, ENCODED_ZEROS, OPT, WITHOUT_F, THROUGH),
     "encodings/exact64_pkg.sv": (EXACT,),
     "encodings/m12p_pkg.sv": (MERGED, PAIRS),
     "mult/booth_products.sv": (RECODED, OPT, NARROW),
