@@ -257,7 +257,7 @@ SUITES["leaf"] = tuple(  # modules of the tile engine, each alone
         ("accumulation_buffer", (("Cols", 1), ("Depth", 1))),
         ("requantiser", (("Cols", 2),)),
         ("skid_buffer", (("Width", 8),)),
-        ("axil_registers", (("Rows", 5), ("Cols", 3), ("Depth", 300))),
+        ("axil_registers", (("Rows", 260), ("Cols", 3), ("Depth", 300))),
     )
 )
 SUITES["full"] += SUITES["leaf"]

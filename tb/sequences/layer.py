@@ -15,6 +15,7 @@ from tb.env import TileEnv
 from tb.scoreboard import pack
 from tb.sequences.tile import PacketSequence
 
+POLLS = 20  # of an engine that should be idle
 Before = Callable[[str, int], Awaitable[None]]
 
 
@@ -55,12 +56,16 @@ class LayerSequence(uvm_sequence):
             self.env.scoreboard.check(f"response to a write of {register.name}", access.response, OKAY)
         for stream in streams or self._streams():
             await stream
+        polls = 0
         while self.completed:
             access = await self.env.read(Register.STATUS)
             if access.aborted:
                 self.completed = False
             elif not access.data & 1:
                 return
+            polls = 0 if self.env.reference.running else polls + 1
+            if polls > POLLS:
+                raise AssertionError("the engine stays busy, though no layer runs")
 
     def _streams(self) -> list[cocotb.task.Task]:
         return [cocotb.start_soon(self._send(name)) for name in self.packets]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import cocotb
 import pyuvm
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, Event
 
 from models.hardware.tile import ABORT, START, Fault, Register
 from models.quant.arith import MAX_SHIFT
@@ -196,3 +196,35 @@ class tile_abort_offered(TileTest):
             await layer
             env.streams["results"].stall = no_stall
             await self.run_job(self.job(self.shape(n_tiles=3)))
+
+
+@pyuvm.test(**LIMIT)
+class tile_abort_progress(TileTest):
+    """TILE stays where an abort found it, at every tile of a layer, and the counters stand still."""
+
+    async def stimulus(self) -> None:
+        env = self.env
+        still = (Register.TILE, Register.CYCLES, Register.OPEN_CYCLES, Register.OPEN_BEATS)
+        for at in range(9):
+            reached = Event()
+
+            async def before(name: str, index: int, at: int = at, reached: Event = reached) -> None:
+                if name == "activations" and index == at:
+                    await self.settle()
+                    reached.set()
+                    await self.settle()
+
+            shape = self.shape(k_tiles=3, n_tiles=3, vectors=1)
+            layer = cocotb.start_soon(self.run_job(self.job(shape), before))
+            await reached.wait()
+            await self.expect(Register.TILE, at // 3 << 16 | at % 3)
+            await self.write(Register.CONTROL, ABORT)
+            await layer
+            await self.expect(Register.TILE, at // 3 << 16 | at % 3)
+            kept = [(await env.read(register)).data for register in still]
+            await self.write(Register.CONTROL, 0)
+            await self.settle()
+            for register, value in zip(still, kept, strict=True):
+                await self.expect(register, value)
+        await self.run_job(self.job(self.shape()))
+        await self.expect_faults()
