@@ -63,7 +63,7 @@ NARROW_ZEROS = Config("icarus", "conv", "w4a7", rows=2, columns=2, form=1, zeros
 ENCODED_ZEROS = Config("icarus", "enc", "m12p", 4, 2, 2, zeros=True, tests="corners|back_pressure")
 WITHOUT_F = Config("icarus", "enc", "xnor21", 2, 2, 2, merged=False, tests="corners|back_pressure")
 # three groups: the first, one that others are on both sides of, the last
-MERGED = Config("icarus", "enc", "m12p", 6, 2, 2, tests="corners|extremes|back_pressure")
+MERGED = Config("icarus", "enc", "m12p", 6, 2, 2, tests="corners|extremes|back_pressure|latency")
 THROUGH = Config("icarus", "enc", "m12p", 6, 2, 2, sum_register=False, tests="corners|back_pressure")
 COUNTED = Config("icarus", "enc", "m12p", 4, 2, 2, merged=False, shadow=True, tests="corners|extremes|reset_phases")
 PROGRAMMABLE = Config("icarus", "enc", "m12p", 2, 2, 2, merged=False, programmable=True, tests="extremes|programmed")
