@@ -19,9 +19,11 @@ from tb import code_coverage, testplan
 from tb.build import LIMIT_S, ROOT, prepare_environment, tool_versions
 from tb.results import About, Outcome, report
 from tb.run import HOME, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
-from tb.suites import COVERAGE, SEEDS, WAVES, Config, chosen
+from tb.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen, tests_of
 from tb.workers import Dask, Processes
 from tools.options import parse
+
+LIST = "?"  # in place of a test: list them
 
 
 def regress(configs: list[Config], options: Options, jobs: int, scheduler: str = "") -> list[Outcome]:
@@ -64,6 +66,18 @@ def keep_logs(outcomes: list[Outcome], reports: Path) -> list[Outcome]:
     return kept
 
 
+def print_tests(configs: list[Config]) -> None:
+    """Every test of a choice, and the designs that it runs on."""
+    designs: dict[str, list[str]] = {}
+    for config, names in tests_of(configs).items():
+        for name in names:
+            designs.setdefault(name, []).append(f"{config.sim} {config.design}")
+    for name, where in sorted(designs.items()):
+        shown = ", ".join([*where[:2], *["..."] * (len(where) > 2)])
+        print(f"{name:48s} {len(where):3d} x  {shown}")
+    print(f"\n{len(designs)} tests on {len(configs)} designs; suites: {', '.join(SUITES)}")
+
+
 def main() -> int:
     """Command line of the runner; exit code 0 only if every test passed and the test plan is fulfilled."""
     args = parse("tb.runner", limit=LIMIT_S, plan=testplan.PLAN)
@@ -72,7 +86,11 @@ def main() -> int:
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
     suite = COVERAGE if args.coverage else args.suite
     ppa = args.out / "reports" / "ppa.json"
-    configs = chosen(suite, args.sim, args.array, args.encoding, args.design, args.dut, ppa, args.test)
+    test = None if args.test == LIST else args.test
+    configs = chosen(suite, args.sim, args.array, args.encoding, args.design, args.dut, ppa, test)
+    if args.test == LIST:
+        print_tests(configs)
+        return 0
     plan = testplan.load_plan(args.plan)
     faults = testplan.static_faults(plan, testplan.discover())
     if faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -397,14 +398,19 @@ def chosen(
     return with_test(configs, test) if test else configs
 
 
+def tests_of(configs: Iterable[Config]) -> dict[Config, list[str]]:
+    """Names of the tests that each configuration runs."""
+    known = testplan.discover()
+    return {c: [n for n in known.get(c.kind, ()) if re.search(c.pattern(), f"tb.tests.{c.kind}.{n}")] for c in configs}
+
+
 def with_test(configs: list[Config], test: str) -> list[Config]:
     """The configurations that have a test whose name fits the regular expression `test`; UserError if none has."""
     try:
         re.compile(test)
     except re.error as error:
         raise UserError(f"TEST={test} is no regular expression ({error})") from error
-    known = testplan.discover()
-    tests = {c: [n for n in known.get(c.kind, ()) if re.search(c.pattern(), f"tb.tests.{c.kind}.{n}")] for c in configs}
+    tests = tests_of(configs)
     fit = [c for c in configs if any(re.search(c.pattern(test), f"tb.tests.{c.kind}.{n}") for n in tests[c])]
     if not fit:
         raise unknown("test of this choice", test, {name for names in tests.values() for name in names})

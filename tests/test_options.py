@@ -272,3 +272,11 @@ def test_names_in_makeflags():
 )
 def test_a_name_that_no_file_can_have(words):
     refused(make(*words.format("x" * 300).split()), "File name too long")
+
+
+def test_tests_are_listed():
+    done = make("sim", "SUITE=tiny-tile", "TEST=?")
+    assert done.returncode == 0 and not done.stderr
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("tile_") and " x  " in line for line in lines)
+    assert "designs; suites: smoke, " in lines[-1]

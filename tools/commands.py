@@ -126,7 +126,7 @@ COMMANDS = (
             ENCODING.but(help=f"{ENCODING.help} (default: what the suite says)"),
             Option("design", "one design of the suite, as reports call it", TEXT),
             Option("dut", "RTL or mapped netlist (default: what the suite says)", choice("dut", "rtl", "gate")),
-            Option("test", "tests: a name, or a regular expression", TEXT),
+            Option("test", "tests: a name, or a regular expression; ? lists them", TEXT),
             SEED,
             Option("waves", "write waves (FST) of every test", SWITCH),
             Option("coverage", "the suite that counts lines and toggles", SWITCH),
