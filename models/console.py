@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from models.processes import end_all
+from models.processes import ending
 
 VERBOSE = "ENCMAC_VERBOSE"  # in the environment: worker processes tell of their commands as well
 
@@ -75,7 +75,8 @@ def interruptible(pool: Executor) -> Iterator[Executor]:
     try:
         yield pool
     except KeyboardInterrupt:
-        end_all()
+        with ending():
+            pool.shutdown(wait=True, cancel_futures=True)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=sys.exc_info()[0] is not None)

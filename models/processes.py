@@ -8,8 +8,10 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 TIMEOUT, CRASH, DISK = CAUSES = ("timeout", "crash", "disk")  # why a run shows nothing of the design
 PATIENCE_S = 3.0  # with a child that is asked to end
@@ -25,20 +27,62 @@ def end_with(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-_RUNNING: set[subprocess.Popen] = set()  # those with a session of their own: Ctrl-C at a terminal does not reach them
+_RUNNING: set[subprocess.Popen] = set()
+_ENDING = threading.Event()  # everything is being ended: what a thread starts now would be left
 
 
 def start(command: list, **options) -> subprocess.Popen:
-    """A process that ends when this one does; options are those of `subprocess.Popen`."""
+    """A process that ends when this one does; KeyboardInterrupt while all are being ended."""
+    if _ENDING.is_set():
+        raise KeyboardInterrupt
     process = subprocess.Popen(command, preexec_fn=functools.partial(end_with, os.getpid()), **options)
-    if options.get("start_new_session"):
-        _RUNNING.add(process)
+    _RUNNING.add(process)
+    if _ENDING.is_set():
+        _kill(process)
     return process
 
 
-def run(command: list, **options) -> subprocess.CompletedProcess:
+def _kill(process: subprocess.Popen) -> None:
+    """End a process, with its children if it leads a session."""
+    if process.poll() is not None:
+        return  # its number may be another's by now
+    with suppress(ProcessLookupError):
+        if os.getpgid(process.pid) == process.pid:
+            signal_group(process.pid)
+        else:
+            process.kill()
+
+
+def run(command: list, timeout: float | None = None, capture_output: bool = False, **options):
     """`subprocess.run` of a process that ends when this one does."""
-    return subprocess.run(command, preexec_fn=functools.partial(end_with, os.getpid()), **options)
+    if capture_output:
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start(command, **options)
+    try:
+        out, errors = process.communicate(timeout=timeout)
+    finally:
+        _RUNNING.discard(process)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def spawn(target: Callable, *arguments: object) -> multiprocessing.Process:
+    """A Python process that runs `target(*arguments)` and ends when this one does."""
+    if _ENDING.is_set():
+        raise KeyboardInterrupt
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_with_parent, args=(os.getpid(), target, *arguments))
+    process.start()
+    if _ENDING.is_set():
+        process.kill()
+    return process
+
+
+def _with_parent(parent: int, target: Callable, *arguments: object) -> None:
+    end_with(parent)
+    target(*arguments)
 
 
 def begin(parent: int) -> None:
@@ -47,11 +91,20 @@ def begin(parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def end_all() -> None:
-    """End every process that this one started and that still runs, with its children."""
+@contextmanager
+def ending() -> Iterator[None]:
+    """End every process that this one started, with its children, and all that its threads would start meanwhile."""
+    _ENDING.set()
+    try:
+        _end_all()
+        yield
+    finally:
+        _ENDING.clear()
+
+
+def _end_all() -> None:
     for process in list(_RUNNING):
-        with suppress(ProcessLookupError):
-            signal_group(process.pid)
+        _kill(process)
     children = multiprocessing.active_children()
     for child in children:
         child.terminate()

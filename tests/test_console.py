@@ -116,9 +116,47 @@ run_cli(main)
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
-def test_children_end_with_their_command(number: int, code: int, tmp_path: Path) -> None:
-    (tmp_path / "children.py").write_text(CHILDREN)
+STUBBORN = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from models.console import interruptible
+from models.errors import run_cli
+from models.processes import SimulatorFault, run, run_process
+
+def work():
+    script = f"echo $$ > {sys.argv[1]}/pid.new; mv {sys.argv[1]}/pid.new {sys.argv[1]}/pid; sleep 600; true"
+    with suppress(SimulatorFault):
+        run_process(["bash", "-c", script], 600)
+    run(["sleep", "600"], capture_output=True)  # the next step of a task whose first was ended
+
+def main():
+    with interruptible(ThreadPoolExecutor(2)) as pool:
+        pool.submit(run, ["sleep", "600"])
+        pool.submit(work).result()
+
+run_cli(main)
+"""
+PAGE = """
+import sys
+from pathlib import Path
+from models.errors import run_cli
+from tools.docs import Block, run_block
+
+def main():
+    script = f"bash -c 'echo $$ > {sys.argv[1]}/pid.new; mv {sys.argv[1]}/pid.new {sys.argv[1]}/pid; sleep 600; true'"
+    run_block(Block(Path("page.md"), 1, script), Path(sys.argv[1]))
+
+run_cli(main)
+"""
+ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+ONLY_ASKED = [(text, *end) for text in (STUBBORN, PAGE) for end in ENDS[:2]]
+
+
+@pytest.mark.parametrize(("program", "number", "code"), [*((CHILDREN, *end) for end in ENDS), *ONLY_ASKED])
+def test_children_end_with_their_command(program: str, number: int, code: int, tmp_path: Path) -> None:
+    (tmp_path / "children.py").write_text(program)
     command = [sys.executable, tmp_path / "children.py", tmp_path]
     running = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True)
     while not (tmp_path / "pid").exists():

@@ -24,6 +24,7 @@ from markdown_it import MarkdownIt
 from flows.platform import load_platform
 from models.datasets import load_dataset
 from models.errors import UserError, run_cli
+from models.processes import SimulatorFault, run_process
 from models.provenance import ROOT
 from tools.options import parse
 
@@ -123,21 +124,30 @@ def run_page(page: Path, root: Path = ROOT) -> dict[str, int]:
                 print(f"skipped  {block.where}: {block.reason or 'no ' + ', '.join(absent)}", flush=True)
                 continue
             started = time.monotonic()
-            command = ["timeout", "--kill-after=10", str(LIMIT_S), "bash", "-euo", "pipefail", "-c", block.text]
-            done = subprocess.run(
-                command, cwd=clone, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-            state = "failed" if done.returncode else "passed"
+            fault, said = run_block(block, clone)
+            state = "failed" if fault else "passed"
             counts[state] += 1
             first = block.text.strip().splitlines()[0]
             print(f"{state}   {block.where}: {time.monotonic() - started:.0f} s: {first}", flush=True)
-            if done.returncode:
-                tail = done.stdout.splitlines()[-TAIL:]
-                print("\n".join(f"         {line}" for line in [*tail, f"exit code {done.returncode}"]))
+            if fault:
+                print("\n".join(f"         {line}" for line in [*said.splitlines()[-TAIL:], fault]))
         if left := left_behind(clone):
             counts["failed"] += 1
             print("\n".join([f"failed   {page.name}: the checkout is not as it was:", *left]), flush=True)
     return counts
+
+
+def run_block(block: Block, clone: Path) -> tuple[str, str]:
+    """How the commands failed, empty if they did not, and what they said; they end with this process."""
+    with tempfile.TemporaryFile("w+", errors="replace") as out:
+        try:
+            command = ["bash", "-euo", "pipefail", "-c", block.text]
+            run_process(command, LIMIT_S, cwd=clone, env=environment(), stdout=out, stderr=subprocess.STDOUT)
+            fault = ""
+        except SimulatorFault as error:
+            fault = str(error)
+        out.seek(0)
+        return fault, out.read()
 
 
 def left_behind(clone: Path) -> list[str]:

@@ -154,8 +154,8 @@ def main() -> int:
         running = pool.map(lambda proof: prove(proof, encodings, args.platform, rtl, folder, args.time_limit), proofs)
         results = list(tqdm(running, total=len(proofs), unit="proof", disable=not sys.stderr.isatty(), leave=False))
     keep(results, store, args, sources)
-    store.publish("formal", view)
-    tell(document([proof_record(r) for r in results], []))
+    whole = store.publish("formal", view)
+    tell(whole | document([proof_record(r) for r in results], []))
     print_tables(results)
     missing = [r.proof.name for r in results if r.result != "proven"]
     print(f"\n{len(results) - len(missing)} of {len(results)} proven in {time.monotonic() - start:.0f} s")

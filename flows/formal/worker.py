@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import time
@@ -14,7 +13,7 @@ from flows.formal.mapped import mapped_proofs
 from flows.formal.netlist import NotProven
 from flows.formal.proofs import Place, Proof, all_proofs
 from models.files import locked, scratch, settle, write_text
-from models.processes import end_with
+from models.processes import spawn
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,8 @@ def proofs_of(encodings: list[str], platform: str | None) -> dict[str, Proof]:
     return mapped_proofs(encodings, platform) if platform else all_proofs(encodings)
 
 
-def work(parent: int, name: str, encodings: list[str], platform: str | None, place: Place) -> None:
+def work(name: str, encodings: list[str], platform: str | None, place: Place) -> None:
     """Run one proof and write `result.json`: meant for a process of its own, which Yosys may end."""
-    end_with(parent)
     with (place.folder / "yosys.log").open("ab") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
@@ -63,9 +61,7 @@ def prove(
 
 def _run(proof: Proof, encodings: list[str], platform: str | None, place: Place, time_limit: float) -> Result:
     start = time.monotonic()
-    arguments = (os.getpid(), proof.name, encodings, platform, place)
-    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
-    process.start()
+    process = spawn(work, proof.name, encodings, platform, place)
     process.join(time_limit)
     timeout = process.is_alive()
     if timeout:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from flows.synth.netlist import ADDERS, EFFORTS, ROOT, TOP, Design, Netlist, rea
 from models.encoding import encoding_file, export_package, load_encoding
 from models.errors import UserError
 from models.files import locked, making, sweep, write_text
-from models.processes import end_with
+from models.processes import spawn
 from models.rivals import ACTIVATION_BITS, WEIGHT_BITS, widths
 from models.store import check_steady, sources_of
 
@@ -194,8 +193,7 @@ def measure(
 
 def in_a_process(target: Callable, *arguments: object) -> None:
     """Run what Yosys may end in a process of its own, which ends with this one; UserError if it was killed."""
-    process = multiprocessing.get_context("spawn").Process(target=_child, args=(os.getpid(), target, *arguments))
-    process.start()
+    process = spawn(target, *arguments)
     try:
         process.join()
     finally:
@@ -205,11 +203,6 @@ def in_a_process(target: Callable, *arguments: object) -> None:
     if process.exitcode and process.exitcode < 0:
         name = signal.Signals(-process.exitcode).name
         raise UserError(f"synthesis was killed by {name}; nothing of it is kept, run the same command again")
-
-
-def _child(parent: int, target: Callable, *arguments: object) -> None:
-    end_with(parent)
-    target(*arguments)
 
 
 def _kept(place: Path, key: str, design: Design, rows: int, simulate: bool) -> Result | None:
