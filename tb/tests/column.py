@@ -25,6 +25,19 @@ VECTORS = 96
 MODEL = ("shared", "pairs", "weight_bits", "activation_bits")  # fields of a ColumnModel
 
 
+def held(model: ColumnModel, activations: np.ndarray, gated: bool) -> tuple[np.ndarray, int]:
+    """What activation registers hold after each vector, int8 [N, R]: those of zeros stand still if they are `gated`.
+
+    And the vector from which on all of them hold one of these.
+    """
+    if not gated:
+        return activations, 0
+    kept, zeros = activations.copy(), model.zeros(activations)
+    for n in range(1, len(kept)):
+        kept[n] = np.where(zeros[n], kept[n - 1], kept[n])
+    return kept, int((~zeros).argmax(axis=0).max())
+
+
 def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Weights int8 [R] and activations int8 [N, R]: corners, sparse small values as in networks, uniform."""
     corners = np.array([-128, -127, -1, 0, 1, 127], np.int8)
@@ -38,7 +51,7 @@ def operands(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarra
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def column_results(dut: HierarchyObject) -> None:
-    """Two loads of weights, every result of every vector."""
+    """Two loads of weights, every result of every vector; what the activation registers hold meanwhile."""
     config = json.loads(os.environ["ENCMAC_COLUMN"])
     rows, latency, skew = config["rows"], config["latency"], config["skew"]
     encoding = load_encoding(config["encoding"]) if config["encoding"] else None
@@ -64,12 +77,17 @@ async def column_results(dut: HierarchyObject) -> None:
         f_sums, sums = model.f_sums(activations), model.sums(activations, weights)
         ports = np.packbits(model.port(padded, skew or rows), axis=1, bitorder="little")
         zeros = np.packbits(model.zeros(padded), axis=1, bitorder="little")
+        registers, settled = held(model, padded, gated=len(dut.zero_i) > 1)
+        registers = np.packbits(model.port(registers, skew or rows), axis=1, bitorder="little")
         for cycle in range(VECTORS + latency):
             dut.a_i.value, dut.zero_i.value = pack(ports[cycle]), pack(zeros[cycle]) & zero_mask
             vector = cycle + 1 - latency
             if 0 <= vector < VECTORS:
                 dut.f_i.value = int(f_sums[vector]) & f_mask
             await FallingEdge(dut.clk_i)
+            if cycle >= settled:
+                kept = int(dut.a_o.value.to_unsigned() == pack(registers[cycle]))
+                matches, mismatches = matches + kept, mismatches + 1 - kept
             if vector < 0:
                 continue
             if vector >= VECTORS:

@@ -12,7 +12,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 
 from models.hardware.tile import Job, Register, Shape
-from tb.agents.axis import no_stall
+from tb.agents.axis import no_stall, random_stall
 from tb.env import CLOCK_NS
 from tb.tests.base import LIMIT
 from tb.tests.tile import INT32, TileTest
@@ -121,8 +121,10 @@ class tile_counters(TileTest):
 
     async def stimulus(self) -> None:
         env, rng = self.env, self.env.rng
-        for attempt in range(8):
-            env.stall_all(attempt % 2 == 1)
+        for attempt in range(12):
+            env.stall_all(attempt % 3 == 1)
+            if attempt % 3 == 2:  # everything waits for the results
+                env.streams["results"].stall = random_stall(rng, 0.8)
             layer = cocotb.start_soon(
                 self.run_job(self.job(self.shape(k_tiles=rng.randint(1, 4), n_tiles=rng.randint(1, 4))))
             )
