@@ -16,9 +16,22 @@ from models.errors import UserError
 CELL = re.compile(r'\bcell\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{')
 GROUP = re.compile(r"\b(\w+)\s*\(([^(){};]*)\)\s*\{")
 TEMPLATE = re.compile(r'\b(?:lu_table_template|power_lut_template)\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{')
+COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|/\*.*?\*/|//[^\n]*', re.DOTALL)  # or a string, which stays
+OWN_LINE = re.compile(r"\)\s*\n\s*\{")
 CLOCK_GATES = ("latch_posedge", "latch_posedge_precontrol")  # the enables are stored while the clock is low
 GATING = ("clock", "enable", "test", "out")
 UNITS = re.compile(r"\b(?:\w+_unit\s*:[^;\n]*|capacitive_load_unit\s*\([^)]*\)|nom_voltage\s*:[^;\n]*)")
+
+
+def tidy(text: str) -> str:
+    """Liberty without comments, the brace of a group on the line of its name: what every tool reads."""
+    text = COMMENT.sub(lambda found: found.group() if found.group()[0] == '"' else " ", text.replace("\r\n", "\n"))
+    return OWN_LINE.sub(") {", text)
+
+
+def is_tidy(text: str) -> bool:
+    """Whether tools read a Liberty file as it is."""
+    return not ("//" in text or "\r" in text or OWN_LINE.search(text)) and text.count("{") == text.count("}")
 
 
 def closing(text: str, at: int, where: str) -> int:
@@ -41,7 +54,7 @@ def _groups(text: str, pattern: re.Pattern[str], where: str) -> Iterator[tuple[s
 
 def cells_of(liberty: Path) -> Iterator[tuple[str, str]]:
     """Name and text of every cell of a Liberty file."""
-    text = re.sub(r"/\*.*?\*/", " ", liberty.read_text(), flags=re.DOTALL)
+    text = tidy(liberty.read_text(errors="replace"))
     for name, start, end in _groups(text, CELL, str(liberty)):
         yield name, text[start:end]
 
@@ -56,7 +69,7 @@ def merge_libraries(files: list[tuple[str, str]], dont_use: tuple[str, ...]) -> 
     templates: dict[str, str] = {}
     cells: dict[str, str] = {}
     for where, raw in files:
-        text = re.sub(r"/\*.*?\*/", " ", raw, flags=re.DOTALL)
+        text = tidy(raw)
         cut, at = [], 0
         for name, start, end in _groups(text, CELL, where):
             cut.append(text[at:start])
@@ -64,6 +77,8 @@ def merge_libraries(files: list[tuple[str, str]], dont_use: tuple[str, ...]) -> 
                 cells.setdefault(name, text[start:end])
             at = end
         rest = "".join(cut) + text[at:]
+        if rest.count("{") != rest.count("}"):
+            raise UserError(f"{where}: malformed Liberty (a group is not closed)")
         these = {re.sub(r"\s+", "", unit) for unit in UNITS.findall(rest)}
         if units is not None and these != units:
             raise UserError(f"{where}: units or voltage differ from those of {files[0][0]}: {these ^ units}")

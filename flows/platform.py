@@ -14,6 +14,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import tomllib
 import zipfile
 import zlib
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flows.cells import cell_models, merge_libraries
+from flows.cells import CELL, cell_models, is_tidy, merge_libraries
 from models.datasets.cifar import candidate_folders
 from models.errors import UserError, unknown
 from models.files import write_text
@@ -35,6 +36,8 @@ PACKED: dict[bytes, Callable[[bytes], bytes]] = {
     b"PK\x03\x04": lambda content: _only_file(content),
 }
 SUFFIXES = (".gz", ".bz2", ".xz", ".zip")
+FLIP_FLOP = re.compile(r"\bff\s*\([^)]*\)\s*\{([^{}]*)\}")
+PLAIN_NEXT = re.compile(r"""\bnext_state\s*:\s*"?[\s(]*!?\s*\w+[\s)']*"?\s*;""")
 PREPARED = Path(__file__).parent.parent / "build" / "pdk"
 
 
@@ -179,7 +182,7 @@ def plain(path: Path) -> str:
         unpack = next((unpack for magic, unpack in PACKED.items() if content.startswith(magic)), None)
         if unpack is None and path.suffix in SUFFIXES:
             raise OSError(f"no {path.suffix} file")
-        return (unpack(content) if unpack else content).decode()
+        return (unpack(content) if unpack else content).decode(errors="replace")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error}); fetch it again") from error
 
@@ -187,7 +190,9 @@ def plain(path: Path) -> str:
 @functools.cache
 def _prepared(name: str, libraries: tuple[Path, ...], dont_use: tuple[str, ...], models: bool) -> tuple[Path, Path]:
     """The one plain Liberty file, and models of its cells if they are wanted."""
-    alone = len(libraries) == 1 and libraries[0].suffix not in SUFFIXES and not dont_use
+    alone = (
+        len(libraries) == 1 and libraries[0].suffix not in SUFFIXES and not dont_use and is_tidy(plain(libraries[0]))
+    )
     contents = [(p.name, file_sha256(p)) for p in libraries]
     code = [Path(__file__).with_name("cells.py").read_bytes(), repr((contents, dont_use)).encode()]
     key = hashlib.sha256(b"".join(code)).hexdigest()[:12]
@@ -207,15 +212,29 @@ def _make(path: Path, text: Callable[[], str]) -> None:
 
 
 @functools.cache
-def _cell_names(liberty: Path, _stamp: int) -> frozenset[str]:
-    from flows.cells import CELL
-
-    return frozenset(found.group(1) for found in CELL.finditer(liberty.read_text()))
+def _cells(liberty: Path, _stamp: int) -> tuple[frozenset[str], bool]:
+    """Names of the cells, and whether there is a flip-flop that stores one of its pins."""
+    text = plain(liberty)
+    return frozenset(found.group(1) for found in CELL.finditer(text)), any(
+        PLAIN_NEXT.search(body) for body in FLIP_FLOP.findall(text)
+    )
 
 
 def _check_cells(platform: Platform, path: Path) -> None:
     """Refuse a config that names cells which the library lacks."""
-    cells = _cell_names(platform.liberty, platform.liberty.stat().st_mtime_ns)
-    named = [platform.driver, *(adder.cell for adder in (platform.full_adder, platform.half_adder) if adder)]
+    cells, stores = _cells(platform.liberty, platform.liberty.stat().st_mtime_ns)
+    gates = re.findall(r"^\s*(\w+)\s+\w+\s*\(\s*\.", platform.clock_gate, re.MULTILINE)
+    named = [platform.driver, *gates, *(adder.cell for adder in (platform.full_adder, platform.half_adder) if adder)]
     if lacking := sorted({cell for cell in named if cell not in cells}):
         raise UserError(f"{path}: {platform.liberty} lacks {', '.join(lacking)}; name a cell of this library")
+    models = plain(platform.cell_models) if gates else ""
+    if bare := [cell for cell in gates if not re.search(rf"\bmodule\s+{cell}\b", models)]:
+        raise UserError(
+            f"{path}: {platform.cell_models} has no model of {bare[0]}, a cell of clock_gate; from a Liberty file "
+            "one is made of functions, latches, clock gates, not of a state table: name a Verilog file in cell_models"
+        )
+    if not stores:
+        raise UserError(
+            f"{path}: {platform.liberty} has no plain D flip-flop; those with scan, with several bits or told by a "
+            "state table are not taken: add one to the library (set and reset may be there, they are tied off)"
+        )

@@ -42,7 +42,9 @@ LEAST_LIKE = 0.5  # correlation with the exact product; circuits of EvoApproxLib
 PROGRAM = """
 #include <stdint.h>
 #include <stdio.h>
+#define main main_of_the_file
 #include "{source}"
+#undef main
 int main(void) {{
   int64_t is_unsigned = (__typeof__({function}(0, 0)))-1 > 0;
   if (fwrite(&is_unsigned, sizeof is_unsigned, 1, stdout) != 1) return 1;
@@ -273,8 +275,17 @@ def _called(path: Path, wanted: str) -> tuple[str, np.ndarray, np.ndarray]:
 
 
 def _roots(text: str, functions: dict) -> list[str]:
-    """Functions of two operands that no other function of the file calls."""
-    return [f for f in functions if len(re.findall(rf"\b{f}\s*\(", text)) == 1]
+    """Functions of two operands that no other function of the file calls, but for `main`."""
+    bodies, depth, start = [], 0, 0
+    for brace in re.finditer(r"[{}]", text):
+        depth += 1 if brace.group() == "{" else -1
+        if depth == (brace.group() == "{"):  # an outer one
+            if depth:
+                heads = re.findall(r"(\w+)\s*\(", text[start : brace.start()])
+            elif heads and heads[-1] != "main":
+                bodies.append((heads, text[start : brace.start()]))
+            start = brace.end()
+    return [f for f in functions if not any(f not in head and re.search(rf"\b{f}\s*\(", body) for head, body in bodies)]
 
 
 def _run(path: Path, program: str) -> np.ndarray:

@@ -24,6 +24,8 @@ FUNCTIONS = {
     "int16_t": "int16_t cut(int8_t A, int8_t B) { return A * (B & ~3); }",
     "int": "/* cut(x, y) { */ static int cut(int x, int y)\n{\n  // shift(p, q) {\n  return x * (y & ~3); }",
     "uint64_t": "uint64_t cut(const uint64_t B,const uint64_t A)\n{ return (A * (B & ~(uint64_t)3)) & 0xffff; }",
+    "declared": "int cut(int a, int w);\nint cut(int a, int w) { return a * (w & ~3); }\n"
+    "int main(void) { return cut(3, 4) != 12; }",
     "several": "int half(int a, int w) { return a * w / 2; }\nint cut(int a, int w) { return a * (w & ~3); }",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -14,19 +15,19 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from flows import platform as platforms
-from flows.cells import cell_models, merge_libraries, verilog_expression
+from flows.cells import cell_models, cells_of, is_tidy, merge_libraries, verilog_expression
 from flows.pdk import fetch_pdk
 from flows.platform import PLATFORMS, load_platform, read_config
 from flows.power.liberty import truth_table
 from flows.sta import plain_delays, run_sta
 from flows.synth.__main__ import forms, measure
-from flows.synth.netlist import ROOT
+from flows.synth.netlist import ROOT, read_netlist
 from models.errors import UserError
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -107,6 +108,71 @@ def test_libraries_without_gifts(tmp_path: Path, lacking: tuple[str, ...]) -> No
     result = measure(design, 2, platform, platform.clock_ns, tmp_path / "out")
     assert result.gate.status == "passed" and 0 < result.slack_ns < platform.clock_ns
     assert not set(lacking) & set(result.netlist.kinds)
+
+
+def own_library(folder: Path, text: str, encoding: str = "utf-8") -> str:
+    """A platform with the cells of a Liberty text and OSU's names."""
+    (folder / "cells.lib").write_bytes(text.encode(encoding))
+    config = (PLATFORMS / "osu018" / "config.toml").read_text()
+    lines = [line for line in config.splitlines() if not line.startswith(("liberty", "cell_models"))]
+    (folder / "config.toml").write_text('liberty = "cells.lib"\n' + "\n".join(lines) + "\n")
+    return f"{folder}/"
+
+
+@needs_osu018
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("\n", "\r\n"), ("cell (", "// a { brace\n  cell ("), (") {", ")\n{"), ("/* Design", "/* \xb5m, { \n Design")],
+)
+def test_odd_forms_of_liberty_become_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    monkeypatch.setattr(platforms, "PREPARED", tmp_path / "prepared")
+    usual = OSU018.read_text().replace("/* --------------- *\n * Design", "/* Design")
+    found = load_platform(own_library(tmp_path, usual.replace(old, new), "latin-1"))
+    text = found.liberty.read_text(errors="replace")
+    assert is_tidy(text) and dict(cells_of(found.liberty)).keys() == dict(cells_of(OSU018)).keys()
+    assert "module FAX1" in found.cell_models.read_text()
+
+
+def _scan(text: str) -> str:
+    return text.replace('next_state : "D"', 'next_state : "(SE & SI) | (!SE & D)"')
+
+
+def _banks(text: str) -> str:
+    return re.sub(r"\bff \(([^)]*)\)", r"ff_bank (\1, 2)", text)
+
+
+def _tabled(text: str) -> str:
+    text = re.sub(r"latch\s*\([^)]*\)\s*\{[^}]*\}", 'statetable ("CLK D", "IQ") { table : "H L/H : - : L/H"; }', text)
+    return text.replace('function : "DS0000"', 'internal_node : "IQ"')
+
+
+@needs_osu018
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_scan, "has no plain D flip-flop; those with scan, with several bits or told by a state table"),
+        (_banks, "has no plain D flip-flop"),
+        (_tabled, "has no model of LATCH, a cell of clock_gate; .*: name a Verilog file in cell_models"),
+        (lambda text: text.rstrip()[:-1], r"malformed Liberty \(a group is not closed\)"),
+    ],
+)
+def test_cells_that_no_tool_takes_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str], message: str
+) -> None:
+    monkeypatch.setattr(platforms, "PREPARED", tmp_path / "prepared")
+    with pytest.raises(UserError, match=message):
+        load_platform(own_library(tmp_path, change(OSU018.read_text())))
+
+
+@needs_osu018
+def test_a_cell_without_area_is_named(tmp_path: Path) -> None:
+    counts = {"num_cells_by_type": {"LATCH": 1, "INVX1": 2}, "num_cells": 3, "area": 32, "sequential_area": 0}
+    (tmp_path / "stat.json").write_text(json.dumps({"design": counts}))
+    (tmp_path / "netlist.v").write_text("")
+    platform = load_platform("osu018")
+    assert read_netlist(tmp_path, platform).area_um2 == 88.0
+    with pytest.raises(UserError, match="osu018_stdcells.lib tells no area of LATCH; give it in areas_um2"):
+        read_netlist(tmp_path, dataclasses.replace(platform, areas_um2={}))
 
 
 @needs_osu018

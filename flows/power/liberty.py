@@ -155,7 +155,7 @@ class Library:
 def read_library(path: Path, wanted: Iterable[str]) -> Library:
     """The wanted cells of a Liberty file; raises UserError that names cells that it lacks."""
     try:
-        text = UNENDED.sub(r"\1;", NOISE.sub(" ", path.read_text()))
+        text = UNENDED.sub(r"\1;", NOISE.sub(" ", path.read_text(errors="replace")))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as Liberty ({error})") from error
     places = list(CELL.finditer(text))

@@ -305,6 +305,11 @@ def read_netlist(folder: Path, platform: Platform, effort: str = "nf") -> Netlis
     areas = library_areas(platform.liberty, platform.liberty.stat().st_mtime_ns)
     if lacking := sorted(set(kinds) - set(areas)):
         raise UserError(f"{folder.name}: {platform.liberty} lacks {', '.join(lacking)}; is the netlist of it?")
+    if bare := sorted(name for name in kinds if not (platform.areas_um2.get(name) or areas[name][0])):
+        raise UserError(
+            f"{platform.liberty} tells no area of {', '.join(bare)}; give it in areas_um2 of "
+            f"{platform.folder}/config.toml"
+        )
     split = dict.fromkeys(("flip-flops", "adders", "buffers", "logic"), 0.0)
     for name, count in kinds.items():
         area, purpose = areas[name]
