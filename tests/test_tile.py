@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -293,3 +294,29 @@ def test_bias_beyond_32_bits_is_refused() -> None:
         next(layer_jobs(huge, None, 16, 16, 256))
     with pytest.raises(UserError, match="holds nothing"):
         next(layer_jobs(layer, None, 16, 16, 0))
+
+
+BYPASS = {
+    "assign s_axis_tready = !full_q;": "assign s_axis_tready = m_axis_tready;",
+    "full_q || s_axis_tvalid;": "s_axis_tvalid;",
+}
+CONE = """
+import sys
+from pathlib import Path
+from flows.formal.netlist import read_rtl, run_yosys
+rtl = Path(sys.argv[1])
+read = read_rtl("tile_engine", [rtl / "encmac_pkg.sv", *sorted((rtl / "tile").glob("*.sv"))], rtl,
+                {"Rows": 2, "Cols": 1, "Depth": 2}, {})
+registers = "-$dff,-$dffe,-$adff,-$adffe,-$aldff,-$mem_v2"
+reached = f"w:m_axis_y_tready %coe*:{registers}"
+run_yosys([read, "prep -top tile_engine -flatten", f"select -assert-any {reached} c:* %i",
+           f"select -assert-none {reached} o:* %i"])
+"""
+
+
+@pytest.mark.parametrize("changes", [{}, BYPASS], ids=["sound", "without a skid buffer"])
+def test_no_output_depends_on_the_ready_of_results(changes: dict[str, str], tmp_path: Path) -> None:
+    rtl = broken_rtl(tmp_path, "tile/skid_buffer.sv", changes)
+    done = subprocess.run([sys.executable, "-c", CONE, str(rtl)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ("selection is not empty" in done.stdout + done.stderr) == bool(changes), done.stdout[-500:] + done.stderr
+    assert (done.returncode == 0) == (not changes), done.stdout[-500:] + done.stderr

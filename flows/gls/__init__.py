@@ -101,6 +101,7 @@ def column_config(design: Design, rows: int) -> dict[str, object]:
         "rows": rows,
         "latency": latency(design, rows),
         "skew": skew(design),
+        "gated": bool(dict(design.parameters).get("GateZeros")),
     }
 
 
