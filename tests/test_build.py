@@ -141,13 +141,13 @@ def test_two_at_once_build_a_design_once(tmp_path: Path, monkeypatch: pytest.Mon
     def slow(*arguments: object) -> str:
         made.append(arguments[-1])
         begun.set()
-        assert go.wait(60)
+        assert go.wait(1200)
         return build_it(*arguments)
 
     monkeypatch.setattr(builds, "make_build", slow)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(build, SMALL, RTL, tmp_path)
-        assert begun.wait(60)
+        assert begun.wait(1200)
         second = pool.submit(build, SMALL, RTL, tmp_path)
         go.set()
         assert first.result() == second.result() and len(made) == 1

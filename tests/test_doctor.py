@@ -105,7 +105,7 @@ class TestSetup:
             second = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             assert second.stdout.readline() == "setup: waiting for another make setup in this checkout\n"
             (checkout / ".venv" / ".setup").write_text(f"{hashlib.sha256(wheels).hexdigest()}\n")
-        told = second.communicate(timeout=60)[0]
+        told = second.communicate(timeout=1200)[0]
         assert (checkout / ".venv" / "lib").is_dir() and "making .venv" not in told, told
 
 

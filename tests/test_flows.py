@@ -101,7 +101,7 @@ def test_missing_library_on_the_command_line(tmp_path: Path) -> None:
     config = folder / "config.toml"
     config.write_text(config.read_text().replace("osu018_stdcells.lib", "nothing.lib"))
     command = [sys.executable, "-m", "flows.synth", "--platform", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1
     assert "does not exist" in done.stderr

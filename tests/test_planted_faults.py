@@ -64,7 +64,7 @@ def must_be_seen(design: Config, test: str, rtl: Path, out: Path) -> None:
 def test_example_is_seen(name: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "rtl", tmp_path / "rtl")
     patch = ["patch", "--quiet", "--fuzz=3", "-p1", "-i", EXAMPLES / f"{name}.patch"]
-    subprocess.run(patch, cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(patch, cwd=tmp_path, check=True, timeout=1200)
     test, design = SEEN_BY[name]
     must_be_seen(DESIGNS[design], f"{test}$", tmp_path / "rtl", tmp_path / "build")
 

@@ -87,8 +87,8 @@ def test_header_says_the_same_to_a_compiler(tmp_path: Path) -> None:
     main = "int main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n"
     source = tmp_path / "main.c"
     source.write_text(f'#include <stddef.h>\n#include <stdio.h>\n#include "{HEADER}"\n{main}')
-    subprocess.run(["gcc", "-std=c11", "-Wall", "-Werror", "-o", tmp_path / "main", source], check=True, timeout=60)
-    printed = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True, timeout=60).stdout
+    subprocess.run(["gcc", "-std=c11", "-Wall", "-Werror", "-o", tmp_path / "main", source], check=True, timeout=1200)
+    printed = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True, timeout=1200).stdout
     expected = [register.address for register in WORDS]
     for _, field in FIELDS:
         expected += [field.mask, field.low, field.width, field.reset]

@@ -48,7 +48,7 @@ class Watched:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", lambda r: self.faults.append(r.url) if r.url.startswith(("http", "ws")) else None)
         self.page.goto(path.as_uri())
-        self.page.wait_for_selector("html[data-drawn]", timeout=30_000)
+        self.page.wait_for_selector("html[data-drawn]", timeout=600_000)
 
 
 @pytest.mark.parametrize("window", WINDOWS)

@@ -42,7 +42,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     def synthesise(_target: object, *arguments: object) -> None:
         made.mapped.append(arguments[0].label)
         made.begun.set()
-        assert made.go.wait(60)
+        assert made.go.wait(1200)
         place = arguments[4] / "amap"
         place.mkdir()
         (place / "netlist.v").write_text("module column_top; endmodule\n")
@@ -76,7 +76,7 @@ def test_two_at_once_map_a_column_once(tools: SimpleNamespace, tmp_path: Path) -
     found: list[synth.Result] = []
     threads = [threading.Thread(target=lambda: found.append(measured(tmp_path))) for _ in range(2)]
     threads[0].start()
-    assert tools.begun.wait(60)
+    assert tools.begun.wait(1200)
     threads[1].start()
     tools.go.set()
     for thread in threads:

@@ -143,7 +143,7 @@ def cluster():
         from distributed import Client
 
         with Client(address, timeout="30s") as client:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=1200)
         yield address, started
     finally:
         for process in started:
@@ -189,7 +189,7 @@ def test_killed_driver_goes_on_to_the_same_archive(cluster, tmp_path):
     )
     archive_when(killed / "build/search/y.json", lambda a: a.turn >= 1, driver)
     started[0].kill()
-    _, errors = driver.communicate(timeout=60)
+    _, errors = driver.communicate(timeout=1200)
     assert driver.returncode == 2
     assert "lost the Dask scheduler" in errors and len(errors.splitlines()) == 1
 

@@ -83,7 +83,7 @@ def connected(address: str) -> Dask:
 def test_tls_on_loopback(cluster, certificates, tmp_path, monkeypatch):
     monkeypatch.setenv("ENCMAC_TLS", str(certificates))
     dask = connected(cluster)
-    dask.client.wait_for_workers(1, timeout=60)
+    dask.client.wait_for_workers(1, timeout=1200)
     assert dask.map(pow, [(2, 3), (3, 2)]) == [8, 9]
     assert dask.client.security.require_encryption
     dask.client.close()

@@ -93,7 +93,7 @@ def test_no_test_executed_is_a_failure(copy_of_rtl: Path, tmp_path: Path) -> Non
 )
 def test_bad_choice_is_one_line(arguments: list[str], message: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tb.runner", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "tb.runner", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=1200
     )
     assert done.returncode != 0
     assert message in done.stderr
@@ -121,7 +121,7 @@ def test_missing_simulator_is_one_line(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=1200,
     )
     assert done.returncode != 0
     assert "simulator 'icarus' is not installed" in done.stdout + done.stderr

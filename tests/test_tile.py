@@ -137,8 +137,8 @@ def run_buffer(source: Path, folder: Path) -> str:
     bench = folder / "bench.sv"
     bench.write_text(BUFFER_BENCH)
     program = folder / "bench.vvp"
-    subprocess.run(["iverilog", "-g2012", "-o", program, source, bench], check=True, timeout=60)
-    return subprocess.run(["vvp", "-n", program], capture_output=True, text=True, check=True, timeout=60).stdout
+    subprocess.run(["iverilog", "-g2012", "-o", program, source, bench], check=True, timeout=1200)
+    return subprocess.run(["vvp", "-n", program], capture_output=True, text=True, check=True, timeout=1200).stdout
 
 
 def test_buffer_waits_for_a_vector_that_is_being_written(tmp_path: Path) -> None:

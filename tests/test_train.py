@@ -364,14 +364,14 @@ def test_two_processes_train_as_one(here):
         *map(str, words(here, "--steps", 2, "--folder", out, "--out", out / "n.npz")),
     ]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ENCMAC_DATA": str(here / "data")}
-    result = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr[-2000:]
     assert load_network(out / "n.npz").provenance["finetuned"]["processes"] == 2
     pair = torch.load(out / "checkpoint.pt", weights_only=True)["model"]
     alone = here / "alone"
     more = words(here, "--steps", 2, "--folder", alone, "--out", alone / "n.npz")
     command = [sys.executable, "-m", "models.train.finetune", *map(str, more)]
-    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True, timeout=1200)
     single = torch.load(alone / "checkpoint.pt", weights_only=True)["model"]
     # Adam's first steps are the sign of a gradient: where that is nothing but rounding, weights may part
     apart = torch.cat([(pair[k] - single[k]).abs().flatten() for k in single if k.endswith("weight")])

@@ -199,7 +199,7 @@ def test_full_disk_is_a_named_failure(tmp_path: Path) -> None:
         echo "exit codes: $code $?"
     """
     done = subprocess.run(
-        ["unshare", "-rm", "bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300
+        ["unshare", "-rm", "bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=1200
     )
     text = done.stdout + done.stderr
     assert "exit codes: 1 2" in text, text
@@ -447,7 +447,7 @@ class TestPage:
             pytest.skip("no Chromium: nothing to look at the page with")
         command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
         command += ["--enable-logging=stderr", "--v=0"]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=1200)
         assert done.returncode == 0, done.stderr[-500:]
         complaints = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
         assert not complaints, complaints

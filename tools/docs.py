@@ -28,7 +28,7 @@ from models.processes import SimulatorFault, run_process
 from models.provenance import ROOT
 from tools.options import parse
 
-LIMIT_S = 600
+LIMIT_S = 3600  # of a block: then it hangs
 DATA_SETS = ("cifar10", "cifar100", "imagenet")
 COMMANDS = ("make", ".venv/bin/python", "git", "python3", "export")
 TAIL = 12  # lines of a failure that are shown
