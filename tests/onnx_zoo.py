@@ -637,6 +637,14 @@ def free_size(g: Qdq) -> str:
 
 
 @hand_made
+def channels_last(g: Qdq) -> str:
+    """As models of TensorFlow have them."""
+    g.shape = ("n", SIZE, SIZE, 3)
+    x = g.through(g.add("Transpose", "image", perm=[0, 3, 1, 2]), 0.02)
+    return g.ended(g.through(g.add("Relu", g.add("Conv", x, g.weights(8, 3, 3, 3))), 0.1))
+
+
+@hand_made
 def dynamic_batch(g: Qdq) -> str:
     """Scales of the whole batch that the runtime is given: an image must not get those of another."""
     g.shape = ("n", 3, 32, 32)

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from models.emulate import ExactEngine
 from models.errors import UserError
-from models.importers.onnx import read_onnx
+from models.importers.onnx import CHANNELS_LAST, channels_last, read_onnx
 from models.quant.checkpoint import load_network, save_network
 from models.quant.graph import QuantNetwork
 from models.quant.runtime import session, shifted
@@ -43,6 +43,7 @@ def runtime(path: Path, images: np.ndarray) -> np.ndarray:
     given = run.get_inputs()[0]
     real = {"tensor(uint8)": images, "tensor(int8)": shifted(images)}.get(given.type)
     real = images.astype(np.float32) / np.float32(255) if real is None else real
+    real = real.transpose(CHANNELS_LAST) if channels_last(tuple(given.shape)) else real
     return np.concatenate([run.run(None, {given.name: real[k : k + 1]})[0] for k in range(len(real))])
 
 

@@ -35,6 +35,7 @@ CHEAP = ("DequantizeLinear", "Cast", "Identity", "Reshape", "Flatten", "Squeeze"
 # floating point, vectorised functions and scales of a whole tensor depend on the number of images.
 BATCHED = {*CHEAP, *KEEPS_CODES, "QuantizeLinear", "Add", "Sub", "Mul", "Div", "Min", "Max", "Clip", "Abs", "Neg"}
 BATCHED |= {"Sign", "Sqrt", "Ceil", "Floor", "Round", "Concat", "Pad", "Where", "Shape"}
+CHANNELS_LAST = (0, 2, 3, 1)
 SIZES = {"cifar10": (3, 32, 32), "cifar100": (3, 32, 32), "imagenet": (3, 224, 224)}
 _STEMS = {"GlobalAveragePool": "pool", "AveragePool": "pool", "MaxPool": "max_pool", "ReduceMean": "mean"}
 
@@ -74,6 +75,11 @@ class _Known:
     value: np.ndarray
     rows: int
     unsigned: bool
+
+
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether an input is [n, H, W, C], as models of TensorFlow have it."""
+    return len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
 
 
 def captured(node: object) -> set[str]:
@@ -229,6 +235,9 @@ class _Reader:
                 f"one output are supported; cut one out of {given[0]} and {given[1]}: onnx.utils.extract_model"
             )
         shape = self._shape(inputs[0], size, dataset)
+        self.last = channels_last(shape)
+        if self.last:  # images come with their channels first
+            shape = (shape[0], shape[3], *shape[1:3])
         channels = shape[1] if len(shape) > 2 else 1
         mean, std = (tuple(v) if v is not None else (d,) * channels for v, d in ((mean, 0.0), (std, 1.0)))
         if not len(mean) == len(std) == channels:
@@ -262,6 +271,8 @@ class _Reader:
         if len(dims) < 2:
             raise UserError(f"{self.path}: its input '{value.name}' has {len(dims)} axes; [batch, ...] is expected")
         given = size or (SIZES.get(dataset) if len(dims) == 4 else None)
+        if size is None and given is not None and channels_last(tuple(dims)):
+            given = (*given[1:], given[0])
         if given is not None and len(given) == len(dims) - 2:
             given = (dims[1], *given)
         for k, n in enumerate(dims[1:]):
@@ -330,14 +341,15 @@ class _Reader:
             raise UserError(f"{self.path}: ONNX Runtime cannot run it on {feed.shape} ({first_line(error)})") from error
 
     def _feed(self, value: object, image: np.ndarray, mean: tuple, std: tuple) -> np.ndarray:
+        """Images as the file takes them."""
         kind = value.type.tensor_type.elem_type
-        if kind == 2:
-            return image
-        if kind == 3:
-            return shifted(image)
-        shape = (1, -1) + (1,) * (image.ndim - 2) if image.ndim > 2 else (1,)
-        m, s = (np.array(v, np.float32).reshape(shape) for v in (mean, std))
-        return ((image.astype(np.float32) / np.float32(255) - m) / s).astype(np.float32)
+        if kind in (2, 3):
+            fed = image if kind == 2 else shifted(image)
+        else:
+            shape = (1, -1) + (1,) * (image.ndim - 2) if image.ndim > 2 else (1,)
+            m, s = (np.array(v, np.float32).reshape(shape) for v in (mean, std))
+            fed = ((image.astype(np.float32) / np.float32(255) - m) / s).astype(np.float32)
+        return fed.transpose(CHANNELS_LAST) if self.last and image.ndim == 4 else fed
 
     def _start(self, value: object, shape: tuple, mean: tuple, std: tuple) -> dict:
         """Where the network's input enters, and how images become its codes."""
@@ -351,12 +363,16 @@ class _Reader:
         self.known: dict[str, _Known] = {}
         same = {"mean": (0.0,), "std": (1.0,), "input_scale": 1 / 255, "input_zero_point": -128}
         codes = shifted(self.pixels)
-        if value.type.tensor_type.elem_type in (2, 3):
-            unsigned = value.type.tensor_type.elem_type == 2
+        integer, unsigned = value.type.tensor_type.elem_type in (2, 3), value.type.tensor_type.elem_type == 2
+        if integer and self.last:
+            self.known[PIXELS] = _Known(INPUT, codes, 1, unsigned)
+            self.lowering.emit("Transpose", [PIXELS], value.name, perm=CHANNELS_LAST)
+            return same
+        if integer:
             self.known[value.name] = _Known(INPUT, codes, 1, unsigned)
             self.made[INPUT] = value.name
             return same
-        quantised = [self._input_codes(node) for node in readers.get(value.name, [])]
+        quantised = [] if self.last else [self._input_codes(node) for node in readers.get(value.name, [])]
         if quantised and quantised[0] is not None and len(set(quantised)) == 1:
             scale, zero, unsigned = quantised[0]
             about = {"mean": mean, "std": std, "input_scale": scale, "input_zero_point": zero - 128 * unsigned}
@@ -372,7 +388,10 @@ class _Reader:
         self.known[PIXELS] = _Known(INPUT, codes, 1, True)
         real = low.emit("Div", [low.emit("Cast", [PIXELS], to=1), low.constant(np.float32(255))])
         real = low.emit("Sub", [real, low.constant(np.array(mean, np.float32).reshape(axes))])
-        low.emit("Div", [real, low.constant(np.array(std, np.float32).reshape(axes))], value.name)
+        std_name = low.constant(np.array(std, np.float32).reshape(axes))
+        real = low.emit("Div", [real, std_name], "" if self.last else value.name)
+        if self.last:
+            low.emit("Transpose", [real], value.name, perm=CHANNELS_LAST)
         return same
 
     def _same_codes(self, value: object, about: dict) -> bool:
