@@ -32,7 +32,9 @@ def every_gate() -> Encoding:
     )
     weights = (8, -4, 5, 16, -3, 2, 1, -9, 32, 64)
     bits = (20, 21, 23, 24, 25, 27, 28, 29, 16, 18)
-    return Encoding("every_gate", gates, bits, weights, stored=(16, 17, 18, 19), shared=((17, 1006), (4, -900), (19, 7)))
+    return Encoding(
+        "every_gate", gates, bits, weights, stored=(16, 17, 18, 19), shared=((17, 1006), (4, -900), (19, 7))
+    )
 
 
 CONV = Config(

@@ -237,6 +237,46 @@ class array_back_to_back(ArrayTest):
 
 
 @pyuvm.test(**LIMIT)
+class array_weights_wait(ArrayTest):
+    """Weights that are offered early are taken when the contract says: no cycle before, with shadow weights none after.
+
+    With shadow weights: as soon as those of the tile are in effect everywhere, a number of cycles after its first
+    activation. Else once all of its results have left, however long these wait.
+    """
+
+    async def stimulus(self) -> None:
+        config, env = self.env.config, self.env
+        beats: dict[str, list[tuple[float, bool]]] = {name: [] for name in env.agents}
+        for name, seen in beats.items():
+            listener = Listener(f"{name}_seen", env, lambda b, seen=seen: seen.append((get_sim_time("ns"), b.last)))
+            env.agents[name].monitor.ap.connect(listener.analysis_export)
+        stages, shared = config.columns // config.columns_per_stage, 0
+        groups = config.rows
+        if config.products:
+            groups, shared = config.rows // config.rows_per_group, int(bool(config.products.shared_bits()))
+        for length, waits in itertools.product((1, 3, config.rows + 2), (0, 40)):
+            for seen in beats.values():
+                seen.clear()
+            if not config.shadow:
+                env.streams["results"].stall = itertools.chain(
+                    [0] * (length - 1), [waits], itertools.repeat(0)
+                ).__next__
+            running = [
+                cocotb.start_soon(self.tile(self.operands(config.rows, config.columns), self.operands(n, config.rows)))
+                for n in (length, 1)
+            ]
+            await Combine(*running)
+            await env.drain()
+            taken = beats["weights"][config.rows][0]
+            if config.shadow:
+                cycles = round((taken - beats["activations"][0][0]) / CLOCK_NS)
+                env.scoreboard.check("cycles from a tile to the weights after it", cycles, groups + stages - 1 + shared)
+            else:
+                left = beats["results"][length - 1][0]
+                env.scoreboard.check("weights are taken after the results before", taken > left, True)
+
+
+@pyuvm.test(**LIMIT)
 class array_latency(ArrayTest):
     """With nobody stalling every result comes as many cycles after its activations as the contract says."""
 
