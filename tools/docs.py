@@ -115,7 +115,7 @@ def environment() -> dict[str, str]:
 def run_page(page: Path, root: Path = ROOT) -> dict[str, int]:
     """Run the blocks of a page; counts of passed, failed, skipped."""
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    with tempfile.TemporaryDirectory(prefix="encmac-docs-") as folder:
+    with tempfile.TemporaryDirectory(prefix="encmac-docs-", ignore_cleanup_errors=True) as folder:
         clone = scratch_clone(Path(folder), root)
         for block in blocks(page):
             absent = [what for what in block.needs if lacking(what)]
