@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import struct
 import sys
@@ -144,19 +145,53 @@ def _same_file(fd: int, path: Path) -> bool:
         return False
 
 
-def holder(path: Path) -> str:
-    """Who holds a lock now, as it calls itself; empty if nobody does."""
+_AT_WORK: dict[Path, int] = {}  # folders that this process marked -> descriptors
+
+
+def at_work(folder: Path) -> None:
+    """Mark a folder of results as worked in until this process ends, by any number of commands; waits for who cleans
+    it. Without the folder, or the right to make it, there is nothing to mark.
+    """
+    folder = folder.resolve()
+    if folder in _AT_WORK:
+        return
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"encmac: waiting for {_flocker(fd)}, which cleans {_shown(folder)}", file=sys.stderr, flush=True)
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        _AT_WORK[folder] = fd
+        _OPEN.add(fd)
+
+
+@contextmanager
+def nobody_at_work(folder: Path) -> Iterator[None]:
+    """Hold a folder of results alone; UserError names a command that works in it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(fd, 4096, 0).decode(errors="replace") or "another command"
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{_flocker(fd)} is at work in {folder.name}/; wait until it has ended") from None
+        yield
     finally:
         os.close(fd)
-    return ""
+
+
+def _flocker(fd: int) -> str:
+    """The command line of a process that holds a lock on what `fd` has open, as the kernel tells."""
+    with suppress(OSError):
+        inode = str(os.fstat(fd).st_ino)
+        for line in Path("/proc/locks").read_text().splitlines():
+            fields = line.split()
+            if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode:
+                words = Path(f"/proc/{fields[4]}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+                line = " ".join(shlex.join(map(os.fsdecode, words)).split())
+                return f"{line} (process {fields[4]})"
+    return "another command"
 
 
 def alone(path: Path) -> AbstractContextManager[None]:

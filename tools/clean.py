@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
-from models.errors import UserError, run_cli
-from models.files import holder
+from models.errors import run_cli
+from models.files import nobody_at_work
 from models.provenance import ROOT
 from tools.options import parse
 
@@ -22,17 +23,15 @@ def main() -> None:
     entries = sorted(build.iterdir()) if build.is_dir() else []
     kept = {"builds": (*MADE, *RECORDS), "records": tuple(p.name for p in entries if p.name not in RECORDS)}
     gone = [path for path in entries if path.name not in kept.get(args.what, MADE)]
-    for lock in (lock for path in gone for lock in ([path] if path.is_file() else path.rglob("*.lock"))):
-        if who := holder(lock):
-            raise UserError(f"{who} is at work in {build.name}/; wait until it has ended")
     if args.what != "records":
         caches = [p for p in ROOT.rglob("__pycache__") if ".venv" not in p.parts]
         gone += [*(ROOT / name for name in CACHES), *caches]
-    for path in gone:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    with nobody_at_work(build) if build.is_dir() else nullcontext():
+        for path in gone:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -281,6 +281,12 @@ def parse(module: str, words: Any = None, **defaults: Any) -> argparse.Namespace
     if missing and not any(getattr(args, name) for name in command.alone):
         flags = " and ".join(o.flag for o in missing)
         raise UserError(f"{module} needs {flags}" + "".join(f", or --{name}" for name in command.alone))
+    if command.name != "clean":
+        from models.files import at_work
+
+        at_work(ROOT / "build")
+        if (out := getattr(args, "out", None)) and out.is_dir():
+            at_work(out)
     return args
 
 
