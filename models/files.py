@@ -239,9 +239,12 @@ def scratch(parent: Path) -> Iterator[Path]:
             return
 
 
-def sweep(parent: Path, pattern: str = f"{SCRATCH}*", keep: int = 0) -> None:
-    """Remove the folders below `parent` that match and that no process uses, but for the newest `keep`."""
-    found = sorted(parent.glob(pattern), key=lambda path: (_changed_ns(path), path.name))
+def sweep(parent: Path, pattern: str = f"{SCRATCH}*", keep: int = 0, spare: Path | None = None) -> None:
+    """Remove the folders below `parent` that match and that no process uses, but for the newest `keep` and `spare`,
+    which may look old where the clock was set back.
+    """
+    folders = [path for path in parent.glob(pattern) if path.is_dir() and path != spare]
+    found = sorted(folders, key=lambda path: (_changed_ns(path), path.name))
     for folder in found[: len(found) - keep]:
         with in_use(folder) as free:
             if free:

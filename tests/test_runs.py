@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +103,19 @@ def test_a_netlist_that_did_not_pass_is_made_again(tools: SimpleNamespace, tmp_p
     assert measured(tmp_path).gate.status == "failed"
     tools.gate = Simulated("passed", 9, 0)
     assert measured(tmp_path).gate.status == "passed" and len(tools.mapped) == 2
+
+
+@needs_library
+def test_a_clock_that_was_set_back_does_not_cost_the_newest_result(tools: SimpleNamespace, tmp_path: Path) -> None:
+    """Results of other sources lie beside it and say that they are of tomorrow."""
+    label = synth.forms(4, [])["conv tree"][0].label
+    tomorrow = time.time() + 86_400
+    for digit in range(synth.KEPT_RESULTS + 2):
+        other = tmp_path / label / f"{digit}00000000000"
+        other.mkdir(parents=True)
+        os.utime(other, (tomorrow, tomorrow))
+    assert measured(tmp_path).netlist.path.is_file()
+    assert measured(tmp_path).netlist.path.is_file() and len(tools.mapped) == 1
 
 
 @needs_library

@@ -99,7 +99,7 @@ def measure(record: dict, given: Conditions) -> dict:
             fields = weigh(circuit, design, clock_ns, record["parameters"]["Rows"], given, folder)
             check_steady(f"power of {design.label}", key, fingerprint(record, given))
             write_text(folder / "result.json", json.dumps({"key": key, "fields": fields}) + "\n")
-    sweep(path.parent / "power", "[0-9a-f]*", keep=KEPT_RESULTS)
+    sweep(path.parent / "power", "[0-9a-f]*", KEPT_RESULTS, spare=place)
     return fields
 
 

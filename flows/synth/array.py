@@ -149,7 +149,7 @@ def measure_array(column: Result, columns: int, platform: Platform, clock_ns: fl
             check_steady(f"array of {design.label}", key, _shell_key(column, columns, platform, clock_ns))
             document = {"key": key, "netlist": asdict(shell), "slack_ns": slack}
             write_text(made / "result.json", json.dumps(document, default=str))
-    sweep(shells, "[0-9a-f]*", keep=KEPT_RESULTS)
+    sweep(shells, "[0-9a-f]*", KEPT_RESULTS, spare=place)
     return Array(column, columns, shell, slack)
 
 

@@ -187,7 +187,7 @@ def measure(
             document = {"key": key, "netlist": dataclasses.asdict(netlist), "slack_ns": slack}
             document |= {"gate": dataclasses.asdict(gate)}
             write_text(made / "result.json", json.dumps(document, default=str))
-    sweep(folder / design.label, "[0-9a-f]*", keep=KEPT_RESULTS)
+    sweep(folder / design.label, "[0-9a-f]*", KEPT_RESULTS, spare=place)
     return Result(design, rows, netlist, slack, gate)
 
 
