@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -41,6 +42,36 @@ def test_a_build_is_made_once_and_again_for_other_sources(tmp_path: Path) -> Non
     other = broken_rtl(tmp_path / "other", "accum/bit_counter.sv", {"row0 + row1": "row1 + row0"})
     assert build(SMALL, other, tmp_path) != first
     assert not [p.name for p in tmp_path.iterdir() if p.name.startswith((".scratch", ".export", ".building"))]
+
+
+def test_the_key_of_a_build_is_another_for_all_that_it_depends_on(tmp_path: Path) -> None:
+    rtl = broken_rtl(tmp_path, "encmac_pkg.sv", {})
+
+    def key(config: Config = SMALL) -> str:
+        return builds.build_key(config, builds.sources(config, tmp_path, rtl), rtl)
+
+    first = key()
+    for path in (*builds.sources(SMALL, tmp_path, rtl), *rtl.glob("*.svh")):
+        if not path.is_relative_to(rtl):
+            continue
+        text = path.read_text()
+        path.write_text(f"{text}// the last line\n")
+        assert key() != first, f"{path.name} is left out"
+        path.write_text(text)
+    assert key() == first
+    (rtl / "array" / "clock_gate.sv").rename(rtl / "array" / "clock_gate_2.sv")
+    changes = ({"instrument": "waves"}, {"rows": 3}, {"sim": "verilator"}, {"shadow": True}, {"port": True})
+    keys = [key(), first, *(key(dataclasses.replace(SMALL, **change)) for change in changes)]
+    encoded = [Config("icarus", "enc", name, rows=2, columns=2) for name in ("m12p", "m14p")]
+    keys += [key(config) for config in encoded]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_netlist_that_has_changed_since_it_was_measured_is_refused(tmp_path: Path) -> None:
+    config = column(tmp_path, builds.rtl_sha256(None))
+    Path(config.netlist).write_text("// mapped again\n")
+    with pytest.raises(UserError, match="is not the netlist that ppa.json measured; run: make synth"):
+        build(config, RTL, tmp_path / "builds")
 
 
 @pytest.mark.parametrize("changed", ["tool_versions", "sources_of"])
