@@ -163,6 +163,8 @@ def test_netlists_of_other_rtl_are_refused(tmp_path: Path) -> None:
     config = column(tmp_path, "0" * 64)
     with pytest.raises(UserError, match="mapped from other RTL than there is now; run: make synth"):
         build(config, RTL, tmp_path / "builds")
+    hashes = [builds.rtl_sha256(encoding) for encoding in (None, "m12p", "m14p")]  # its package is RTL, too
+    assert len(set(hashes)) == 3
 
 
 def test_two_at_once_build_a_design_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
