@@ -91,6 +91,13 @@ def channels_and_bias(m: Maker) -> str:
     return head(m, m.quant(m.add("Relu", x), 0.125, 8, signed=0), 6)
 
 
+def bias_in_floating_point(m: Maker) -> str:
+    """Finer than a product: ONNX Runtime would round it."""
+    bias = m.constant(np.rint(m.rng.normal(size=6) * 3 * 2**15) / 2**15)
+    x = m.add("Conv", m.quant("image", 2.0**-5), m.weights(6, 3, 3, 3), bias, pads=[1, 1, 1, 1])
+    return m.quant(x, 2.0**-6)
+
+
 def zero_points(m: Maker) -> str:
     """Unsigned activations with a zero point, a residual sum quantised again."""
     x = m.quant("image", 2.0**-6, zero=17, signed=0)
@@ -99,7 +106,7 @@ def zero_points(m: Maker) -> str:
     return head(m, m.quant(m.add("Add", a, b), 0.25), 3)
 
 
-@pytest.mark.parametrize("make", [narrow_bits, channels_and_bias, zero_points])
+@pytest.mark.parametrize("make", [narrow_bits, channels_and_bias, bias_in_floating_point, zero_points])
 def test_quant_nodes_are_computed_as_specified(make, tmp_path):
     m = Maker()
     path = m.write(make(m), tmp_path / "quant.onnx")

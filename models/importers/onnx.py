@@ -127,7 +127,8 @@ class _Reader:
             raise UserError(f"{path}: its external data cannot be read ({first_line(error)}); copy them too") from error
         self._known_opsets(model)
         self._tidy(model)
-        if any(n.op_type in ("Quant", "BipolarQuant", "Trunc") for n in model.graph.node):
+        self.qonnx = any(n.op_type in ("Quant", "BipolarQuant", "Trunc") for n in model.graph.node)
+        if self.qonnx:
             from models.importers.qonnx import to_qdq
 
             model = to_qdq(model, path)
@@ -216,7 +217,7 @@ class _Reader:
         """The graph as the runtime fuses it; nothing is computed."""
         with tempfile.TemporaryDirectory() as place:
             target = f"{place}/fused.onnx"
-            session(model.SerializeToString(), str(self.path), save=target, int8=int8)
+            session(model.SerializeToString(), str(self.path), save=target, int8=int8, real_bias=self.qonnx)
             return self._onnx.load(target)
 
     # ---- the network

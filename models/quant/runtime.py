@@ -109,12 +109,18 @@ def first_line(error: Exception) -> str:
 
 
 def session(
-    model: str | bytes, what: str, optimise: bool = True, save: str | None = None, int8: bool = False
+    model: str | bytes,
+    what: str,
+    optimise: bool = True,
+    save: str | None = None,
+    int8: bool = False,
+    real_bias: bool = False,
 ) -> object:
     """An ONNX Runtime session on one thread of the CPU; UserError if it does not take the model.
 
     With `save` the model as the runtime fuses it (its "extended" level) is written there; `int8` keeps int8
-    activations where the runtime would shift them to uint8.
+    activations where the runtime would shift them to uint8, `real_bias` biases in floating point where it would round
+    them to multiples of a product.
     """
     try:
         import onnxruntime
@@ -130,7 +136,10 @@ def session(
     if int8:
         options.add_session_config_entry("session.qdqisint8allowed", "1")
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        left_out = ["WeightBiasQuantization"] if real_bias else []
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=left_out
+        )
     except Exception as error:  # the runtime's own exceptions derive from Exception only
         raise UserError(
             f"{what}: ONNX Runtime does not take it ({first_line(error)}); it has to run there first"
