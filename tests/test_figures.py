@@ -125,3 +125,16 @@ def test_a_folder_that_there_is_not(place: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.argv", ["figures", "--reports", str(place / "nosuch")])
     with pytest.raises(UserError, match="no folder .*nosuch; measure something first"):
         figures.main()
+
+
+def test_platforms_with_a_hyphen_are_found(place: Path, capsys: pytest.CaptureFixture) -> None:
+    block = PAGE.replace("make power DESIGNS", "make power PLATFORM=ihp-sg13g2 DESIGNS").split(
+        "<!-- begin output: make acc"
+    )[0]
+    (place / "page.md").write_text(PAGE + block)
+    document = json.loads((place / "ppa.json").read_text())
+    document["designs"] += [d | {"platform": "ihp-sg13g2", "cells": d["cells"] + 1} for d in document["designs"]]
+    (place / "ppa.json").write_text(json.dumps(document))
+    assert figures.main() == 1
+    out = capsys.readouterr().out
+    assert "PLATFORM=ihp-sg13g2 DESIGNS=m12p: conv tree, cells: 1,000; measured 1001" in out

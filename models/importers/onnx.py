@@ -275,7 +275,7 @@ class _Reader:
         if size is None and given is not None and channels_last(tuple(dims)):
             given = (*given[1:], given[0])
         if given is not None and len(given) == len(dims) - 2:
-            given = (dims[1], *given)
+            given = (*given, dims[3]) if channels_last(tuple(dims)) else (dims[1], *given)
         for k, n in enumerate(dims[1:]):
             if n <= 0 and (given is None or len(given) != len(dims) - 1):
                 free = " x ".join(d.dim_param or str(d.dim_value or "?") for d in found.shape.dim)
