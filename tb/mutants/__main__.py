@@ -396,11 +396,12 @@ def main() -> int:
     encoding.save(folder / f"{encoding.name}.json")
     bench = Bench(rtl, args.seed, folder, {})
     notes = Notes(Store(out / "reports"), bench)
+    sources = notes.sources(())  # as they are now, not when all is judged
     until = started + 60 * budget if budget is not None else None
     verdicts = campaign(queues, number, bench, notes, max(1, args.jobs), until)
     verdicts, faults = explain(verdicts, reasons)
     possible = {file: len(mutants) for file, mutants in queues.items()}
-    return report(verdicts, faults, args.seed, out / "reports", possible, time.monotonic() - started, notes.sources(()))
+    return report(verdicts, faults, args.seed, out / "reports", possible, time.monotonic() - started, sources)
 
 
 if __name__ == "__main__":
