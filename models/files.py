@@ -26,6 +26,8 @@ from models import command
 from models.errors import UserError
 
 SCRATCH = ".scratch-"
+FULL_DISK_BYTES = 1 << 16  # less than this left: the disk is full
+NO_SPACE = "no space left on device"
 # what numpy raises for a file of arrays that is damaged or none
 NO_ARRAYS = (OSError, ValueError, TypeError, AttributeError, LookupError, EOFError, NotImplementedError, SyntaxError)
 NO_ARRAYS += (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ArithmeticError, MemoryError)
@@ -34,6 +36,11 @@ NO_ARRAYS += (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
 def first_line(error: BaseException) -> str:
     """Of what an exception says; its kind if it says nothing."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def full_disk(folder: Path) -> str:
+    """Says so if there is no room left."""
+    return f"; {NO_SPACE}" if shutil.disk_usage(folder).free < FULL_DISK_BYTES else ""
 
 
 def write_text(path: Path, text: str) -> None:

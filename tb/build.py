@@ -25,10 +25,10 @@ from flows.gls import COLUMN_RECORD, rtl_sha256
 from flows.platform import load_platform
 from models.encoding import Encoding, export_package, library_names, load_encoding
 from models.errors import UserError
-from models.files import locked, scratch, settle, sweep, write_text
+from models.files import full_disk, locked, scratch, settle, sweep, write_text
 from models.processes import CRASH, SimulatorFault, run_process
 from models.store import file_sha256, sources_of
-from tb.results import BuildFault, cause_of, full_disk
+from tb.results import BuildFault, cause_of
 from tb.suites import COVERAGE, WAVES, Config
 
 ROOT = Path(__file__).resolve().parent.parent

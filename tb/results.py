@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from models import command
 from models.console import tell
 from models.errors import UserError
-from models.files import locked, write_text
+from models.files import NO_SPACE, full_disk, locked, write_text
 from models.processes import CRASH, DISK
 from models.provenance import git_commit
 from models.store import Store, marked
@@ -23,8 +22,6 @@ from tb.report import add_run, refresh
 from tb.testplan import Passed, Plan, coverage_record, merge, unplanned
 from tb.testplan import judge as judge_plan
 
-FULL_DISK_BYTES = 1 << 16  # less than this left: the disk is full
-NO_SPACE = "no space left on device"
 NO_TEST = ("build", "simulation")  # names of outcomes of a whole run that has no tests to tell of
 SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
 RUNNING = re.compile(r" running \S+\.(\w+) \(\d+/\d+\)")
@@ -120,11 +117,6 @@ class SimulatorRun:
         if errors := ASSERTION.findall(text):
             fault += f": {errors[0].strip()}"
         return f"{fault}{full_disk(self.log.parent)}; see {self.log}"
-
-
-def full_disk(folder: Path) -> str:
-    """Says so if there is no room left."""
-    return f"; {NO_SPACE}" if shutil.disk_usage(folder).free < FULL_DISK_BYTES else ""
 
 
 def cause_of(message: str, cause: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import threading
@@ -103,6 +104,16 @@ def test_a_netlist_that_did_not_pass_is_made_again(tools: SimpleNamespace, tmp_p
     assert measured(tmp_path).gate.status == "failed"
     tools.gate = Simulated("passed", 9, 0)
     assert measured(tmp_path).gate.status == "passed" and len(tools.mapped) == 2
+
+
+def _no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "netlist.v")
+
+
+def test_a_full_disk_in_synthesis_is_one_line(capfd: pytest.CaptureFixture) -> None:
+    with pytest.raises(UserError, match="synthesis could not write its files: is the disk full"):
+        synth.in_a_process(_no_room)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @needs_library

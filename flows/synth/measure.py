@@ -20,7 +20,7 @@ from flows.ppa import package_sha256
 from flows.sta import worst_slack_ns
 from flows.synth.netlist import ADDERS, EFFORTS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
 from models.encoding import encoding_file, export_package, load_encoding
-from models.errors import UserError
+from models.errors import UserError, file_fault
 from models.files import locked, making, sweep, write_text
 from models.processes import spawn
 from models.rivals import ACTIVATION_BITS, WEIGHT_BITS, widths
@@ -193,16 +193,27 @@ def measure(
 
 def in_a_process(target: Callable, *arguments: object) -> None:
     """Run what Yosys may end in a process of its own, which ends with this one; UserError if it was killed."""
-    process = spawn(target, *arguments)
+    process = spawn(_child, target, *arguments)
     try:
         process.join()
     finally:
         if process.is_alive():
             process.kill()
             process.join()
+    if process.exitcode == os.EX_IOERR:
+        raise UserError("synthesis could not write its files: is the disk full? Nothing of it is kept; run it again")
     if process.exitcode and process.exitcode < 0:
         name = signal.Signals(-process.exitcode).name
         raise UserError(f"synthesis was killed by {name}; nothing of it is kept, run the same command again")
+
+
+def _child(target: Callable, *arguments: object) -> None:
+    try:
+        target(*arguments)
+    except OSError as error:
+        if not file_fault(error):
+            raise
+        os._exit(os.EX_IOERR)
 
 
 def _kept(place: Path, key: str, design: Design, rows: int, simulate: bool) -> Result | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from flows.cells import cells_of
 from flows.platform import FullAdder, Platform
 from models.errors import UserError
+from models.files import full_disk
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOP = "column_top"
@@ -286,7 +287,7 @@ def yosys_complaint(log: Path) -> str:
         latch = next((line for line in lines if "Latch inferred" in line), "")
         found = re.search(r"signal `([^']+)'", latch)
         return f"a latch was inferred{f' for {found.group(1)}' if found else ''}"
-    return next((line for line in lines if "ERROR" in line or "error:" in line), "no result")
+    return next((line for line in lines if "ERROR" in line or "error:" in line), f"no result{full_disk(log.parent)}")
 
 
 def read_netlist(folder: Path, platform: Platform, effort: str = "nf") -> Netlist:
