@@ -75,11 +75,12 @@ class Store:
     def check(self) -> None:
         """UserError if nothing can be put: before long work, not after it."""
         try:
-            with self._open(write=True) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.rollback()
+            with self._open(write=True):
+                why = "" if os.access(self.path, os.W_OK) and os.access(self.reports, os.W_OK) else "it is read-only"
         except OSError as error:
-            raise UserError(f"{self.reports} cannot be written ({error.strerror}); mend it, or name another") from error
+            why = error.strerror
+        if why:
+            raise UserError(f"{self.reports} cannot be written ({why}); mend it, or name another folder")
 
     def put(self, kind: str, key: Key, data: Mapping[str, Any], sources: Sources | None = None) -> None:
         """Keep one result, in the place of one with the same key."""

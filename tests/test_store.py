@@ -217,7 +217,9 @@ def test_a_store_of_an_earlier_version_is_read_and_written(tmp_path: Path) -> No
     assert [bool(e.command) for e in store.entries("area")] == [False, True]
 
 
-def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written .Not a directory"):
         Store(tmp_path / "file" / "reports").check()
@@ -225,3 +227,6 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(tmp_
     store.check()
     store.check()
     assert store.entries("area") == []
+    monkeypatch.setattr(os, "access", lambda path, _: path != store.path)  # a checkout that may only be read
+    with pytest.raises(UserError, match="cannot be written .it is read-only"):
+        store.check()
