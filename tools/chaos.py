@@ -240,7 +240,10 @@ class Campaign:
             text = run.out.read_text(errors="replace")
             run.out.unlink()
             last = (text.strip().splitlines() or [""])[-1]
-            self.counts["traceback"] += run.hit and "Traceback (most recent call last)" in text
+            if run.hit and "Traceback (most recent call last)" in text:
+                self.counts["traceback"] += 1
+                line = next((x for x in text.rpartition("Traceback")[2].splitlines()[1:] if x[:1].strip()), last)
+                print(f"traceback of {run.name}: {line[:200]}", flush=True)
             if run.process.returncode == 0:
                 if self.said[run.name] and re.findall(SAID, text) != self.said[run.name]:
                     self.blame(FALSE_PASS, f"{run.name} said {re.findall(SAID, text)}, not {self.said[run.name]}")
