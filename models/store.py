@@ -29,6 +29,7 @@ from typing import Any
 from models import command
 from models.errors import UserError
 from models.files import locked, write_text
+from models.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "records.sqlite"
@@ -73,7 +74,8 @@ class Store:
         self._told: list[Entry] = []  # what was asked for, in order
 
     def check(self) -> None:
-        """UserError if nothing can be put: before long work, not after it."""
+        """UserError if nothing can be put: before long work, not after it. Also notes the commit that is measured."""
+        git_commit()
         try:
             with self._open(write=True):
                 why = "" if os.access(self.path, os.W_OK) and os.access(self.reports, os.W_OK) else "it is read-only"

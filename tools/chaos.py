@@ -347,7 +347,7 @@ def conclude(chaos: Campaign, store: Store, minutes: float, seed: int) -> int:
     wrong = {what: chaos.wrong[what] for what in WRONG}
     faults = {fault: chaos.counts[fault] for fault in FAULTS}
     record = {"format": "encmac-chaos/1", "minutes": minutes, "seed": seed, "faults": faults, "wrong": wrong}
-    record |= {"commands": dict(chaos.ran), "results": len(chaos.truth), "tracebacks": chaos.counts["traceback"]}
+    record |= {"ran": dict(chaos.ran), "results": len(chaos.truth), "tracebacks": chaos.counts["traceback"]}
     record |= {"details": chaos.details, "git_commit": git_commit()}
     store.put("chaos", {"minutes": minutes, "seed": seed}, record)
     store.publish("chaos", lambda kept: kept.entries("chaos")[-1].data)
