@@ -202,7 +202,7 @@ COMMANDS = (
             Option("proof", "names or modules, with commas (default: all)", TEXT),
             DESIGNS.but(name="encoding", help=f"{DESIGNS.help} (default: the library)"),
             PLATFORM.but(help="prove leaf modules mapped to this library's cells, in place of the RTL", default=None),
-            Option("time-limit", "seconds for each proof", number(above=True), 120),
+            Option("time-limit", "seconds for each proof", number(above=True), 300),
             JOBS,
             RTL,
             OUT,
