@@ -371,6 +371,12 @@ def test_bad_onnx_models_are_one_line(quantised, tmp_path):
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(UserError, match="external data cannot be read"):
         read_onnx(path, "bad")
+    model = onnx.load(path, load_external_data=False)
+    lengths = [e for i in model.graph.initializer for e in i.external_data if e.key == "length"]
+    lengths[0].value = str(3 << 30)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match="has 3.0 GB with its external data; at most 2 GB are read"):
+        read_onnx(path, "bad")
     model = onnx.load(quantised)
     model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
     path.write_bytes(model.SerializeToString())

@@ -121,6 +121,9 @@ class _Reader:
             raise UserError(f"{path} is damaged or no ONNX model ({first_line(error)}); export it again") from error
         if not model.graph.node:
             raise UserError(f"{path} is damaged or no ONNX model (it has no nodes); export it again")
+        told = [e.value for i in model.graph.initializer for e in i.external_data if e.key == "length"]
+        if (total := path.stat().st_size + sum(int(n) for n in told if n.isdecimal())) > LARGEST:
+            raise UserError(f"{path} has {total / 2**30:.1f} GB with its external data; at most 2 GB are read")
         try:
             onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         except Exception as error:  # of onnx, of the file system
