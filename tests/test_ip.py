@@ -87,7 +87,6 @@ SIZES, HEAP = "tile_engine: Rows, Cols and Depth must be 1..65535", "more than 6
         ("array_top", "ENCODED", {"Rows": 2, "Cols": 2, "ColsPerStage": 0}, COLS),
         ("array_top", "ARRAY_CONV", {"Rows": 0, "Cols": 1}, ROWS),
         ("tile_top", "ARRAY_CONV", {"Rows": 0, "Cols": 1}, SIZES),
-        ("tile_top", "ARRAY_CONV", {"Rows": 1, "Cols": 0}, SIZES),
         ("tile_top", "ARRAY_CONV", {"Rows": 1, "Cols": 1, "Depth": 0}, SIZES),
         # in 16 bits these would be 0 and 4,464
         ("position_decoder", "ENCODED", {"Lanes": 65536}, HEAP),

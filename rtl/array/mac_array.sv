@@ -309,7 +309,7 @@ module mac_array #(
   assign unused_out = ^{gen_stage[Stages-1].a_out, gen_stage[Stages-1].zero_out, gen_stage[Stages-1].swap_out,
                         gen_stage[Stages-1].f_out};
 
-  logic [SomeCols*Width-1:0] straight;
+  logic [Cols*Width-1:0] straight;
   delay_triangle #(
       .Lanes  (Stages),
       .Width  (PerStage * Width),

@@ -91,7 +91,6 @@ module tile_engine #(
   `ENCMAC_REQUIRE(gen_check_sizes,
                   Rows > 0 && Rows < 65536 && Cols > 0 && Cols < 65536 && Depth > 0 && Depth < 65536,
                   "tile_engine: Rows, Cols and Depth must be 1..65535")
-  localparam int SomeCols = Cols > 0 ? Cols : 1;  // none: something that elaborates, so that the check has its say
 
   logic start, abort, layer, busy, raw;
   logic [15:0] k_tiles, n_tiles, vectors, last_rows;
@@ -145,7 +144,7 @@ module tile_engine #(
   // Weights: unused rows are 0.
   logic w_active, w_done, w_k_last, w_used;
   logic [15:0] w_row;
-  logic [SomeCols*8-1:0] w_data;
+  logic [Cols*8-1:0] w_data;
   tile_counter u_w_tile (
       .clk_i,
       .rst_ni,
@@ -161,7 +160,7 @@ module tile_engine #(
       .n_tile_o ()
   );
   packet_framer #(
-      .Width(SomeCols * 8)
+      .Width(Cols * 8)
   ) u_w_framer (
       .clk_i,
       .rst_ni,
@@ -235,9 +234,8 @@ module tile_engine #(
   logic [1:0] held_q, summed_q;
   logic p_active, p_beat, p_done, sum_set_done, result_set_done;
   logic [127:0] p_data;
-  localparam int Words = SomeCols * 32, Shifts = SomeCols * 6;  // bits in a bank
-  logic [2*Words-1:0] bias_q, multiplier_q;
-  logic [2*Shifts-1:0] shift_q;
+  logic [2*Cols*32-1:0] bias_q, multiplier_q;
+  logic [2*Cols*6-1:0] shift_q;
   tile_counter u_p_tile (
       .clk_i,
       .rst_ni,
@@ -259,7 +257,7 @@ module tile_engine #(
       .rst_ni,
       .enable_i     (p_active && !held_q[load_bank_q]),
       .abort_i      (abort),
-      .length_i     (16'(SomeCols)),
+      .length_i     (16'(Cols)),
       .s_axis_tdata (s_axis_p_tdata),
       .s_axis_tvalid(s_axis_p_tvalid),
       .s_axis_tready(s_axis_p_tready),
@@ -281,9 +279,9 @@ module tile_engine #(
     // column 0 comes first and moves down to the lowest place
     always_ff @(posedge clk_i) begin
       if (p_beat && load_bank_q == 1'(b)) begin
-        bias_q[b*Words+:Words]       <= Words'({p_data[31:0], bias_q[b*Words+:Words]} >> 32);
-        multiplier_q[b*Words+:Words] <= Words'({p_data[63:32], multiplier_q[b*Words+:Words]} >> 32);
-        shift_q[b*Shifts+:Shifts]    <= Shifts'({p_data[69:64], shift_q[b*Shifts+:Shifts]} >> 6);
+        bias_q[b*Cols*32+:Cols*32]       <= (Cols * 32)'({p_data[31:0], bias_q[b*Cols*32+:Cols*32]} >> 32);
+        multiplier_q[b*Cols*32+:Cols*32] <= (Cols * 32)'({p_data[63:32], multiplier_q[b*Cols*32+:Cols*32]} >> 32);
+        shift_q[b*Cols*6+:Cols*6]        <= (Cols * 6)'({p_data[69:64], shift_q[b*Cols*6+:Cols*6]} >> 6);
       end
     end
     always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -318,7 +316,7 @@ module tile_engine #(
   // Results of the array: added up, then requantised.
   logic y_k_first, y_k_last, y_valid, y_ready, y_open, y_done;
   logic sum_valid, sum_ready, sum_last, sum_bank;
-  logic [SomeCols*32-1:0] sum_data;
+  logic [Cols*32-1:0] sum_data;
   assign y_open                = held_q[sum_bank_q] && !summed_q[sum_bank_q];
   assign y_valid               = s_axis_array_y_tvalid && y_open;
   assign s_axis_array_y_tready = y_ready && y_open;
@@ -339,7 +337,7 @@ module tile_engine #(
       .n_tile_o (y_n_tile)
   );
   accumulation_buffer #(
-      .Cols (SomeCols),
+      .Cols (Cols),
       .Depth(Depth > 0 ? Depth : 1)
   ) u_buffer (
       .clk_i,
@@ -360,9 +358,9 @@ module tile_engine #(
       .m_axis_tlast (sum_last)
   );
   logic result_valid, result_ready, result_last;
-  logic [SomeCols*32-1:0] result_data;
+  logic [Cols*32-1:0] result_data;
   requantiser #(
-      .Cols(SomeCols)
+      .Cols(Cols)
   ) u_requantiser (
       .clk_i,
       .rst_ni,
@@ -384,7 +382,7 @@ module tile_engine #(
       .m_axis_tlast (result_last)
   );
   skid_buffer #(
-      .Width(SomeCols * 32)
+      .Width(Cols * 32)
   ) u_skid (
       .clk_i,
       .rst_ni,
