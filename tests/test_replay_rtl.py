@@ -193,7 +193,11 @@ def test_an_interrupted_run_goes_on(directory: Path, tmp_path: Path) -> None:
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGINT)  # as Ctrl-C on a terminal does
     _, said = first.communicate(timeout=1200)
-    assert first.returncode == 130 and "parts of layers that were finished are kept" in said and len(said.splitlines()) == 1, said
+    assert (
+        first.returncode == 130
+        and "parts of layers that were finished are kept" in said
+        and len(said.splitlines()) == 1
+    ), said
     assert not (tmp_path / "build/reports/replay.json").exists()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -84,6 +84,7 @@ NEEDS = {
     "figures": "markdown-it-py",
     "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
 }
+NEEDS["explore"] = " ".join(NEEDS[name] for name in ("accuracy", "synth", "power", "replay", "report"))
 NEEDS["chaos"] = " ".join(NEEDS[name] for name in ("sim", "synth", "power", "search", "train", "replay", "accuracy"))
 NEEDS["test"] = " ".join(
     ["pytest playwright hypothesis fusesoc cocotbext-axi systemrdl-compiler peakrdl-cheader", *NEEDS.values()]

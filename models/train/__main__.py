@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from models.datasets import load_cifar
 from models.errors import UserError, run_cli
-from models.files import alone
+from models.files import alone, first_line
 from models.networks import NetworkSpec, network_spec
 from models.train.team import Team
 from tools.options import parse
@@ -100,9 +100,14 @@ def keep_strided_depthwise_in_float32(model: nn.Module) -> None:
 
 
 def save_atomically(state: dict, path: Path) -> None:
-    """torch.save to a temporary file in the same folder, then rename."""
+    """torch.save to a temporary file in the same folder, then rename; UserError if there is no room for it."""
     temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
+    try:
+        torch.save(state, temporary)
+    except RuntimeError as error:  # what torch makes of a write that fell short
+        temporary.unlink(missing_ok=True)
+        again = "is the disk full? What was finished is kept, mend it and run the same command again"
+        raise UserError(f"{path} cannot be written ({first_line(error)}); {again}") from error
     temporary.replace(path)
 
 
