@@ -77,7 +77,7 @@ MUTANTS = {
     "complement_forgotten": (
         "position_decoder/m28p/next_group",
         "accum/position_decoder.sv",
-        " ^ {Lanes{Negative}}",
+        " ^ {SomeLanes{Negative}}",
         "",
     ),
     "constant_for_too_few_rows": (
@@ -89,8 +89,8 @@ MUTANTS = {
     "count_bits_reversed": (
         "position_decoder/exact64/counted",
         "accum/position_decoder.sv",
-        "(Bit*CountWidth+j)*Lanes+:Lanes",
-        "(Bit*CountWidth+CountWidth-1-j)*Lanes+:Lanes",
+        "(Bit*CountWidth+j)*Lanes+:SomeLanes",
+        "(Bit*CountWidth+CountWidth-1-j)*Lanes+:SomeLanes",
     ),
     "group_skipped": (
         "enc_column/m28p",
