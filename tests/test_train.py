@@ -380,3 +380,20 @@ def test_two_processes_train_as_one(here):
 
 def test_networks_are_listed():
     assert {"resnet18_cifar10", "resnet20_cifar100", "mobilenetv2_cifar10"} <= set(NETWORKS)
+
+
+def test_a_checkpoint_that_finds_no_room_is_one_line(tmp_path):
+    """torch raises RuntimeError where a write falls short; an older checkpoint stays."""
+    program = (
+        "import resource, signal, sys\nfrom pathlib import Path\nimport torch\n"
+        "from models.train.__main__ import save_atomically\nfrom models.errors import UserError\n"
+        "place = Path(sys.argv[1]) / 'checkpoint.pt'\nsave_atomically({'epoch': 1}, place)\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n    save_atomically({'epoch': 2, 'weights': torch.zeros(10000)}, place)\n"
+        "except (UserError, OSError) as error:\n    print(type(error).__name__, '\\n' in str(error), error)\n"
+        "print(torch.load(place)['epoch'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    told, epoch = done.stdout.splitlines()
+    assert told.startswith("UserError False") and "is the disk full?" in told and epoch == "1", done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
