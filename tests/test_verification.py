@@ -233,7 +233,11 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
-            ('tests = ["array_back_to_back"]', "tests = []", "testpoint array.throughput has no test"),
+            (
+                'tests = ["array_back_to_back", "array_weights_wait"]',
+                "tests = []",
+                "testpoint array.throughput has no test",
+            ),
             ('tests = ["array_programmed_weights", ', "tests = [", "has no testpoint"),
             (
                 'tests = ["array_programmed_weights", ',
