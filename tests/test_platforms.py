@@ -315,11 +315,14 @@ def evaluate(expression: str, values: dict[str, int]) -> int:
 
 def test_delays_are_plain() -> None:
     wires = ' (CELL\n  (CELLTYPE "top")\n  (INSTANCE)\n  (DELAY\n   (ABSOLUTE\n'
-    wires += "    (INTERCONNECT a b (1))\n   )\n  )\n )\n"
+    wires += "    (INTERCONNECT a u/A (1) (2.5))\n   )\n  )\n )\n"
     cell = ' (CELL\n  (CELLTYPE "FA")\n  (INSTANCE u)\n  (DELAY\n   (ABSOLUTE\n    (COND (B & C)\n'
     cell += "     (IOPATH A S (24.0::26.0) (14.0::16.0)))\n    (IOPATH A S (20.0::20.0) (30.0::31.0))\n   )\n  )\n )\n"
     text = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n")
     assert "(IOPATH A S (0.02600) (0.03100))\n   )\n  )\n )\n)\n" in text
+    # with the wires of a layout: 2.5 ps more from the pin that the wire ends at
+    late = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n", wires=True)
+    assert late == text.replace("(0.02600) (0.03100)", "(0.02850) (0.03350)")
     assert "COND" not in text and "INTERCONNECT" not in text and "TIMESCALE 1ns" in text
     with pytest.raises(UserError, match="unknown time unit"):
         plain_delays(f"(DELAYFILE\n (TIMESCALE 1us)\n{wires}{cell})\n")

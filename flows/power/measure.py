@@ -163,7 +163,7 @@ def weigh(
     stimuli = stimulus(as_read(workload(given.capture, rows, given.vectors, columns), design), design, rows)
     sdf, wires_pf = folder / "delays.sdf", None
     if routed:
-        write_text(sdf, plain_delays(routed.sdf.read_text()))
+        write_text(sdf, plain_delays(routed.sdf.read_text(), wires=True))
         wires_pf = np.array([routed.wires_pf.get(net, 0.0) for net in circuit.nets])
     else:
         write_delays(circuit.path, TOP, platform, clock_ns, sdf)

@@ -82,19 +82,20 @@ def write_delays(netlist: Path, top: str, platform: Platform, clock_ns: float, p
     path.write_text(plain_delays(text))
 
 
-def plain_delays(text: str) -> str:
+def plain_delays(text: str, wires: bool = False) -> str:
     """An SDF of cells with one unconditional delay for each path, in ns.
 
-    Wires (the first cell; all zero before layout) are added to the paths that begin at their end.
+    The first cell holds the delays of wires; with `wires` they are added to the paths that begin at their end. Before
+    layout they are zero but for those of the cells that are assumed to drive the inputs, which no design has.
     """
-    wires = re.search(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", text, flags=re.M | re.S)
-    text = text.replace(wires.group(), "", 1) if wires else text
+    first = re.search(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", text, flags=re.M | re.S)
+    text = text.replace(first.group(), "", 1) if first else text
     unit = re.search(r"\(TIMESCALE (\S+)\)", text)
     if not unit or unit.group(1) not in SCALES_NS:
         raise UserError(f"SDF in an unknown time unit: {unit.group(0) if unit else 'no TIMESCALE'}")
     head, *cells = text.replace(unit.group(0), "(TIMESCALE 1ns)").split(" (CELL\n")
     scale = SCALES_NS[unit.group(1)]
-    found = WIRE.findall(wires.group()) if wires else []
+    found = WIRE.findall(first.group()) if first and wires else []
     late = {pin: [_longest(edge, scale) for edge in (rise, fall or rise)] for pin, rise, fall in found}
     return head + "".join(" (CELL\n" + _plain_cell(cell, scale, late) for cell in cells)
 
