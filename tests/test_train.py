@@ -391,7 +391,7 @@ def test_a_checkpoint_that_finds_no_room_is_one_line(tmp_path):
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n    save_atomically({'epoch': 2, 'weights': torch.zeros(10000)}, place)\n"
         "except (UserError, OSError) as error:\n    print(type(error).__name__, '\\n' in str(error), error)\n"
-        "print(torch.load(place)['epoch'])\n"
+        "print(torch.load(place, weights_only=True)['epoch'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=ROOT, capture_output=True, text=True)
     told, epoch = done.stdout.splitlines()
