@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flows.ppa import conditions_of
 from flows.report.records import Records, load_records
+from models.accuracy import pooled
 from models.console import obey, tell
 from models.errors import UserError, run_cli
 from models.files import write_text
@@ -81,7 +82,7 @@ def accuracies(records: Records, count: int | None = None) -> list[Accuracy]:
     """
     found = []
     with records.reading("accuracy"):
-        for row in records["accuracy"].get("rows", []):
+        for row in pooled(records["accuracy"].get("rows", [])):
             differences = row.get("against_int8", {})
             for way in (row.get("way"), "finetuned"):
                 if way in differences:
@@ -93,8 +94,11 @@ def accuracies(records: Records, count: int | None = None) -> list[Accuracy]:
     return [a for a in found if a.images == (count or most[a.network])]
 
 
-def columns(records: Records) -> list[Column]:
-    """Columns that meet their clock and passed at gate level, extra columns in their share."""
+def columns(records: Records, network: str | None = None) -> list[Column]:
+    """Columns that meet their clock and passed at gate level, extra columns in their share.
+
+    Power is that of the tiles that were measured last, or of the tiles of `network`; None where there are none.
+    """
     found = []
     with records.reading("ppa"):
         for design in records["ppa"].get("designs", []):
@@ -106,10 +110,17 @@ def columns(records: Records) -> list[Column]:
             where += f", {there['columns']} columns" if there["columns"] > 1 else ""
             where += "" if there["gated"] else f", {gated} weights"
             products = design.get("rival") or design["encoding"] or EXACT
-            power = (design["power_mw"] or {}).get("column")
+            runs = [design] if network is None else runs_on(design, network)
+            power = (runs[0]["power_mw"] or {}).get("column") if runs else None
             area, sha256 = design["area_um2"]["column"], design.get("encoding_sha256") or ""
             found.append(Column(where, design["design"], products, sha256, area, power))
     return found
+
+
+def runs_on(design: dict, network: str) -> list[dict]:
+    """What a design's record says of power on tiles of `network`."""
+    runs = [design, *design.get("workloads", {}).values()]
+    return [run for run in runs if ((run.get("activity") or {}).get("workload") or {}).get("network") == network]
 
 
 def points_of(columns: Iterable[Column], accuracies: list[Accuracy], network: str) -> Iterator[tuple[Column, Accuracy]]:

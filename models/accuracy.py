@@ -11,7 +11,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,13 +115,66 @@ def finetuned_network(network: QuantNetwork, encoding: Products, path: Path | No
 
 def paired(better: np.ndarray, worse: np.ndarray) -> dict:
     """Difference of two top-1 figures on the same images, from bool [N] each: points, and their 95 % interval."""
-    won, lost, count = int((better & ~worse).sum()), int((worse & ~better).sum()), len(better)
+    return interval_of(int((better & ~worse).sum()), int((worse & ~better).sum()), len(better))
+
+
+def interval_of(won: int, lost: int, count: int) -> dict:
+    """The difference that `won` and `lost` of `count` images make, in points, and its 95 % interval."""
     mean = (won - lost) / count
     half = NORMAL_95 * math.sqrt(max(won + lost - count * mean**2, 0)) / count
     points = {"points": mean, "interval": [mean - half, mean + half]}
     return {name: np.round(np.multiply(100, value), 3).tolist() for name, value in points.items()} | {
         "won": won,
         "lost": lost,
+    }
+
+
+HALVES = ("half1", "half2")  # data sets of examples/imagenet_halves.py: together every image of a sample once
+
+
+def pooled(rows: Sequence[dict]) -> list[dict]:
+    """`rows` of a report, those of two HALVES of a sample as one row of all images.
+
+    Shares of images are averages, differences those of all images; what was kept for one half may be another way than
+    for the other: `way` is then "chosen or corrected".
+    """
+    whole = [row for row in rows if row.get("dataset") not in HALVES]
+    pairs: dict[tuple, dict[str, dict]] = {}
+    for row in rows:
+        if row.get("dataset") in HALVES:
+            key = (
+                row["network"],
+                row["encoding"],
+                row["encoding_sha256"],
+                row["seed"],
+                str(row["correction"]["scope"]),
+            )
+            pairs.setdefault((*key, row["choose"]), {})[row["dataset"]] = row
+    return whole + [_joined(*pair.values()) for pair in pairs.values() if len(pair) == len(HALVES)]
+
+
+def _joined(one: dict, other: dict) -> dict:
+    counts = np.array([one["images"], other["images"]])
+
+    def average(values: Sequence[float | None]) -> float | None:
+        return None if None in values else float(np.average(values, weights=counts))
+
+    def difference(ways: Sequence[str]) -> dict:
+        found = [row["against_int8"][way] for row, way in zip((one, other), ways, strict=True)]
+        return interval_of(*(sum(part[name] for part in found) for name in ("won", "lost")), int(counts.sum()))
+
+    way = one["way"] if one["way"] == other["way"] else "chosen or corrected"
+    shared = one["against_int8"].keys() & other["against_int8"].keys()
+    against = {name: difference((name, name)) for name in one["against_int8"] if name in shared}
+    return one | {
+        "dataset": " and ".join(HALVES),
+        "images": int(counts.sum()),
+        "top1": {name: average([one["top1"][name], other["top1"].get(name)]) for name in one["top1"]},
+        "way": way,
+        "against_int8": against | {way: difference((one["way"], other["way"]))},
+        "agreement_with_int8": average([one["agreement_with_int8"], other["agreement_with_int8"]]),
+        "seconds": one["seconds"] + other["seconds"],
+        "preparation": {"seconds": sum(row["preparation"].get("seconds", 0) for row in (one, other))},
     }
 
 
@@ -261,14 +314,21 @@ def table(rows: list[dict]) -> str:
     columns += ("kept", "against int8", "same class %", "fine-tuned %", "against int8")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
-    for row in rows:
+    for row in pooled(rows):
         is_rival = bool(NAME.fullmatch(row["encoding"]))
         if (is_rival or row["encoding"] in library_names()) and scope(row) == "gain":
             area = None if is_rival else load_encoding(row["encoding"]).figures.get("column_area_um2")
             shown.append((row["network"], row["product_bits"] or 0, row["encoding"], row, area))
     for network, bits, name, row, area in sorted(shown, key=lambda entry: entry[:3]):
         top1, way = row["top1"], row.get("way", "corrected")
-        cells = [network, name, bits, "-" if area is None else f"{area:,.0f}", row["images"], _percent(top1["int8"])]
+        cells = [
+            network,
+            name,
+            bits,
+            "-" if area is None else f"{area:,.0f}",
+            f"{row['images']:,}",
+            _percent(top1["int8"]),
+        ]
         cells += [_percent(top1.get(one)) for one in ("corrected", "chosen")]
         cells += [way, _difference(row, way, top1["encoded"]), _percent(row.get("agreement_with_int8"))]
         tuned = top1.get("encoded_finetuned")

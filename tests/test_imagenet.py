@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import runpy
 import sys
 import zipfile
 from dataclasses import replace
@@ -25,6 +26,7 @@ from models.networks import NetworkSpec, network_spec
 from models.networks.efficientnet_lite import EfficientNetLite0, SameConv2d
 from models.networks.imagenet import BasicBlock, EfficientNetB0, ResNet
 from models.predictions import Predictions
+from models.provenance import ROOT
 from models.quant.checkpoint import fingerprint, load_network, save_network
 from models.quant.convert import convert, load_weights
 from models.quant.nodes import Lookup, Multiply, Pool
@@ -305,6 +307,25 @@ def test_sample_of_imagenet(sample):
     assert images.shape == (2, 3, 224, 224) and images.dtype == np.uint8
     assert abs(int(images[0, 0].mean()) - 20 * (test.labels[3] // 100)) < 4
     assert have_imagenet(sample.parent) and len(test.images[2:6]) == 4 and test.images[:0].shape == (0, 3, 224, 224)
+
+
+def test_sample_with_a_split_of_its_own(sample, tmp_path, monkeypatch):
+    """Both halves that examples/imagenet_halves.py writes: what is tested in one is calibrated on in the other."""
+    words = ["imagenet_halves.py", str(sample), "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    runpy.run_path(str(ROOT / "examples/imagenet_halves.py"), run_name="__main__")
+    seen = {}
+    for half in ("half1", "half2"):
+        for split in ("train", "test"):
+            data = load_dataset("imagenet", split, tmp_path / half)
+            assert data.name == half and len(data.labels) == len(data.images) == 5
+            seen[half, split] = set(data.images.names)
+    assert seen["half1", "train"] == seen["half2", "test"] and seen["half1", "test"] == seen["half2", "train"]
+    assert not seen["half1", "train"] & seen["half1", "test"]
+    labels = tmp_path / "half1" / "labels.csv"
+    labels.write_text(labels.read_text().replace("train", "val"))
+    with pytest.raises(UserError, match="split must be train or test, and both must occur"):
+        load_imagenet("test", tmp_path / "half1")
 
 
 def test_folder_of_imagenet(tmp_path):

@@ -376,6 +376,20 @@ COMMANDS = (
     ),
     Command(
         MEASURE,
+        "table",
+        "the paper's table: what every network keeps, and what it saves",
+        "flows.table",
+        (
+            Option("reports", "folder of the records, and of table.json", PATH, ROOT / "build/reports"),
+            PLATFORM,
+            ROWS,
+            CLOCK_NS,
+            Option("page", "a page whose table is written anew, between <!-- begin table --> and its end", EXISTING),
+            *OUTPUT,
+        ),
+    ),
+    Command(
+        MEASURE,
         "explore",
         "from a network to a verdict: worth building, and which encoding",
         "flows.explore",

@@ -5,9 +5,9 @@ these are recognised:
 
 - `val/<wnid>/*.JPEG` and `train/<wnid>/*.JPEG`: a folder for each of the 1,000 classes, in the order of their names;
 - a folder or sub-folder `imagenet_sample` with `labels.csv` (columns index, file) and the files in a zip beside it:
-  a small sample without a split. "test" are all its images in a shuffled order, "train" the last fifth of them.
-  Its figures tell how well one network stands for another, not how well either classifies; `name` is then
-  "imagenet_sample".
+  a small sample, in a shuffled order. A column `split` says which images are "train" and which "test"; without it
+  "test" are all, "train" the last fifth of them. Its figures tell how well one network stands for another, not how
+  well either classifies; `name` is that of the folder.
 
 Evaluation takes the centre: the short side is scaled to `resize` pixels (bilinear, antialiased), then SIZE x SIZE.
 """
@@ -131,21 +131,28 @@ def _sample(place: Path, split: str, resize: int) -> ImageNet:
     """Shuffled with a fixed seed: any first part of a sample that is sorted by class is one of all classes."""
     try:
         with (place / "labels.csv").open(newline="") as stream:
-            rows = [(row["file"], int(row["index"])) for row in csv.DictReader(stream)]
+            rows = [(row["file"], int(row["index"]), row.get("split")) for row in csv.DictReader(stream)]
         archives = sorted(place.glob("*.zip"))
         if len(archives) != 1:
             raise UserError(f"{place} holds {len(archives)} zip files beside labels.csv; expected 1")
         with zipfile.ZipFile(archives[0]) as archive:
-            missing = {name for name, _ in rows} - set(archive.namelist())
+            missing = {name for name, *_ in rows} - set(archive.namelist())
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{place}: labels.csv or the zip beside it is damaged ({error}); copy them again") from error
     if missing or not rows:
         raise UserError(f"{archives[0]} lacks {len(missing)} of {len(rows)} files of labels.csv; copy it again")
-    labels = np.array([label for _, label in rows], np.int64)
+    labels = np.array([label for _, label, _ in rows], np.int64)
     if labels.min() < 0 or labels.max() >= CLASSES:
         raise UserError(f"{place / 'labels.csv'}: labels {labels.min()}..{labels.max()} outside 0..{CLASSES - 1}")
     order = np.random.default_rng(0).permutation(len(rows))
-    if split == "train":
+    splits = np.array([part for *_, part in rows])
+    if any(splits):
+        if not {*splits} == {"train", "test"}:
+            raise UserError(
+                f"{place / 'labels.csv'}: split must be train or test, and both must occur; mend the column"
+            )
+        order = order[splits[order] == split]
+    elif split == "train":
         order = order[-max(1, len(rows) // SAMPLE_SHARE) :]
     files = ImageFiles([rows[i][0] for i in order], archives[0], resize)
-    return ImageNet(files, labels[order], CLASSES, "imagenet_sample")
+    return ImageNet(files, labels[order], CLASSES, place.name)
