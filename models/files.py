@@ -7,6 +7,7 @@ holds what its owner calls itself, for those who wait.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shlex
 import shutil
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from models import command
 from models.errors import UserError
@@ -59,6 +61,20 @@ def write_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def keep(path: Path, key: str, value: Any) -> None:
+    """Write a result as JSON, with the hash of all that it was made from."""
+    write_text(path, json.dumps({"key": key, "value": value}) + "\n")
+
+
+def kept(path: Path, key: str) -> Any | None:
+    """The result that `keep` wrote with the same key; None if it is another's, damaged or not there."""
+    try:
+        found = json.loads(path.read_text())
+        return found["value"] if found["key"] == key else None
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 @contextmanager

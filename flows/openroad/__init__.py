@@ -119,7 +119,7 @@ def layout_script(
         "extraction": platform.find(platform.extraction) if platform.extraction else "",
         "threads": os.cpu_count() or 1,
         "out": out,
-        **{side: bits(buses) for side, buses in SIDES.items()},
+        **{f"pins_{side}": bits(buses) for side, buses in SIDES.items()},
         "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
     }
     return _script(out / "layout.tcl", values, [process.resolve(), SCRIPTS / "layout.tcl"])

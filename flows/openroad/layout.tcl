@@ -33,11 +33,11 @@ proc floorplan {} {
 proc pins {} {
   global layout
   foreach side {left right top bottom} {
-    if {[llength $layout($side)]} { set_io_pin_constraint -region $side:* -pin_names $layout($side) }
+    if {[llength $layout(pins_$side)]} { set_io_pin_constraint -region $side:* -pin_names $layout(pins_$side) }
   }
   if {[llength $layout(through)]} { set_io_pin_constraint -mirrored_pins $layout(through) }
   place_pins -hor_layers $layout(pin_layers_horizontal) -ver_layers $layout(pin_layers_vertical) \
-    -min_distance 1 -min_distance_in_tracks
+    -min_distance 2 -min_distance_in_tracks
 }
 
 proc place {} {
@@ -45,8 +45,8 @@ proc place {} {
   global_placement -skip_io
   pins
   global_placement
-  estimate_parasitics -placement
   foreach tie {tie_low tie_high} { repair_tie_fanout */$layout($tie) }
+  estimate_parasitics -placement
   repair_design
   detailed_placement
 }
@@ -88,8 +88,20 @@ proc extract {} {
   }
   write_def $layout(out)/layout.def
   write_db $layout(out)/layout.odb
-  write_verilog -remove_cells $layout(fill) $layout(out)/layout.v
   write_sdf -digits 5 $layout(out)/layout.sdf
+  remove_physical_cells
+  write_verilog $layout(out)/layout.v
+}
+
+# fill and taps, which have no signals and no place in a netlist
+proc remove_physical_cells {} {
+  foreach cell [[ord::get_db_block] getInsts] {
+    set signals 0
+    foreach pin [[$cell getMaster] getMTerms] {
+      if {[lsearch {POWER GROUND} [$pin getSigType]] < 0} { incr signals }
+    }
+    if {!$signals} { odb::dbInst_destroy $cell }
+  }
 }
 
 proc figures {} {

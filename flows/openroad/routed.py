@@ -17,10 +17,11 @@ from flows.synth.measure import Result, forms, in_a_process
 from flows.synth.netlist import ROOT, TOP, Design, read_netlist, run_yosys
 from models.encoding import load_encoding
 from models.errors import UserError, unknown
-from models.files import locked, write_text
+from models.files import keep, kept, locked
 from models.rivals import widths
 from models.store import sources_of
 
+SCRIPTS = ("flows/openroad/__init__.py", "flows/openroad/layout.tcl")  # what a layout depends on
 SOURCES = ("flows/openroad", "flows/synth/netlist.py", "flows/platform.py")
 ESTIMATED, EXTRACTED = "estimated from global routes", "OpenRCX"
 
@@ -63,32 +64,30 @@ def lay_out(
         why = f"its gate-level simulation is '{result.gate.status}', its slack {result.slack_ns:.3f} ns"
         raise UserError(f"{design.label}: {why}; a layout needs one that passed, see make synth")
     path = result.netlist.path.resolve()
-    which = version(openroad())
-    what = [result.netlist.sha256, clock_ns, utilization, which, platform.sha256, given.vectors]
-    what += [tiles_sha256(given.capture), (platform.folder / "openroad.tcl").read_text(), sources()]
+    what = [result.netlist.sha256, clock_ns, utilization, version(openroad()), platform.sha256]
+    what += [(platform.folder / "openroad.tcl").read_text(), sources_of(*(ROOT / name for name in SCRIPTS))]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    what += [given.vectors, tiles_sha256(given.capture), sources()]
+    key_of_power = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     folder = path.parent / "layout" / key[:12]
-    # logs of a run that failed stay where they are; what counts is the result, which is written last
+    # logs of a run that failed stay where they are; what counts is written last
     with locked(folder.with_name(f"{folder.name}.lock")):
-        try:
-            found = json.loads((folder / "result.json").read_text())
-            if found["key"] == key:
-                return found["routed"]
-        except (OSError, KeyError, TypeError, ValueError):
-            pass
-        script = layout_script(path, TOP, platform, clock_ns, folder, utilization)
-        routed = run_layout(script, progress) | {"utilization_percent": utilization}
+        script = folder / "layout.tcl"
+        if (routed := kept(folder / "layout.json", key)) is None:
+            script = layout_script(path, TOP, platform, clock_ns, folder, utilization)
+            routed = run_layout(script, progress) | {"utilization_percent": utilization}
+            keep(folder / "layout.json", key, routed)
         if min(routed["wns_ns"], routed["hold_wns_ns"]) < 0:
             raise UserError(
                 f"{design.label}: routed, but setup slack is {routed['wns_ns']} ns and hold slack "
                 f"{routed['hold_wns_ns']} ns; give a longer CLOCK_NS= or a smaller UTILIZATION="
             )
-        progress("simulation with wires")
-        routed |= weighed(folder, script, design, result.rows, clock_ns, given)
-        routed["parasitics"] = EXTRACTED if platform.extraction else ESTIMATED
-        routed["mapped_netlist_sha256"] = result.netlist.sha256
-        write_text(folder / "result.json", json.dumps({"key": key, "routed": routed}) + "\n")
-    return routed
+        if (fields := kept(folder / "power.json", key_of_power)) is None:
+            progress("simulation with wires")
+            fields = weighed(folder, script, design, result.rows, clock_ns, given)
+            keep(folder / "power.json", key_of_power, fields)
+    parasitics = EXTRACTED if platform.extraction else ESTIMATED
+    return routed | fields | {"parasitics": parasitics, "mapped_netlist_sha256": result.netlist.sha256}
 
 
 def weighed(folder: Path, script: Path, design: Design, rows: int, clock_ns: float, given: Conditions) -> dict:

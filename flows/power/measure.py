@@ -21,7 +21,7 @@ from flows.sta import plain_delays, write_delays
 from flows.synth.measure import KEPT_RESULTS, rival_of
 from flows.synth.netlist import ROOT, TOP, Design
 from models.errors import UserError
-from models.files import locked, making, sweep, write_text
+from models.files import keep, kept, locked, making, sweep, write_text
 from models.replay import Capture, Tile
 from models.rivals import nearest, widths
 from models.store import check_steady, sources_of
@@ -89,16 +89,12 @@ def measure(record: dict, given: Conditions) -> dict:
     key = fingerprint(record, given)
     place = path.parent / "power" / key[:12]
     with locked(place.with_name(f"{place.name}.lock")):
-        try:
-            found = json.loads((place / "result.json").read_text())
-            if found["key"] == key:
-                return found["fields"]
-        except (OSError, KeyError, TypeError, ValueError):
-            pass
+        if (found := kept(place / "result.json", key)) is not None:
+            return found
         with making(place) as folder:
             fields = weigh(circuit, design, clock_ns, record["parameters"]["Rows"], given, folder)
             check_steady(f"power of {design.label}", key, fingerprint(record, given))
-            write_text(folder / "result.json", json.dumps({"key": key, "fields": fields}) + "\n")
+            keep(folder / "result.json", key, fields)
     sweep(path.parent / "power", "[0-9a-f]*", KEPT_RESULTS, spare=place)
     return fields
 

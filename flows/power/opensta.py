@@ -30,7 +30,7 @@ def write_saif(circuit: Circuit, activity: Activity, path: Path) -> None:
     ]
     for group in circuit.groups:
         for i, name in enumerate(group.names):
-            lines.append(f"(INSTANCE {name} (NET")
+            lines.append(f"(INSTANCE {name.removeprefix(chr(92))} (NET")
             for pin, nets in group.pins.items():
                 if nets[i] >= 0:
                     row = activity.nets[circuit.nets[nets[i]]]

@@ -117,7 +117,9 @@ def _model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarr
             raise UserError(
                 f"cell {name} has {len(inputs)} inputs, {MAX_INPUTS} can be: add it to the platform's dont_use"
             )
-        wires = np.array([np.where(group.pins[p] < 0, zero + group.constants[p], group.pins[p]) for p in inputs])
+        wires = np.zeros((len(inputs), len(group.names)), np.int32)  # none for a tie cell
+        for j, p in enumerate(inputs):
+            wires[j] = np.where(group.pins[p] < 0, zero + group.constants[p], group.pins[p])
         for output in (name for name, pin in group.cell.pins.items() if pin.output):
             kind, data, clock = _functions(group, output, inputs)
             for i, name in enumerate(name.lstrip("\\") for name in group.names):
