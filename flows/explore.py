@@ -21,15 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.pareto import Choice, Column, accuracies, choices, columns
+from flows.pareto import Choice, Column, accuracies, choices, columns_of
 from flows.platform import load_platform
 from flows.report.records import load_records
-from models.console import obey, signed, tell
+from flows.verdict import FORMAT, page
+from models.console import obey, tell
 from models.datasets import load_dataset
 from models.encoding import load_encoding
 from models.errors import UserError, run_cli
 from models.files import write_text
 from models.mapping import Mapping, Timing, best
+from models.networks import network_name, network_spec
 from models.processes import run
 from models.provenance import git_commit
 from models.quant.checkpoint import load_network
@@ -38,7 +40,6 @@ from models.replay import capture, load_capture, save_capture
 from models.rivals import NAME
 from tools.options import parse
 
-FORMAT = "encmac-verdict/1"
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 # 20 pJ for 64 bits of a 32 kB memory at 45 nm, 0.9 V: M. Horowitz, "Computing's energy problem", ISSCC 2014
@@ -82,11 +83,13 @@ class Traffic:
 
 def plan_of(args) -> Plan:
     """What the user asked for, all of it checked."""
+    platform = load_platform(args.platform)
     net = args.net
     if Path(net).suffix in (".onnx", ".tflite"):
         net = imported(Path(net), args)
+    elif ".py:" in net:
+        net = quantised(net, args)
     network = load_network(net)
-    platform = load_platform(args.platform)
     count = len(load_dataset(network.dataset, "test", args.data).labels)
     images = min(args.images or (1000 if args.quick else count), count)
     return Plan(
@@ -113,6 +116,22 @@ def imported(model: Path, args) -> str:
     for name in ("dataset", "mean", "std", "size"):
         words += [f"--{name}", str(value)] if (value := getattr(args, name)) else []
     step("import", words)
+    return str(out)
+
+
+def quantised(definition: str, args) -> str:
+    """The int8 checkpoint of a torch network, `file.py:function`, made now from its float weights.
+
+    Raises UserError if there are none.
+    """
+    spec, name = network_spec(definition), network_name(definition)
+    weights = args.float or ROOT / f"build/train/{name}/float.pt"
+    if not weights.is_file() and not spec.weights:
+        raise UserError(f"no float weights at {weights}; train some: make train NET={definition}, or give FLOAT=")
+    out = BUILD / "imported" / f"{name}.npz"
+    words = ["models.quant", "--net", definition, "--out", str(out), "--test-images", "0"]
+    words += ["--float", str(weights)] if weights.is_file() else []
+    step("quantise", words + (["--data", str(args.data)] if args.data else []))
     return str(out)
 
 
@@ -203,7 +222,7 @@ def keeping(plan: Plan) -> tuple[list[str], list[str]]:
     kept = [
         a
         for a in accuracies(load_records(BUILD / "reports"), plan.images)
-        if a.network == plan.network.name and a.points >= -plan.loss
+        if a.checkpoint == plan.network.sha256 and a.points >= -plan.loss
     ]
     names = sorted({a.products for a in kept}, key=lambda name: (load_encoding(_path(name)).m, name))
     return [n for n in names if not NAME.fullmatch(n)], [n for n in names if NAME.fullmatch(n)]
@@ -231,12 +250,18 @@ def traffic(plan: Plan) -> Traffic:
 def verdict(plan: Plan, seconds: float) -> dict:
     """The winner and what it is compared with, from the records."""
     records = load_records(BUILD / "reports")
-    where = f"{load_platform(plan.platform).name}, {plan.rows} rows, {plan.clock_ns:g} ns"
-    there = [c for c in columns(records) if c.where == where]
-    kept = [a for a in accuracies(records, plan.images) if a.network == plan.network.name]
+    platform = load_platform(plan.platform)
+    where = f"{platform.name}, {plan.rows} rows, {plan.clock_ns:g} ns"
+    with records.reading("ppa"):
+        designs = [d for d in records["ppa"]["designs"] if d["platform_sha256"] == platform.sha256]
+        there = [c for c in columns_of(designs) if c.where == where]
+    kept = [a for a in accuracies(records, plan.images) if a.checkpoint == plan.network.sha256]
     picked = {(c.cost, c.kind): c for c in choices(there, kept, [plan.loss])}
     load = traffic(plan)
+    sram_uj = load.bits * SRAM_PJ_PER_BIT / 1e6
     conventional = [c for c in there if c.design.startswith("conv ") and c.products.startswith("8 bits")]
+    if not any(c.power_mw for c in conventional):
+        raise UserError(f"no conventional column meets {plan.clock_ns:g} ns on {where}; give a longer CLOCK_NS=")
     base = {
         "area": min(conventional, key=lambda c: c.area_um2),
         "power": min((c for c in conventional if c.power_mw), key=lambda c: c.power_mw),
@@ -264,10 +289,33 @@ def verdict(plan: Plan, seconds: float) -> dict:
         "rival": rival.design if rival else None,
         "saved": saved,
         "choices": rows,
-        "per_image": asdict(load) | {"sram_uj": round(load.bits * SRAM_PJ_PER_BIT / 1e6, 3)},
+        "per_image": asdict(load) | {"sram_uj": round(sram_uj, 3), "sram_pj_per_bit": SRAM_PJ_PER_BIT},
+        "energy_saved_percent": energy_saved(rows, sram_uj),
+        "parts": parts(designs, where, encoded) if encoded else {},
         "seconds": round(seconds),
         "git_commit": git_commit(),
     }
+
+
+def energy_saved(rows: list[dict], sram_uj: float) -> float | None:
+    """What an image saves with the memories in it, %: the thriftiest encoded array against the thriftiest rival."""
+    energy = {row["kind"]: row["array_uj_per_image"] + sram_uj for row in rows if row["cost"] == "power"}
+    return round(100 * (1 - energy["encoded"] / energy["rival"]), 1) if len(energy) == 2 else None
+
+
+def parts(designs: list[dict], where: str, chosen: Choice) -> dict[str, dict[str, float]]:
+    """Shares of the winner's parts in its area and power, %, the largest first; those below 1 % are together."""
+    winner = next(d for d in designs if d["design"] == chosen.design and [c.where for c in columns_of([d])] == [where])
+    found = {}
+    for quantity, field in (("area", "area_um2"), ("power", "power_mw")):
+        measured = (winner[field] or {}).get("by_part") or {}
+        total = sum(measured.values())
+        large = {name: value for name, value in measured.items() if value >= 0.01 * total > 0}
+        if rest := total - sum(large.values()):
+            large["others"] = rest
+        order = sorted(large, key=lambda name: (name == "others", -large[name]))
+        found |= {quantity: {name: round(100 * large[name] / total, 1) for name in order}} if measured else {}
+    return found
 
 
 def entry(plan: Plan, load: Traffic, there: list[Column], choice: Choice) -> dict:
@@ -287,46 +335,6 @@ def entry(plan: Plan, load: Traffic, there: list[Column], choice: Choice) -> dic
             "tops_per_mm2": round(tops / array_mm2, 4),
         }
     return found
-
-
-def page(found: dict) -> str:
-    """The verdict as one page of Markdown."""
-    load, saved = found["per_image"], found["saved"]
-    rows, cols = found["array"]
-    lines = [f"# {found['network']} on {found['where']}, {rows} x {cols}", ""]
-    if not found["encoding"]:
-        lines.append(f"**No encoding keeps to {found['loss']:g} points.** Build the exact array, or allow more: LOSS=.")
-    elif not saved:
-        lines.append(f"**{found['encoding']} keeps to {found['loss']:g} points; there is nothing to compare it with.**")
-    else:
-        answer = f"Build it: {found['encoding']}." if found["build_it"] else "Not worth it here."
-        percent = {key.removesuffix("_percent"): f"{value:g} %" for key, value in saved.items()}
-        lines.append(
-            f"**{answer}** Within {found['loss']:g} points of int8 {found['encoding']} saves "
-            f"{percent['area_against_rival']} of the area and {percent['power_against_rival']} of the power of the "
-            f"cheapest exact design of equal accuracy ({found['rival']}), and {percent['area_against_8_bits']} and "
-            f"{percent['power_against_8_bits']} against the best conventional array of 8 bits."
-        )
-    names = ("design", "cheapest by", "points against int8", "array mm2", "mW", "uJ an image", "TOPS/W", "TOPS/mm2")
-    lines += ["", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    costs: dict[str, list[str]] = {}
-    for row in found["choices"]:
-        costs.setdefault(row["design"], []).append(row["cost"])
-    for row in {row["design"]: row for row in found["choices"]}.values():
-        low, high = row["interval"]
-        points = f"{signed(row['points'], 2)} ({signed(low, 2)} to {signed(high, 2)})"
-        keys = ("array_mm2", "array_mw", "array_uj_per_image", "tops_per_w", "tops_per_mm2")
-        figures = (f"{row.get(key, '-')}" for key in keys)
-        cells = (f"{row['design']}, {row['way']}", " and ".join(costs[row["design"]]), points, *figures)
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        f"Top-1 on {found['images']:,} test images, paired, 95 % intervals. An image takes {load['cycles']:,} cycles "
-        f"for {load['macs']:,} products. Its operands and sums are {load['bits'] / 1e6:,.1f} Mbit through the array's "
-        f"memories, about {load['sram_uj']:g} uJ at {SRAM_PJ_PER_BIT:g} pJ a bit (45 nm), the same for all designs. "
-        "Power is of columns at gate level on tiles of this network, before wires and clock tree.",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def main() -> int:

@@ -39,6 +39,7 @@ class Accuracy:
     way: str
     points: float
     interval: tuple[float, float]
+    checkpoint: str = ""  # SHA-256 of the network's file: networks of two people may have one name
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def accuracies(records: Records, count: int | None = None) -> list[Accuracy]:
                     one = differences[way]
                     name, images, products = row["network"], row["images"], row["encoding"]
                     interval = (one["interval"][0], one["interval"][1])
-                    found.append(Accuracy(name, images, products, row["encoding_sha256"], way, one["points"], interval))
+                    measured = (products, row["encoding_sha256"], way, one["points"], interval)
+                    found.append(Accuracy(name, images, *measured, row["checkpoint_sha256"]))
     most = {network: max(a.images for a in found if a.network == network) for network in {a.network for a in found}}
     return [a for a in found if a.images == (count or most[a.network])]
 
@@ -99,21 +101,26 @@ def columns(records: Records, network: str | None = None) -> list[Column]:
 
     Power is that of the tiles that were measured last, or of the tiles of `network`; None where there are none.
     """
-    found = []
     with records.reading("ppa"):
-        for design in records["ppa"].get("designs", []):
-            if design["shared"] or design["wns_ns"] < 0 or design["gate_sim"] != "passed":
-                continue
-            there = conditions_of(design)
-            gated = "gated" if there["gated"] else "ungated"
-            where = f"{there['platform']}, {there['rows']} rows, {there['clock_ns']:g} ns"
-            where += f", {there['columns']} columns" if there["columns"] > 1 else ""
-            where += "" if there["gated"] else f", {gated} weights"
-            products = design.get("rival") or design["encoding"] or EXACT
-            runs = [design] if network is None else runs_on(design, network)
-            power = (runs[0]["power_mw"] or {}).get("column") if runs else None
-            area, sha256 = design["area_um2"]["column"], design.get("encoding_sha256") or ""
-            found.append(Column(where, design["design"], products, sha256, area, power))
+        return columns_of(records["ppa"].get("designs", []), network)
+
+
+def columns_of(designs: Iterable[dict], network: str | None = None) -> list[Column]:
+    """Those of `designs`, rows of ppa.json, that count."""
+    found = []
+    for design in designs:
+        if design["shared"] or design["wns_ns"] < 0 or design["gate_sim"] != "passed":
+            continue
+        there = conditions_of(design)
+        gated = "gated" if there["gated"] else "ungated"
+        where = f"{there['platform']}, {there['rows']} rows, {there['clock_ns']:g} ns"
+        where += f", {there['columns']} columns" if there["columns"] > 1 else ""
+        where += "" if there["gated"] else f", {gated} weights"
+        products = design.get("rival") or design["encoding"] or EXACT
+        runs = [design] if network is None else runs_on(design, network)
+        power = (runs[0]["power_mw"] or {}).get("column") if runs else None
+        area, sha256 = design["area_um2"]["column"], design.get("encoding_sha256") or ""
+        found.append(Column(where, design["design"], products, sha256, area, power))
     return found
 
 

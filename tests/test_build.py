@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -206,3 +208,9 @@ def test_sources_that_change_while_a_design_is_built_leave_no_build(
     monkeypatch.setattr(builds, "make_build", build_it)
     source.write_text(before)
     assert run(SMALL, Options("smoke", rtl=rtl, out=tmp_path / "out"))[0].passed
+
+
+def test_makefiles_of_verilator_find_a_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # like a fresh Debian, without `python`
+    prepare_environment()
+    assert shutil.which("python") == str(Path(sys.executable).with_name("python"))

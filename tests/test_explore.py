@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import flows.explore as explore
+from flows.platform import load_platform
+from flows.verdict import load_verdicts
 from models.encoding import load_encoding
 from models.errors import UserError
 from models.quant.checkpoint import load_network
@@ -41,10 +43,18 @@ def column(design: str, area: float) -> dict:
     words = design.split()
     encoding = words[1] if words[0] == "enc" else None
     rival = next((word for word in words if word.startswith("w4")), None)
-    row = {"design": design, "platform": "osu018", "platform_sha256": "0", "clock_ns": 10.0, "shared": False}
+    row = {
+        "design": design,
+        "platform": "osu018",
+        "platform_sha256": load_platform("osu018").sha256,
+        "clock_ns": 10.0,
+        "shared": False,
+    }
     row |= {"parameters": {"Rows": 16, "GateWeights": 1}, "encoding": encoding, "rival": rival}
     row |= {"encoding_sha256": load_encoding(encoding).sha256 if encoding else None, "wns_ns": 1.0}
-    return row | {"gate_sim": "passed", "area_um2": {"column": area}, "power_mw": {"column": area / 1000}}
+    parts = {"adder tree": 0.6 * area, "product bits": 0.395 * area, "weight clock": 0.005 * area}
+    power = {"column": area / 1000, "by_part": {"clock": area / 1000}}
+    return row | {"gate_sim": "passed", "area_um2": {"column": area, "by_part": parts}, "power_mw": power}
 
 
 @pytest.fixture
@@ -131,3 +141,82 @@ def test_a_small_saving_is_not_worth_it(steps, monkeypatch, capsys) -> None:
 def test_a_step_that_fails_is_one_line(monkeypatch) -> None:
     with pytest.raises(UserError, match=r"accuracy ended with exit code 2: python -m models.accuracy --net none"):
         explore.step("accuracy", ["models.accuracy", "--net", "none"])
+
+
+def test_where_the_cost_is_and_what_memories_leave_of_the_saving(steps, monkeypatch, tmp_path) -> None:
+    run(monkeypatch)
+    (found,) = load_verdicts(tmp_path / "reports")
+    assert found["parts"] == {
+        "area": {"adder tree": 60.0, "product bits": 39.5, "others": 0.5},
+        "power": {"clock": 100.0},
+    }
+    ours, theirs = (
+        next(r["array_uj_per_image"] for r in found["choices"] if r["kind"] == kind and r["cost"] == "power")
+        for kind in ("encoded", "rival")
+    )
+    load = found["per_image"]
+    assert load["sram_uj"] == pytest.approx(load["bits"] * 0.3125e-6, abs=1e-3)
+    saved = 100 * (1 - (ours + load["sram_uj"]) / (theirs + load["sram_uj"]))
+    assert found["energy_saved_percent"] == pytest.approx(saved, abs=0.1) and saved < 25
+    text = (tmp_path / "reports/verdict_resnet20_cifar10.md").read_text()
+    assert "Where the area of enc c14p merged is: adder tree 60 %, product bits 39.5 %, others 0.5 %." in text
+
+
+def test_networks_of_one_name_and_libraries_of_one_name_do_not_mix(steps, monkeypatch, tmp_path) -> None:
+    run(monkeypatch)
+    for name, field, key in (("accuracy", "rows", "checkpoint_sha256"), ("ppa", "designs", "platform_sha256")):
+        there = tmp_path / "reports" / f"{name}.json"
+        data = json.loads(there.read_text())
+        strangers = [row | {key: "f" * 64} for row in data[field]]
+        for row in strangers:  # better than what was measured
+            row |= {"area_um2": {"column": 1}, "power_mw": {"column": 1}} if name == "ppa" else {}
+            row |= {"against_int8": {"chosen": {"points": 9.0, "interval": [9.0, 9.0]}}} if name == "accuracy" else {}
+        there.write_text(json.dumps(data | {field: data[field] + strangers}))
+    run(monkeypatch)
+    (found,) = load_verdicts(tmp_path / "reports")
+    assert (found["encoding"], found["saved"]["area_against_rival_percent"]) == ("enc c14p merged", 25.0)
+    assert max(row["points"] for row in found["choices"]) <= 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [("encmac-verdict/", "other/", "has format 'other"), ('"saved"', '"kept"', "is damaged"), ("{", "", "is damaged")],
+)
+def test_a_damaged_verdict_is_one_line(steps, monkeypatch, tmp_path, old, new, words) -> None:
+    run(monkeypatch)
+    path = tmp_path / "reports/verdict_resnet20_cifar10.json"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UserError, match=words):
+        load_verdicts(tmp_path / "reports")
+
+
+DEFINITION = """
+from models.networks import NetworkSpec
+from models.networks.resnet import CifarResNet
+
+def small():
+    return NetworkSpec(lambda: CifarResNet(depth=8, classes=10), "cifar10", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+"""
+
+
+def test_a_function_of_yours_is_quantised_first(steps, monkeypatch, tmp_path) -> None:
+    mine, weights = tmp_path / "mine.py", tmp_path / "small.pt"
+    mine.write_text(DEFINITION)
+    with pytest.raises(
+        UserError, match=rf"no float weights at .*small/float.pt; train some: make train NET={mine}:small"
+    ):
+        run(monkeypatch, "--net", f"{mine}:small")
+    weights.touch()
+    monkeypatch.setattr(explore, "load_network", lambda path: load_network("resnet20_cifar10"))
+    assert run(monkeypatch, "--net", f"{mine}:small", "--float", str(weights)) == 0
+    first, out = steps[0], str(tmp_path / "imported/small.npz")
+    assert first[:6] == ["quantise", "models.quant", "--net", f"{mine}:small", "--out", out]
+    assert first[-2:] == ["--float", str(weights)]
+    assert steps[1][0] == "accuracy" and steps[1][steps[1].index("--net") + 1] == out
+
+
+def test_no_conventional_column_meets_the_clock(steps, monkeypatch) -> None:
+    for name in [name for name in AREAS if name.startswith("conv")]:
+        monkeypatch.delitem(AREAS, name)
+    with pytest.raises(UserError, match=r"no conventional column meets 10 ns on osu018, 16 rows, 10 ns; give a longer"):
+        run(monkeypatch)

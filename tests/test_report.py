@@ -48,6 +48,19 @@ def test_cards_are_the_records(folder):
     assert "conv tree" in cards["area"].detail
 
 
+def test_verdicts_have_their_place(folder):
+    (found,) = gather(load_records(folder)).verdicts
+    assert found["answer"] == "Build it: enc m16p merged." and found["build_it"]
+    assert [row["cheapest"] for row in found["rows"]] == ["area and power", "area"]
+    assert report(folder).returncode == 0
+    page = (folder / "report.html").read_text()
+    assert "Build it: enc m16p merged." in page and "-0.20 (-0.40 to +0.00)" in page
+    assert "the saving in energy against enc w4a8 merged is 20 %" in page
+    (folder / "verdict_resnet20_cifar10.json").write_text("{}")
+    run = report(folder)
+    assert run.returncode == 2 and "verdict_resnet20_cifar10.json has format 'None'" in run.stderr
+
+
 def test_only_sound_designs_are_baselines(folder):
     record = example.ppa()
     tree = next(d for d in record["designs"] if d["design"] == "conv tree" and d["platform"] == "osu018")

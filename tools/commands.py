@@ -396,12 +396,12 @@ COMMANDS = (
         (
             Option(
                 "net",
-                "network of the zoo, a checkpoint, or a model to import (.onnx, .tflite)",
+                "network of the zoo, a checkpoint, a model to import, or file.py:function, which is run and quantised",
                 named(
                     "network",
                     networks,
-                    with_suffix(".npz", ".onnx", ".tflite"),
-                    "a checkpoint or a model: mine.npz, mine.onnx, mine.tflite",
+                    with_suffix(".npz", ".onnx", ".tflite", ".py"),
+                    "a file of yours: mine.npz, mine.onnx, mine.tflite, mine.py:function",
                 ),
                 required=True,
             ),
@@ -412,6 +412,7 @@ COMMANDS = (
             CLOCK_NS,
             Option("quick", "fewer candidates, test images and rows: minutes for a CIFAR network", SWITCH),
             IMAGES.but(help="only the first test images (default: all; with QUICK=1 1000)", default=None),
+            Option("float", "float weights of file.py:function (default: build/train/<function>/float.pt)", EXISTING),
             Option("dataset", "of a model to import", choice("data set", "cifar10", "cifar100", "imagenet")),
             Option("mean", "of a model to import, as in make import", TEXT),
             Option("std", "the same", TEXT),

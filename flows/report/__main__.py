@@ -23,6 +23,7 @@ from tqdm import tqdm
 from flows.report.charts import Figure, figures
 from flows.report.facts import Facts, gather
 from flows.report.records import KINDS, Records, load_records
+from flows.verdict import COLUMNS as VERDICT_COLUMNS
 from models.console import signed
 from models.errors import run_cli
 from models.files import write_bytes, write_text
@@ -83,6 +84,7 @@ def render(records: Records, facts: Facts, drawn: list[Figure]) -> str:
             mutants=records["mutants"],
             replay=records["replay"],
             kinds=KINDS,
+            verdict_head=[(title, key, "") for key, title in VERDICT_COLUMNS.items()],
             found=records.found,
             commit=git_commit() or "unknown",
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows import verdict
 from flows.ppa import is_conventional
 from flows.report.records import Records
 from models.console import signed
@@ -46,6 +47,7 @@ class Facts:
     rounds: list[dict] = field(default_factory=list)
     bench: list[dict] = field(default_factory=list)
     proofs: list[dict] = field(default_factory=list)
+    verdicts: list[dict] = field(default_factory=list)
     headline: str = ""
     headline_rule: str = ""
 
@@ -74,6 +76,7 @@ def gather(records: Records, headline: str | None = None) -> Facts:
         facts.bench = [bench_row(row) for row in records["bench"].get("benchmarks", [])]
     with records.reading("formal"):
         facts.proofs = proof_rows(records["formal"].get("proofs", []))
+    facts.verdicts = [verdict_row(found) for found in verdict.load_verdicts(records.folder)]
     facts.headline, facts.headline_rule = choose_headline(facts, headline)
     with records.reading(*records.found):
         facts.cards = cards(records, facts)
@@ -280,6 +283,13 @@ def proof_rows(proofs: list[dict]) -> list[dict]:
         }
         for (module, claim, method), members in groups.items()
     ]
+
+
+def verdict_row(found: dict) -> dict:
+    """A verdict of make explore as the page shows it."""
+    short, why = verdict.answer(found)
+    shown = {"title": verdict.title(found), "answer": short, "why": why, "rows": verdict.rows(found)}
+    return shown | {"build_it": found["build_it"], "notes": verdict.notes(found)}
 
 
 def best_changes(accuracy: list[dict]) -> dict[str, dict[str, float]]:
