@@ -25,7 +25,7 @@ from tqdm import tqdm
 from models.datasets import load_cifar
 from models.errors import UserError, run_cli
 from models.files import alone, first_line
-from models.networks import NetworkSpec, network_spec
+from models.networks import NetworkSpec, network_name, network_spec
 from models.train.team import Team
 from tools.options import parse
 
@@ -113,7 +113,7 @@ def save_atomically(state: dict, path: Path) -> None:
 
 def folder_of(args: argparse.Namespace) -> Path:
     """Where checkpoint and weights go."""
-    return Path(args.out or f"build/train/{args.net}")
+    return Path(args.out or f"build/train/{network_name(args.net)}")
 
 
 def train(args: argparse.Namespace) -> dict:
