@@ -13,11 +13,11 @@ import platform
 import re
 from pathlib import Path
 
-from models.console import obey, tell
-from models.errors import UserError, run_cli
-from models.files import locked
-from models.provenance import ROOT, git_commit
-from models.store import Store, marked, sources_of
+from common.console import obey, tell
+from common.errors import UserError, run_cli
+from common.files import locked
+from common.provenance import ROOT, git_commit
+from common.store import Store, marked, sources_of
 from tools.options import parse
 
 FORMAT = "encmac-bench/1"

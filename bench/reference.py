@@ -28,7 +28,7 @@ from unittest.mock import Mock, patch
 import numpy as np
 import torch
 
-from models.errors import UserError
+from common.errors import UserError
 from models.search.native import NAMES, Spectra, max_error, spectra, uniform_fit
 from models.search.paper import INPUTS, OUTPUTS, PRODUCT_MAX, ROWS, Genome, active_area, with_constant
 

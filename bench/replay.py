@@ -16,10 +16,20 @@ import tempfile
 from pathlib import Path
 
 from bench.timing import Effort, Row
-from models.errors import UserError
-from tb.build import CONTROL, FAST_FLAGS, LIMIT_S, ROOT, LeanVerilator, build, defines, prepare_environment, sources
+from common.errors import UserError
+from tb.control.build import (
+    CONTROL,
+    FAST_FLAGS,
+    LIMIT_S,
+    ROOT,
+    LeanVerilator,
+    build,
+    defines,
+    prepare_environment,
+    sources,
+)
+from tb.control.suites import Config
 from tb.replay.design import ARRAYS, replay_config
-from tb.suites import Config
 
 MAIN = Path(__file__).parent / "array_main.cpp"
 VECTORS = 1024  # of a tile

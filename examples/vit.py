@@ -41,9 +41,7 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, WIDTH // 2, 3, 2, 1), nn.ReLU(), nn.Conv2d(WIDTH // 2, WIDTH, 3, 2, 1)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, WIDTH // 2, 3, 2, 1), nn.ReLU(), nn.Conv2d(WIDTH // 2, WIDTH, 3, 2, 1))
         self.position = nn.Parameter(0.02 * torch.randn(1, TOKENS, WIDTH))
         self.blocks = nn.Sequential(*(Block() for _ in range(DEPTH)))
         self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, classes)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from models.errors import UserError
+from common.errors import UserError
 
 CELL = re.compile(r'\bcell\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{')
 GROUP = re.compile(r"\b(\w+)\s*\(([^(){};]*)\)\s*\{")

@@ -21,19 +21,19 @@ from pathlib import Path
 
 import numpy as np
 
+from common.console import obey, tell
+from common.errors import UserError, run_cli
+from common.files import write_text
+from common.processes import run
+from common.provenance import git_commit
 from flows.pareto import Choice, Column, accuracies, choices, columns_of
 from flows.platform import load_platform
 from flows.report.records import load_records
 from flows.verdict import FORMAT, page
-from models.console import obey, tell
 from models.datasets import load_dataset
 from models.encoding import load_encoding
-from models.errors import UserError, run_cli
-from models.files import write_text
 from models.mapping import Mapping, Timing, best
 from models.networks import network_name, network_spec
-from models.processes import run
-from models.provenance import git_commit
 from models.quant.checkpoint import load_network
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import capture, load_capture, save_capture

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from common.console import obey, tell
+from common.errors import UserError, run_cli
+from common.files import write_text
 from flows.ppa import conditions_of
 from flows.report.records import Records, load_records
 from models.accuracy import pooled
-from models.console import obey, tell
-from models.errors import UserError, run_cli
-from models.files import write_text
 from models.rivals import NAME
 from tools.options import parse
 

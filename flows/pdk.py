@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from common.download import download
+from common.errors import UserError, run_cli
 from flows.platform import config_path, read_config
-from models.download import download
-from models.errors import UserError, run_cli
 from tools.options import parse
 
 

@@ -22,11 +22,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from common.errors import UserError, unknown
+from common.files import write_text
+from common.store import file_sha256
 from flows.cells import CELL, cell_models, is_tidy, merge_libraries
 from models.datasets.cifar import candidate_folders
-from models.errors import UserError, unknown
-from models.files import write_text
-from models.store import file_sha256
 
 PLATFORMS = Path(__file__).parent / "platforms"
 PACKED: dict[bytes, Callable[[bytes], bytes]] = {

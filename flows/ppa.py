@@ -11,10 +11,10 @@ import hashlib
 import json
 from collections.abc import Callable
 
+from common.errors import UserError
+from common.provenance import git_commit
+from common.store import Entry, Store, marked
 from models.encoding import load_encoding
-from models.errors import UserError
-from models.provenance import git_commit
-from models.store import Entry, Store, marked
 
 FORMAT = "encmac-ppa/1"
 ARRAY_COLUMNS = 64  # that share one extra column

@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from common.console import obey, signed, tell
+from common.errors import UserError, run_cli
+from common.files import write_text
+from common.provenance import git_commit
 from flows.pareto import EXACT, Accuracy, Column, accuracies, columns, points_of
 from flows.platform import load_platform
 from flows.report.records import Records, load_records
 from models.accuracy import pooled
-from models.console import obey, signed, tell
-from models.errors import UserError, run_cli
-from models.files import write_text
-from models.provenance import git_commit
 from tools.options import parse
 
 FORMAT = "encmac-table/1"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from models.console import signed
-from models.errors import UserError
+from common.console import signed
+from common.errors import UserError
 
 FORMAT = "encmac-verdict/2"
 COLUMNS = {  # of the table of choices

@@ -18,16 +18,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.console import obey, signed, tell
+from common.console import obey, signed, tell
+from common.errors import UserError, run_cli
+from common.provenance import git_commit
+from common.store import Store, marked, outdated, sources_of
 from models.datasets import Cifar, ImageNet, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import encoding_file, library_names, load_encoding
-from models.errors import UserError, run_cli
 from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
 from models.networks import network_spec
 from models.predictions import Predictions
-from models.provenance import git_commit
 from models.quant.__main__ import float_top1
 from models.quant.checkpoint import FINETUNED, ZOO, load_network
 from models.quant.convert import load_weights
@@ -36,7 +37,6 @@ from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample
 from models.quant.prepare import WAYS, check_origin, prepare, rounded_network
 from models.rivals import NAME
-from models.store import Store, marked, outdated, sources_of
 from tools.options import parse
 
 FORMAT = "encmac-accuracy/1"

@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from common.errors import UserError, run_cli
+from common.files import alone, scratch, settle, write_text
+from common.store import file_sha256
 from models.datasets import load_dataset
 from models.emulate import ExactEngine
-from models.errors import UserError, run_cli
-from models.files import alone, scratch, settle, write_text
 from models.quant.checkpoint import load_network
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import Capture, Layer, layer_entry, layer_from, layer_of, load_capture
-from models.store import file_sha256
 from tools.options import parse
 
 FORMAT = "encmac-operands/1"

@@ -30,8 +30,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError, unknown
-from models.files import write_text
+from common.errors import UserError, unknown
+from common.files import write_text
 
 FORMAT = "encmac-encoding/1"
 LIBRARY = Path(__file__).parent / "encodings"

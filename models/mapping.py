@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 from models.replay import Layer
 
 WIDEST_WINDOW = 16

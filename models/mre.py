@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from common.errors import UserError, run_cli
 from models.accuracy import read_rows, scope
 from models.encoding import library_names
-from models.errors import UserError, run_cli
 from models.search.pareto import write
 from tools.options import parse
 

@@ -29,10 +29,10 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
+from common.files import NO_ARRAYS, first_line
 from models.emulate.table import checked_table, exact_table
 from models.encoding import TABLE_SUFFIXES, Encoding, load_encoding
-from models.errors import UserError
-from models.files import NO_ARRAYS, first_line
 
 ROWS = 256
 CALL_SECONDS = 60  # of all 65,536 calls

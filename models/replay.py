@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError, run_cli, unknown
 from models.datasets import load_dataset
 from models.emulate import ExactEngine
 from models.emulate.table import output_size
-from models.errors import UserError, run_cli, unknown
 from models.quant.arith import INT8_MAX, INT8_MIN
 from models.quant.checkpoint import ZOO, load_network, pack_header, read_header, read_npz, write_npz
 from models.quant.graph import Linear, MacNode, QuantNetwork, Requant

@@ -13,8 +13,8 @@ import re
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import Encoding
-from models.errors import UserError
 from models.search.assemble import build_encoding
 from models.search.pool import Circuit
 from models.search.recoded import DIGITS, digits, selected

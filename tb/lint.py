@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import UserError, run_cli
 from models.encoding import library_names, load_encoding
-from models.errors import UserError, run_cli
-from tb.build import CONTROL, ROOT, defines, prepare_environment, sources
-from tb.suites import COLUMN_FORMS, FORMS, Config
+from tb.control.build import CONTROL, ROOT, defines, prepare_environment, sources
+from tb.control.suites import COLUMN_FORMS, FORMS, Config
 
 # slang's groups of warnings, less two that the code cannot heed, each with its reason
 SLANG_WARNINGS = ("extra", "conversion", "pedantic")

@@ -11,16 +11,16 @@ import os
 import time
 from pathlib import Path
 
-from models.console import obey
-from models.errors import UserError, run_cli, unknown
-from models.files import write_text
-from models.store import Store
-from tb import code_coverage, testplan
-from tb.build import LIMIT_S, ROOT, prepare_environment, tool_versions
-from tb.results import About, Outcome, report
-from tb.run import HOME, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
-from tb.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen, tests_of
-from tb.workers import Dask, Processes
+from common.console import obey
+from common.errors import UserError, run_cli, unknown
+from common.files import write_text
+from common.store import Store
+from tb.control.build import LIMIT_S, ROOT, prepare_environment, tool_versions
+from tb.control.run import HOME, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
+from tb.control.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen, tests_of
+from tb.control.workers import Dask, Processes
+from tb.reporting import code_coverage, testplan
+from tb.reporting.results import About, Outcome, report
 from tools.options import parse
 
 LIST = "?"  # in place of a test: list them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tb.build import ROOT
+from tb.control.build import ROOT
 
 
 def broken_rtl(folder: Path, file: str, changes: dict[str, str], once: bool = True) -> Path:

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tb.suites import Config
+from tb.control.suites import Config
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import models.accuracy
 import models.quant.__main__
 import models.quant.histogram
 import models.replay
-from models.errors import UserError
+from common.errors import UserError
 from models.networks import network_spec
 from models.quant.checkpoint import load_network
 from models.quant.histogram import load_histogram

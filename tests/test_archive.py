@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models.archive import HEADER, open_capture, record
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.quant.checkpoint import load_network
 from models.quant.graph import QuantNetwork
 

@@ -12,8 +12,8 @@ import pytest
 
 from bench import emulate, paper, reference, search, timing
 from bench.timing import Effort, calls_per_second
+from common.errors import UserError
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.search.paper import random_genome
 
 TINY = Effort(1, 0.0)

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from broken_rtl import broken_rtl
 
-from models.errors import UserError
-from models.processes import TIMEOUT, SimulatorFault
-from tb import build as builds
-from tb.build import ROOT, build, prepare_environment, stamp
-from tb.results import BuildFault
-from tb.run import Options, run
-from tb.suites import Config
+from common.errors import UserError
+from common.processes import TIMEOUT, SimulatorFault
+from tb.control import build as builds
+from tb.control.build import ROOT, build, prepare_environment, stamp
+from tb.control.run import Options, run
+from tb.control.suites import Config
+from tb.reporting.results import BuildFault
 
 RTL = ROOT / "rtl"
 SMALL = Config("icarus", "conv", rows=2, columns=2, tests="corners")

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.store import Store
+from common.store import Store
 from tools import chaos
 from tools.chaos import CROSSED, FALSE_FAILURE, FALSE_PASS, FAULTS, LEFT, LOST, Campaign, Run, conclude
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import UserError
 from models.emulate import ExactEngine, TableEngine, exact_table
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.networks import network_spec
 from models.networks.resnet import CifarResNet
 from models.quant.arith import requantise

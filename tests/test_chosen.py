@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.rivals import rival
 from models.search import chosen
 from models.search.anneal import Task

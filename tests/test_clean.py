@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models.provenance import ROOT
+from common.provenance import ROOT
 from tools.clean import MADE
 
 BUSY = """
@@ -23,7 +23,7 @@ sys.stdin.read()
 CLEANING = """
 import sys
 from pathlib import Path
-from models.files import nobody_at_work
+from common.files import nobody_at_work
 with nobody_at_work(Path(sys.argv[1])):
     print("cleaning", flush=True)
     sys.stdin.read()

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UserError
-from models.provenance import ROOT
+from common.errors import UserError
+from common.provenance import ROOT
 
 FORMAL = [sys.executable, "-m", "flows.formal", "--proof", "full_adder/1"]
 WAITING = """
 import sys, time
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
-from models.console import interruptible
-from models.errors import run_cli
-from tb.workers import Processes
+from common.console import interruptible
+from common.errors import run_cli
+from tb.control.workers import Processes
 
 def step(folder, number):
     (Path(folder) / f"begun{number}").touch()
@@ -103,9 +103,9 @@ CHILDREN = """
 import sys
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
-from models.console import interruptible
-from models.errors import run_cli
-from models.processes import run_process
+from common.console import interruptible
+from common.errors import run_cli
+from common.processes import run_process
 
 def main():
     script = f"echo $$ > {sys.argv[1]}/pid.new; mv {sys.argv[1]}/pid.new {sys.argv[1]}/pid; sleep 600; true"
@@ -121,9 +121,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
-from models.console import interruptible
-from models.errors import run_cli
-from models.processes import SimulatorFault, run, run_process
+from common.console import interruptible
+from common.errors import run_cli
+from common.processes import SimulatorFault, run, run_process
 
 def work():
     script = f"echo $$ > {sys.argv[1]}/pid.new; mv {sys.argv[1]}/pid.new {sys.argv[1]}/pid; sleep 600; true"
@@ -141,7 +141,7 @@ run_cli(main)
 PAGE = """
 import sys
 from pathlib import Path
-from models.errors import run_cli
+from common.errors import run_cli
 from tools.docs import Block, run_block
 
 def main():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models.emulate import TableEngine, position_counts
 from models.emulate import counts as module
 from models.encoding import GATES, Encoding, Gate, library_names, load_encoding
-from models.errors import UserError
 
 RNG = np.random.default_rng(3)
 

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.errors import UserError
 from models.datasets import download_cifar, have_cifar, load_cifar
 from models.datasets.cifar import _LAYOUTS
-from models.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 COUNT = 4  # images of a synthetic batch

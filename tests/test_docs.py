@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from models.errors import UserError
-from models.provenance import ROOT
+from common.errors import UserError
+from common.provenance import ROOT
 from tools import dependencies, docs, doctor
 
 PAGES = [*docs.pages(), ROOT / "CHANGELOG.md", ROOT / "rtl" / "README.md"]

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models.emulate import ExactEngine, GatherEngine, TableEngine, available_paths, exact_table, native
 from models.emulate.table import PATHS
-from models.errors import UserError
 
 RNG = np.random.default_rng(7)
 ALL_PATHS = [

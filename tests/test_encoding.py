@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models.encoding import (
     GATES,
     PACKAGES,
@@ -24,7 +25,6 @@ from models.encoding import (
     load_encoding,
     signed_digits,
 )
-from models.errors import UserError
 
 OPERANDS = np.arange(-128, 128)
 

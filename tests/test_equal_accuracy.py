@@ -8,10 +8,10 @@ import sys
 import pytest
 
 import flows.pareto
+from common.errors import UserError
 from flows.pareto import EXACT, accuracies, choices, columns
 from flows.report.records import load_records
 from models.encoding import load_encoding
-from models.errors import UserError
 
 
 def accuracy_row(encoding: str, points: float, tuned: float | None = None, images: int = 10_000) -> dict:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import flows.explore as explore
+from common.errors import UserError
 from flows.platform import load_platform
 from flows.verdict import load_verdicts
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.quant.checkpoint import load_network
 from models.replay import Layer
 

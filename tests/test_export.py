@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from common.errors import UserError
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.networks import NetworkSpec
 from models.quant.checkpoint import load_network, save_network
 from models.quant.export import convert_through_onnx

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UserError
+from common.errors import UserError
 from tools import figures
 
 PAGE = """

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from flows.gls import simulate_column
 from flows.platform import PLATFORMS, load_platform
 from flows.sta import worst_slack_ns
 from flows.synth.__main__ import forms, measure
 from flows.synth.netlist import ROOT, TOP, read_netlist
-from models.errors import UserError
 
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
 needs_library = pytest.mark.skipif(not HAVE_LIBRARY, reason="the OSU 0.18 um library is not installed (make setup)")

@@ -26,6 +26,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.errors import UserError
+from common.provenance import ROOT
 from flows.platform import PLATFORMS, load_platform
 from flows.power.liberty import read_library
 from flows.power.simulate import read_sdf
@@ -34,11 +36,9 @@ from flows.report.records import load_records
 from models.archive import open_capture
 from models.emulate.native import load_library
 from models.encoding import LIBRARY, from_json
-from models.errors import UserError
 from models.importers.onnx import read_onnx
 from models.importers.tflite import read_tflite
 from models.multiplier import load_products
-from models.provenance import ROOT
 from models.quant.checkpoint import ZOO, load_network, pack_header
 from models.replay import load_capture
 from models.search.histogram import load_histogram

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from test_verification import runner
 
+from common.errors import UserError
 from flows.platform import load_platform
 from flows.synth.__main__ import forms, measure, record
-from models.errors import UserError
-from tb.suites import columns
+from tb.control.suites import columns
 
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
 

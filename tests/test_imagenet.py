@@ -17,16 +17,16 @@ from torch import nn
 
 import models.accuracy
 import models.quant.__main__
+from common.errors import UserError
+from common.provenance import ROOT
 from models.datasets import have_imagenet, load_dataset
 from models.datasets.imagenet import ImageFiles, centre_crop, load_imagenet
 from models.emulate import ExactEngine, TableEngine, exact_table
-from models.errors import UserError
 from models.importers.weights import decoded, read_weights
 from models.networks import NetworkSpec, network_spec
 from models.networks.efficientnet_lite import EfficientNetLite0, SameConv2d
 from models.networks.imagenet import BasicBlock, EfficientNetB0, ResNet
 from models.predictions import Predictions
-from models.provenance import ROOT
 from models.quant.checkpoint import fingerprint, load_network, save_network
 from models.quant.convert import convert, load_weights
 from models.quant.nodes import Lookup, Multiply, Pool

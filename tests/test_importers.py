@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import models.importers.__main__
+from common.errors import UserError
 from models.datasets import have_cifar, load_cifar
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.importers.onnx import read_onnx
 from models.importers.tflite import read_tflite
 from models.networks import NetworkSpec

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from models.provenance import ROOT
-from tb.build import prepare_environment
+from common.provenance import ROOT
+from tb.control.build import prepare_environment
 
 LIST = ROOT / "rtl" / "encmac.f"
 EXAMPLE = sorted((ROOT / "examples" / "array").glob("*.sv"))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from flows.openroad import layout_script, read_figures, read_spef, run_layout, run_openroad
 from flows.openroad.routed import chosen, lay_out
 from flows.platform import PLATFORMS, load_platform
 from flows.power.measure import Conditions
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.measure import forms
-from models.errors import UserError
 from models.replay import load_capture
 
 STEPS = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from broken_rtl import broken_rtl
 
-from tb.build import ROOT, prepare_environment
+from tb.control.build import ROOT, prepare_environment
 from tb.lint import slang_complaints, units, verilator_complaints
 
 CONTROL = "array/stream_control.sv"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import UserError
 from models.emulate import LowRankEngine, TableEngine, exact_table
 from models.emulate.lowrank import digits, terms
 from models.encoding import library_names, load_encoding
-from models.errors import UserError
 
 RNG = np.random.default_rng(5)
 DEVICES = [

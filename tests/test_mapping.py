@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from models.errors import UserError
+from common.errors import UserError
 from models.mapping import Mapping, Timing, best, naive
 from models.replay import Layer
 from tb.replay.network import Sampling

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models import mre
 from models.emulate import exact_table
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.multiplier import expand, load_products, relative_error
 
 OPERANDS = np.arange(-128, 128)

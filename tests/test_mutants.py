@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from broken_rtl import broken_rtl
 
-from models.errors import UserError
-from models.store import Store
-from tb.build import ROOT
+from common.errors import UserError
+from common.store import Store
+from tb.control.build import ROOT
+from tb.control.workers import Done, Processes
 from tb.mutants import __main__ as campaign_module
 from tb.mutants.__main__ import (
     EQUIVALENT,
@@ -32,7 +33,6 @@ from tb.mutants.__main__ import (
 )
 from tb.mutants.bench import DESIGNS, every_gate, files
 from tb.mutants.mutate import Mutant, mutants_of, queue
-from tb.workers import Done, Processes
 
 RTL = ROOT / "rtl"
 SOURCE = """`include "encmac_checks.svh"
@@ -159,10 +159,10 @@ def test_what_shows_nothing_of_the_suite_is_no_kill(scratch: Path, monkeypatch: 
     monkeypatch.setattr(campaign_module, "SOUND_S", 0.01)
     assert judged(sound, scratch).status == "timeout"
     monkeypatch.setattr(campaign_module, "SOUND_S", 60)
-    monkeypatch.setattr("models.files.FULL_DISK_BYTES", 1 << 60)
+    monkeypatch.setattr("common.files.FULL_DISK_BYTES", 1 << 60)
     broken = by_hand(COUNTER, SUM, "count_o = row0 + nothing;")
     assert judged(broken, scratch).status == "disk"
-    monkeypatch.setattr("models.files.FULL_DISK_BYTES", 0)
+    monkeypatch.setattr("common.files.FULL_DISK_BYTES", 0)
     fake = scratch / "bin" / "vvp"
     fake.parent.mkdir()
     fake.write_text("#!/bin/sh\nkill -9 $$\n")

@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from common.errors import UserError
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.importers.onnx import CHANNELS_LAST, channels_last, read_onnx
 from models.quant.checkpoint import load_network, save_network
 from models.quant.graph import QuantNetwork

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from models import command
+from common import command
+from common.errors import UserError, run_cli, unknown
+from common.provenance import ROOT
 from models.emulate.modules import GRADIENTS
 from models.encoding import TABLE_SUFFIXES, library_names
-from models.errors import UserError, run_cli, unknown
 from models.networks import NETWORKS
-from models.provenance import ROOT
 from models.quant.arith import ROUNDINGS
 from models.quant.convert import RULES
 from models.quant.correct import SCOPES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.errors import UserError
+from common.errors import UserError
 from models.networks import NetworkSpec, network_name, network_spec
 
 FILE = """

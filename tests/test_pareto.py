@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from common.errors import UserError
 from models.encoding import library_names, load_encoding
-from models.errors import UserError
 from models.search.islands import Archive
 from models.search.pareto import Point, draw, overlap, plot_archive, plot_library, undominated
 

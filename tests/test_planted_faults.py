@@ -12,10 +12,10 @@ import pytest
 from broken_rtl import broken_rtl
 from planted_faults import Fault, planted
 
-from tb.build import ROOT, prepare_environment
-from tb.results import Outcome
-from tb.run import Options, run
-from tb.suites import Config
+from tb.control.build import ROOT, prepare_environment
+from tb.control.run import Options, run
+from tb.control.suites import Config
+from tb.reporting.results import Outcome
 
 DESIGNS, FAULTS = planted()
 EXAMPLES = ROOT.parent / "shared" / "cases" / "verification"

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from flows import platform as platforms
 from flows.cells import cell_models, cells_of, is_tidy, merge_libraries, verilog_expression
 from flows.pdk import fetch_pdk
@@ -28,7 +29,6 @@ from flows.power.liberty import truth_table
 from flows.sta import plain_delays, run_sta
 from flows.synth.__main__ import forms, measure
 from flows.synth.netlist import ROOT, read_netlist
-from models.errors import UserError
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 needs_osu018 = pytest.mark.skipif(not OSU018.is_file(), reason="the OSU 0.18 um library is not installed (make setup)")

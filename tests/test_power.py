@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from flows.platform import Platform, load_platform
 from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, fits
 from flows.power.activity import Activity, measure_activity, stimulus, workload
@@ -28,7 +29,6 @@ from flows.sta import write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.netlist import ROOT, TOP
-from models.errors import UserError
 from models.replay import load_capture
 
 ROWS, COLUMNS = 4, 2

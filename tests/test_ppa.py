@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
+from common.store import Store, sources_of
 from flows.ppa import conditions_of, key_of, measured, view
 from flows.synth.measure import forms
-from models.errors import UserError
-from models.store import Store, sources_of
 
 MILLIWATTS = ("total", "zero_delay_total", "wired_total")
 

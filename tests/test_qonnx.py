@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from common.errors import UserError
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.importers.onnx import read_onnx
 
 DOMAIN = "qonnx.custom_op.general"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from flows.platform import load_platform
 from flows.rules import load_rules, measured, violations
 from flows.synth.array import plain_names, stage_files
 from flows.synth.measure import choose, forms
 from flows.synth.netlist import elaborate, read_netlist, run_yosys
 from flows.synth.plots import pareto
-from models.errors import UserError
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 needs_library = pytest.mark.skipif(not OSU018.is_file(), reason="the OSU 0.18 um library is not installed (make setup)")

@@ -15,10 +15,10 @@ import models.accuracy
 import models.quant.__main__
 import models.quant.histogram
 import models.replay
+from common.errors import UserError, run_cli
 from models.datasets.cifar import have_cifar
 from models.emulate import ExactEngine, TableEngine, exact_table
 from models.encoding import load_encoding
-from models.errors import UserError, run_cli
 from models.networks import NetworkSpec, network_spec
 from models.networks.resnet import CifarResNet
 from models.quant.arith import quantise, quantise_multiplier, quantise_multiplier_pair, requantise, round_half_even

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models.datasets import have_cifar
 from models.encoding import WEIGHT, library_names, load_encoding
-from models.errors import UserError
 from models.search.anneal import Task
 from models.search.baselines import AND_BITS, truncated_xnor, with_f
 from models.search.cost import coefficients, column_cost

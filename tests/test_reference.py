@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import models.importers.__main__
+from common.errors import UserError
 from models.emulate import exact_table
 from models.encoding import GATES, load_encoding
-from models.errors import UserError
 from models.importers.reference import encoding_name, read_reference
 
 PRIMITIVES = ("NAND2", "NOR2", "XNOR2", "AND2", "OR2", "XOR2", "NOT", "Identity")

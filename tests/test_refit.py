@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import models.search.refit
+from common.errors import UserError
 from models.emulate import exact_table
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.search.refit import refit
 from models.search.target import Target
 

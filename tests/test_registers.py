@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from broken_rtl import broken_rtl
 
-from models.errors import UserError
+from common.errors import UserError
 from models.hardware import tile
 from models.hardware.registers import DESCRIPTION, compiled, registers
-from tb.build import ROOT
-from tb.registers import RegisterModel
-from tb.results import Outcome
-from tb.run import Options, run
-from tb.suites import SUITES
+from tb.control.build import ROOT
+from tb.control.run import Options, run
+from tb.control.suites import SUITES
+from tb.env.registers import RegisterModel
+from tb.reporting.results import Outcome
 from tools.registers import HEADER, SIZED, header, section
 
 RTL = ROOT / "rtl"

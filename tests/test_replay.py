@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.quant.checkpoint import ZOO, pack_header, read_npz, write_npz
 from models.quant.graph import Requant
 from models.replay import FORMAT, RESNET20_LAYERS, Capture, Layer, load_capture, save_capture, tile_count, tiles

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from broken_rtl import broken_rtl
 
+from common.errors import UserError
 from models.emulate import TableEngine, exact_table
-from models.errors import UserError
 from models.mapping import best, naive
 from models.quant.graph import Conv, Requant
 from models.replay import Capture, Layer, load_capture, save_capture
-from tb.build import ROOT, build, prepare_environment
+from tb.control.build import ROOT, build, prepare_environment
 from tb.replay.cluster import DaskPool
 from tb.replay.design import replay_config, timing
 from tb.replay.network import Replay, Sampling

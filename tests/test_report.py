@@ -12,14 +12,14 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from common.console import signed
+from common.errors import UserError
+from common.provenance import ROOT
+from common.store import Store, sources_of
 from flows.formal.__main__ import view as formal_view
 from flows.report.__main__ import shown
 from flows.report.facts import COST_MODEL, gather
 from flows.report.records import KINDS, load_records
-from models.console import signed
-from models.errors import UserError
-from models.provenance import ROOT
-from models.store import Store, sources_of
 from tests import example_records as example
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from models.provenance import ROOT
+from common.provenance import ROOT
 from tests.example_records import write_records
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; run: make setup")

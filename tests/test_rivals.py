@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from flows.gls import column_model, simulate_column
 from flows.platform import load_platform
 from flows.power.activity import workload
@@ -15,7 +16,6 @@ from flows.power.measure import as_read
 from flows.ppa import compare_areas
 from flows.synth.measure import RIVALS, forms, measure, record, rivals_of
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.hardware import ColumnModel
 from models.multiplier import load_products
 from models.replay import load_capture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.errors import UserError
+from common.errors import UserError
 from tools import rtl_readme
 
 

@@ -18,18 +18,18 @@ import flows.power.__main__ as power
 import flows.synth.measure as synth
 import models.search.__main__ as search
 import models.train.__main__ as train
+from common.errors import UserError
+from common.files import locked
+from common.processes import CRASH
+from common.store import Store, sources_of
 from flows.gls import Simulated
 from flows.platform import load_platform
 from flows.report.facts import same_encoding
 from flows.synth.netlist import Netlist
 from models.accuracy import update_report
 from models.encoding import LIBRARY, OWN, load_encoding
-from models.errors import UserError
-from models.files import locked
-from models.processes import CRASH
-from models.store import Store, sources_of
-from tb import testplan
-from tb.results import About, Outcome, report
+from tb.reporting import testplan
+from tb.reporting.results import About, Outcome, report
 from tools.options import parse
 
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()

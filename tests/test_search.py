@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import models.search.target as target_module
+from common.errors import UserError
 from models.encoding import GATES, Encoding, Gate, load_encoding, signed_digits
-from models.errors import UserError
 from models.search.__main__ import check_name, default_name
 from models.search.anneal import Task, allowed_weights
 from models.search.anneal import run as run_anneal

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import UserError
-from models.provenance import ROOT
+from common.errors import UserError
+from common.provenance import ROOT
 from models.search.anneal import Task
 from models.search.histogram import joint_distribution
 from models.search.islands import (

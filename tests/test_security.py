@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from models.errors import UserError
-from models.provenance import ROOT
+from common.errors import UserError
+from common.provenance import ROOT
 from models.search.islands import Dask
 from tools import doctor
 from tools.commands import COMMANDS

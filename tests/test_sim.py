@@ -14,8 +14,8 @@ import pytest
 from broken_rtl import broken_rtl
 
 from models.encoding import Encoding, Gate, export_package, load_encoding
-from tb.build import ROOT, prepare_environment
-from tb.suites import APPROXIMATE
+from tb.control.build import ROOT, prepare_environment
+from tb.control.suites import APPROXIMATE
 
 # what is broken: file, text in it, what it becomes, what must show in the report
 MUTANTS = {

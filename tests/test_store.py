@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-import models.store
-from models.errors import UserError
-from models.files import in_use, locked, scratch, settle, sweep, write_text
-from models.store import Store, changed, marked, outdated, sources_of
+import common.store
+from common.errors import UserError
+from common.files import in_use, locked, scratch, settle, sweep, write_text
+from common.store import Store, changed, marked, outdated, sources_of
 
 HOLD = """
 import sys
 from pathlib import Path
-from models.files import locked
+from common.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -109,9 +109,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     write_text(path, "old")
     code = (
-        f"from pathlib import Path\nfrom models.files import write_text\nwrite_text(Path({str(path)!r}), 'x' * 100_000)"
+        f"from pathlib import Path\nfrom common.files import write_text\nwrite_text(Path({str(path)!r}), 'x' * 100_000)"
     )
-    run = f"from models.errors import run_cli\ndef main():\n    exec({code!r})\nrun_cli(main)"
+    run = f"from common.errors import run_cli\ndef main():\n    exec({code!r})\nrun_cli(main)"
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -207,7 +207,7 @@ def test_a_view_says_what_it_depends_on_and_how_it_was_made(tmp_path: Path, monk
 
 
 def test_a_store_of_an_earlier_version_is_read_and_written(tmp_path: Path) -> None:
-    schema = models.store.SCHEMA.replace(" command TEXT NOT NULL DEFAULT '',", "")
+    schema = common.store.SCHEMA.replace(" command TEXT NOT NULL DEFAULT '',", "")
     with sqlite3.connect(tmp_path / "records.sqlite") as old:
         old.execute(schema)
         old.execute("INSERT INTO entries VALUES (1, 'area', '{\"rows\": 4}', '{}', '{}', '2026-01-01')")

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 import flows.table
+from common.errors import UserError
 from models.accuracy import interval_of, pooled
 from models.encoding import load_encoding
-from models.errors import UserError
 from tests.test_equal_accuracy import column
 
 NETWORK, OTHER = "resnet18_cifar10", "resnet50_imagenet"

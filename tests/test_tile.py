@@ -13,13 +13,13 @@ import torch
 from broken_rtl import broken_rtl
 from test_sim import must_fail, run_suite
 
+from common.errors import UserError
 from models.emulate import TableEngine, exact_table
 from models.encoding import load_encoding
-from models.errors import UserError
 from models.hardware.tile import EngineModel, Fault, Job, Shape, finish, layer_jobs
 from models.quant.graph import Conv, Requant
 from models.replay import Layer, load_capture
-from tb.build import ROOT
+from tb.control.build import ROOT
 
 ENGINE = "tile/tile_engine.sv"
 # what is broken: design of the suite, text that becomes another in a file (several), what must show

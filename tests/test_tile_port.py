@@ -18,7 +18,7 @@ import pytest
 from models.emulate.native import FLAGS, load_library
 from models.hardware.tile import Shape
 from tb.agents.port import SILENT, STREAMS, TileItem
-from tb.build import PORT
+from tb.control.build import PORT
 
 VALID, LAST = 1, 2
 ACCESSES = len(STREAMS)

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 import models.accuracy
 import models.train.__main__
 import models.train.finetune
+from common.errors import UserError, run_cli
 from models.emulate import TableEngine, exact_table
 from models.emulate.modules import EncodedConv2d, EncodedLinear, TrainingTable, replace_layers, table_sums
 from models.encoding import load_encoding
-from models.errors import UserError, run_cli
 from models.networks import NETWORKS, network_spec
 from models.networks.resnet import CifarResNet
 from models.quant.arith import quantise_multipliers
@@ -386,7 +386,7 @@ def test_a_checkpoint_that_finds_no_room_is_one_line(tmp_path):
     """torch raises RuntimeError where a write falls short; an older checkpoint stays."""
     program = (
         "import resource, signal, sys\nfrom pathlib import Path\nimport torch\n"
-        "from models.train.__main__ import save_atomically\nfrom models.errors import UserError\n"
+        "from models.train.__main__ import save_atomically\nfrom common.errors import UserError\n"
         "place = Path(sys.argv[1]) / 'checkpoint.pt'\nsave_atomically({'epoch': 1}, place)\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n    save_atomically({'epoch': 2, 'weights': torch.zeros(10000)}, place)\n"

@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 from broken_rtl import broken_rtl
 
+from common.errors import UserError
 from models.encoding import load_encoding
-from models.errors import UserError
-from tb import code_coverage, testplan
-from tb.build import ROOT
-from tb.code_coverage import Point
-from tb.diagnosis import Mismatch, explain
-from tb.report import KEPT_RUNS, add_run, stored_runs, write_html
-from tb.testplan import CodeExclusion
+from tb.control.build import ROOT
+from tb.env.diagnosis import Mismatch, explain
+from tb.reporting import code_coverage, testplan
+from tb.reporting.code_coverage import Point
+from tb.reporting.report import KEPT_RUNS, add_run, stored_runs, write_html
+from tb.reporting.testplan import CodeExclusion
 
 CONTROL, ARRAY = "array/stream_control.sv", "array/mac_array.sv"
 VALID = "valid_q <= Latency'({valid_q, a_beat});"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_verification import runner
 
-from tb.workers import ATTEMPTS, Processes
+from tb.control.workers import ATTEMPTS, Processes
 
 # a simulator that kills its worker, the first time
 VVP = """#!/bin/sh
@@ -112,6 +112,6 @@ def test_worker_of_another_checkout_is_refused(cluster: str, tmp_path: Path) -> 
 
 def pretend_other_sources() -> None:
     """Make a worker believe that its sources are others."""
-    from tb import run as module
+    from tb.control import run as module
 
     module.sources_sha256 = lambda: "another"

@@ -39,9 +39,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError, run_cli
-from models.provenance import git_commit
-from models.store import Store
+from common.errors import UserError, run_cli
+from common.provenance import git_commit
+from common.store import Store
 from tools.docs import scratch_clone
 from tools.options import parse
 

@@ -6,9 +6,9 @@ import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
-from models.errors import run_cli
-from models.files import nobody_at_work
-from models.provenance import ROOT
+from common.errors import run_cli
+from common.files import nobody_at_work
+from common.provenance import ROOT
 from tools.options import parse
 
 MADE = ("train", "finetune", "finetuned", "networks", "imported", "captures", "encodings", "search", "own")

@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from models.errors import UserError, run_cli
-from models.files import write_text
-from models.provenance import ROOT
+from common.errors import UserError, run_cli
+from common.files import write_text
+from common.provenance import ROOT
 from tools import doctor
 from tools.options import parse
 
 PAGE = ROOT / "docs" / "dependencies.md"
-SOURCES = ("bench", "flows", "models", "tb", "tests", "tools")
+SOURCES = ("bench", "common", "flows", "models", "tb", "tests", "tools")
 STAMP = re.compile(r'find_spec\("(\w+)"\)|-m (ruff|pytest)\b')  # used as a program, not imported
 PREFIXES = ("License :: OSI Approved :: ", "License :: ")
 

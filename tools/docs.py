@@ -21,11 +21,11 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from common.errors import UserError, run_cli
+from common.processes import SimulatorFault, run_process
+from common.provenance import ROOT
 from flows.platform import load_platform
 from models.datasets import load_dataset
-from models.errors import UserError, run_cli
-from models.processes import SimulatorFault, run_process
-from models.provenance import ROOT
 from tools.options import parse
 
 LIMIT_S = 3600  # of a block: then it hangs

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import UserError, run_cli
+from common.store import outdated
 from flows.platform import config_path, read_config
-from models.errors import UserError, run_cli
-from models.store import outdated
 from tools.docs import pages
 from tools.options import parse
 

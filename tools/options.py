@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
-import models.command  # noqa: E402
-from models.errors import UserError, file_fault, unknown  # noqa: E402
+import common.command  # noqa: E402
+from common.errors import UserError, file_fault, unknown  # noqa: E402
 
 PYTHON = ".venv/bin/python"
 SHOWN = "\0"  # in a reason: the option and its value as they were typed
@@ -275,14 +275,14 @@ def parse(module: str, words: Any = None, **defaults: Any) -> argparse.Namespace
     from tools.commands import COMMANDS
 
     command = next(c for c in COMMANDS if c.module == module)
-    models.command.note(kept=command.kept)
+    common.command.note(kept=command.kept)
     args = parser_of(command, defaults).parse_args(words)
     missing = [o for o in command.options if o.required and getattr(args, o.dest) in (None, [])]
     if missing and not any(getattr(args, name) for name in command.alone):
         flags = " and ".join(o.flag for o in missing)
         raise UserError(f"{module} needs {flags}" + "".join(f", or --{name}" for name in command.alone))
     if command.name != "clean":
-        from models.files import at_work
+        from common.files import at_work
 
         at_work(ROOT / "build")
         if (out := getattr(args, "out", None)) and out.is_dir():
@@ -363,7 +363,7 @@ def launch(target: str) -> int:
     if not command.module:
         return 0
     words = command_line(command, texts)
-    models.command.note(" ".join([command.title, *(f"{o.spelled}={shlex.quote(text)}" for o, text in texts.items())]))
+    common.command.note(" ".join([command.title, *(f"{o.spelled}={shlex.quote(text)}" for o, text in texts.items())]))
     if not {"json", "quiet"} & {option.name for option in texts}:
         print(" ".join(map(shlex.quote, words)), flush=True)
     os.execv(PYTHON, words)

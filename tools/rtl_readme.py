@@ -14,11 +14,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import UserError, run_cli
+from common.files import write_text
 from flows.formal.proofs import all_proofs
 from models.encoding import library_names
-from models.errors import UserError, run_cli
-from models.files import write_text
-from tb.suites import SUITES
+from tb.control.suites import SUITES
 from tools import registers
 from tools.options import parse
 

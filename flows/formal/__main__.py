@@ -17,14 +17,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from common.console import interruptible, obey, tell
+from common.errors import UserError, run_cli, unknown
+from common.provenance import git_commit
+from common.store import Store, marked, sources_of
 from flows.formal.proofs import Proof
 from flows.formal.worker import Result, proofs_of, prove
 from flows.platform import load_platform
-from models.console import interruptible, obey, tell
 from models.encoding import library_names, load_encoding
-from models.errors import UserError, run_cli, unknown
-from models.provenance import git_commit
-from models.store import Store, marked, sources_of
 from tools.options import parse
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -9,11 +9,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from common.files import locked, scratch, settle, write_text
+from common.processes import spawn
 from flows.formal.mapped import mapped_proofs
 from flows.formal.netlist import NotProven
 from flows.formal.proofs import Place, Proof, all_proofs
-from models.files import locked, scratch, settle, write_text
-from models.processes import spawn
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.errors import UserError
+from common.files import write_text
+from common.processes import SimulatorFault, run_process
 from flows.platform import Platform
 from models.encoding import absolute, load_encoding
-from models.errors import UserError
-from models.files import write_text
 from models.hardware import ColumnModel
-from models.processes import SimulatorFault, run_process
 
 if TYPE_CHECKING:
     from flows.synth.netlist import Design

@@ -8,10 +8,10 @@ library's own models (timed, for Icarus).
 
 from __future__ import annotations
 
+from common.errors import UserError, run_cli
 from flows.platform import load_platform
 from flows.sta import worst_slack_ns, write_delays
 from flows.synth.netlist import read_netlist, run_yosys, script, slang_options
-from models.errors import UserError, run_cli
 from tools.options import parse
 
 # the simulator runs in a folder beside the netlist's

@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from common.errors import UserError
+from common.processes import start
 from flows.platform import Platform, plain
 from flows.power.activity import Activity
 from flows.power.circuit import Circuit
 from flows.power.opensta import read_total, write_saif
 from flows.sta import IO_SHARE
-from models.errors import UserError
-from models.processes import start
 
 SCRIPTS = Path(__file__).parent
 UTILIZATION = 55.0  # percent of the core

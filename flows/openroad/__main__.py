@@ -10,6 +10,11 @@ import argparse
 import json
 import time
 
+from common.console import obey, signed, tell
+from common.errors import UserError, run_cli
+from common.files import alone, write_text
+from common.provenance import git_commit
+from common.store import Store
 from flows.openroad import layout_script, openroad, run_layout, version
 from flows.openroad.routed import chosen, lay_out, sources
 from flows.platform import Platform, load_platform
@@ -17,12 +22,7 @@ from flows.power.measure import Conditions, measure, tiles_sha256
 from flows.ppa import compare_areas, key_of, view
 from flows.synth.__main__ import tool_versions
 from flows.synth.measure import best_variant, record, sources_of_column
-from models.console import obey, signed, tell
-from models.errors import UserError, run_cli
-from models.files import alone, write_text
-from models.provenance import git_commit
 from models.replay import load_capture
-from models.store import Store
 from tools.options import parse
 
 

@@ -9,6 +9,9 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from common.errors import UserError, unknown
+from common.files import keep, kept, locked
+from common.store import sources_of
 from flows.openroad import layout_script, openroad, read_spef, routed_power, run_layout, version
 from flows.power.circuit import read_circuit
 from flows.power.measure import Conditions, Routed, tiles_sha256, weigh
@@ -16,10 +19,7 @@ from flows.power.measure import sources as power_sources
 from flows.synth.measure import Result, forms, in_a_process
 from flows.synth.netlist import ROOT, TOP, Design, read_netlist, run_yosys
 from models.encoding import load_encoding
-from models.errors import UserError, unknown
-from models.files import keep, kept, locked
 from models.rivals import widths
-from models.store import sources_of
 
 SCRIPTS = ("flows/openroad/__init__.py", "flows/openroad/layout.tcl")  # what a layout depends on
 SOURCES = ("flows/openroad", "flows/synth/netlist.py", "flows/platform.py")

@@ -14,17 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from common.console import interruptible, obey, signed, tell
+from common.errors import UserError, run_cli
+from common.store import Store, sources_of
 from flows.platform import Platform, load_platform
 from flows.power.measure import Conditions, measure, sources, tiles_sha256
 from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
 from flows.ppa import compare_power, fill, key_of, measured, view
 from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
-from models.console import interruptible, obey, signed, tell
 from models.encoding import load_encoding
-from models.errors import UserError, run_cli
 from models.replay import load_capture
-from models.store import Store, sources_of
 from tools.options import parse
 
 AGREEMENT_PERCENT = 5.0

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from flows.gls import column_model, latency, skew
 from flows.power.circuit import CLOCK, Circuit
 from flows.power.simulate import PS, read_sdf, simulate
 from flows.sta import IO_SHARE
 from flows.synth.netlist import Design
-from models.errors import UserError
 from models.replay import Capture, Tile, tiles
 
 F_BITS = 32  # of a sum of f(a) as it is offered; a column takes as many as it needs

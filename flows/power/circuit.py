@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from flows.platform import Platform
 from flows.power.liberty import Cell, Library, read_library
-from models.errors import UserError
 
 PARTS = (
     "clock",

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.errors import UserError
 from flows.platform import Platform
 from flows.power.circuit import CLOCK, PARTS, CellGroup, Circuit, classify
 from flows.power.liberty import Energy, Pin, Table, truth_table
-from models.errors import UserError
 
 if TYPE_CHECKING:
     from flows.power.activity import Activity

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
+from common.processes import run
 from flows.platform import Platform
 from flows.power.activity import Stimulus, check_results, output_bits
 from flows.power.circuit import Circuit
@@ -18,8 +20,6 @@ from flows.power.simulate import PS, Counts
 from flows.sta import IO_SHARE
 from flows.synth.netlist import Design
 from models.emulate.native import load_library
-from models.errors import UserError
-from models.processes import run
 
 BENCH = """
 `timescale 1ns/1ps

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from flows.cells import CELL, CLOCK_GATES, closing
-from models.errors import UserError
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}():;,]|[^\s{}():;,"]+')
 NOISE = re.compile(r"/\*.*?\*/|//[^\n]*|\\\s*\n", re.DOTALL)

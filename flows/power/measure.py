@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
+from common.files import keep, kept, locked, making, sweep, write_text
+from common.store import check_steady, sources_of
 from flows.platform import Platform
 from flows.power.activity import Activity, measure_activity, stimulus, workload
 from flows.power.circuit import PARTS, Circuit, classify, read_circuit
@@ -20,11 +23,8 @@ from flows.power.opensta import opensta_power
 from flows.sta import plain_delays, write_delays
 from flows.synth.measure import KEPT_RESULTS, rival_of
 from flows.synth.netlist import ROOT, TOP, Design
-from models.errors import UserError
-from models.files import keep, kept, locked, making, sweep, write_text
 from models.replay import Capture, Tile
 from models.rivals import nearest, widths
-from models.store import check_steady, sources_of
 
 POWER = ("measure.py", "activity.py", "circuit.py", "engine.py", "icarus.py", "liberty.py", "opensta.py")
 POWER += ("simulate.py", "simulate.cpp")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from flows.platform import Platform
 from flows.power.activity import Activity
 from flows.power.circuit import Circuit
@@ -15,7 +16,6 @@ from flows.power.engine import KINDS
 from flows.power.simulate import PS
 from flows.sta import constraints, run_sta
 from flows.synth.netlist import TOP
-from models.errors import UserError
 
 
 def write_saif(circuit: Circuit, activity: Activity, path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.files import replacing
 from flows.power.circuit import PARTS
-from models.files import replacing
 
 COLOURS = ("#7f7f7f", "#c7c7c7", "#1f77b4", "#aec7e8", "#17becf", "#2ca02c", "#ff7f0e", "#d62728", "#e7cb94")
 

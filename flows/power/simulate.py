@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from flows.power.circuit import CLOCK, CellGroup, Circuit
 from flows.power.liberty import truth_table
 from models.emulate.native import load_library
-from models.errors import UserError
 
 KINDS = {None: 0, "flip-flop": 1, "latch": 2, "clock gate": 3}
 GATE = np.dtype([("data", "u8"), ("clock", "u8")] + [(n, "i4") for n in ("out", "kind", "arc", "arcs", "input", "n")])

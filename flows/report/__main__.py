@@ -20,15 +20,15 @@ import jinja2
 import vl_convert
 from tqdm import tqdm
 
+from common.console import signed
+from common.errors import run_cli
+from common.files import write_bytes, write_text
+from common.provenance import git_commit
 from flows.report.charts import Figure, figures
 from flows.report.facts import Facts, gather
 from flows.report.records import KINDS, Records, load_records
 from flows.verdict import COLUMNS as VERDICT_COLUMNS
-from models.console import signed
-from models.errors import run_cli
-from models.files import write_bytes, write_text
-from models.provenance import git_commit
-from tb.report import log_of_test
+from tb.reporting.report import log_of_test
 from tools.options import parse
 
 PAGE = Path(__file__).parent / "page"

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.console import signed
+from common.errors import unknown
 from flows import verdict
 from flows.ppa import is_conventional
 from flows.report.records import Records
-from models.console import signed
 from models.encoding import Encoding, library_names, load_encoding
-from models.errors import unknown
 from models.search.islands import load_archive
 from models.search.pareto import Point, undominated
 

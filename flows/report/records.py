@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from models.errors import UserError
-from models.store import outdated
+from common.errors import UserError
+from common.store import outdated
 
 
 class Kind(NamedTuple):

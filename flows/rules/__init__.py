@@ -11,12 +11,12 @@ import json
 import tomllib
 from pathlib import Path
 
+from common.errors import UserError
+from common.files import write_text
 from flows.platform import load_platform
 from flows.power.measure import Conditions, measure
 from flows.ppa import fill
 from flows.synth.measure import best_variant, forms, record
-from models.errors import UserError
-from models.files import write_text
 from models.replay import load_capture
 from tools.options import parse
 

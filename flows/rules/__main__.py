@@ -1,7 +1,7 @@
 """`python -m flows.rules`: see the package."""
 
+from common.errors import run_cli
 from flows.rules import main
-from models.errors import run_cli
 
 if __name__ == "__main__":
     run_cli(main)

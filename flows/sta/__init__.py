@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from common.errors import UserError
+from common.processes import run
 from flows.platform import Platform
-from models.errors import UserError
-from models.processes import run
 
 IO_SHARE = 0.1  # of the clock, spent outside at inputs and outputs alike
 

@@ -15,15 +15,15 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from common.console import interruptible, obey, signed, tell
+from common.errors import UserError, run_cli
+from common.provenance import git_commit
+from common.store import Store, sources_of
 from flows.platform import Platform, load_platform
 from flows.ppa import ARRAY_COLUMNS, compare_areas, compare_arrays, key_of, view
 from flows.synth.array import SHELL_SOURCES, Array, array_record, measure_array
 from flows.synth.measure import best_variant, forms, measure, record, rivals_of, sources_of_column
 from flows.synth.netlist import ROOT
-from models.console import interruptible, obey, signed, tell
-from models.errors import UserError, run_cli
-from models.provenance import git_commit
-from models.store import Store, sources_of
 from tools.options import parse
 
 __all__ = ["forms", "measure", "record"]

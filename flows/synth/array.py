@@ -14,6 +14,9 @@ import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from common.errors import UserError
+from common.files import locked, making, sweep, write_text
+from common.store import check_steady, sources_of
 from flows.platform import Platform
 from flows.synth.measure import KEPT_RESULTS, Result, choose, fingerprint, in_a_process
 from flows.synth.netlist import (
@@ -27,9 +30,6 @@ from flows.synth.netlist import (
     slang_options,
 )
 from models.encoding import export_package, load_encoding
-from models.errors import UserError
-from models.files import locked, making, sweep, write_text
-from models.store import check_steady, sources_of
 
 TOP = "array_top"
 COLUMN = "array_column"

@@ -14,17 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import UserError, file_fault
+from common.files import locked, making, sweep, write_text
+from common.processes import spawn
+from common.store import check_steady, sources_of
 from flows.gls import Simulated, simulate_column, surplus_of_pairs
 from flows.platform import Platform
 from flows.ppa import package_sha256
 from flows.sta import worst_slack_ns
 from flows.synth.netlist import ADDERS, EFFORTS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
 from models.encoding import encoding_file, export_package, load_encoding
-from models.errors import UserError, file_fault
-from models.files import locked, making, sweep, write_text
-from models.processes import spawn
 from models.rivals import ACTIVATION_BITS, WEIGHT_BITS, widths
-from models.store import check_steady, sources_of
 
 CONVENTIONAL = (  # name, form in RTL, Booth recoding by Yosys
     ("conv written", 0, False),

@@ -17,10 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import UserError
+from common.files import full_disk
 from flows.cells import cells_of
 from flows.platform import FullAdder, Platform
-from models.errors import UserError
-from models.files import full_disk
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOP = "column_top"

@@ -9,7 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from models.files import replacing
+from common.files import replacing
 
 PURPOSES = ("flip-flops", "adders", "logic", "buffers")
 

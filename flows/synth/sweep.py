@@ -13,16 +13,16 @@ import argparse
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+from common.console import interruptible, signed
+from common.errors import UserError, run_cli
+from common.provenance import git_commit
+from common.store import Store, marked, sources_of
 from flows.platform import Platform, load_platform
 from flows.ppa import is_conventional, key_of
 from flows.synth.array import array_record, measure_array
 from flows.synth.measure import Result, best_variant, fastest, flow_sources, forms, record, rivals_of
 from flows.synth.netlist import Design
 from flows.synth.plots import plot_array, plot_breakdown, plot_clock, plot_pareto, plot_rows
-from models.console import interruptible, signed
-from models.errors import UserError, run_cli
-from models.provenance import git_commit
-from models.store import Store, marked, sources_of
 from tools.options import parse
 
 CLOCKS = (0.5, 0.6, 0.75, 1.0, 1.5, 2.0)  # of the platform's clock

@@ -9,8 +9,8 @@ import sys
 
 from tqdm import tqdm
 
+from common.errors import run_cli
 from models.datasets import download_cifar
-from models.errors import run_cli
 from tools.options import parse
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 
 TRAIN_SHARE = 5  # one of so many images is for calibration
 

@@ -24,8 +24,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from models.download import check_digest, download
-from models.errors import UserError
+from common.download import check_digest, download
+from common.errors import UserError
 
 OFFICIAL_URL = "https://www.cs.toronto.edu/~kriz/"
 

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from models.datasets.cifar import candidate_folders
-from models.errors import UserError
 
 CLASSES = 1000
 SIZE = 224

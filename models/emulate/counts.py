@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import OPERAND_WIRES, Encoding
-from models.errors import UserError
 
 WORD = 64
 CHUNK = 1 << 18  # words of one wire at a time: 2 MB

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from common.errors import UserError
 from models.emulate.table import checked_table, output_size
-from models.errors import UserError
 
 BITS = 8
 INT8 = 1 << 7

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.errors import UserError
 from models.emulate.exact import ExactEngine
 from models.emulate.table import TableEngine, checked_table, exact_table
-from models.errors import UserError
 
 CODE_MAX = 127
 GRADIENTS = ("straight", "table")

@@ -16,7 +16,7 @@ import threading
 from functools import cache
 from pathlib import Path
 
-from models.errors import UserError
+from common.errors import UserError
 
 BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "native"
 OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Wno-unused-parameter")

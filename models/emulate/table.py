@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from models.emulate.native import load_library
-from models.errors import UserError
 
 SOURCE = Path(__file__).parent / "table_conv.cpp"
 PATHS = ("portable", "avx2", "vbmi")  # slowest first, in the order of the kernel's numbers

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from common.errors import UserError, run_cli
 from models.encoding import LIBRARY, PACKAGES, Encoding, export_package, library_names, load_encoding
-from models.errors import UserError, run_cli
 from models.search.baselines import baselines
 from models.search.presets import all_figures
 from tools.options import parse

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UserError
+from common.errors import UserError
 
 if TYPE_CHECKING:
     from systemrdl.node import AddrmapNode, FieldNode, RegNode

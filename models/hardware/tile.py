@@ -14,8 +14,8 @@ from enum import IntEnum, IntFlag
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import Encoding
-from models.errors import UserError
 from models.hardware.array import TileModel
 from models.quant.arith import INT8_MAX, INT8_MIN, MAX_SHIFT, MIN_SHIFT, requantise
 from models.replay import Layer, tiles

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.errors import UserError
-from models.files import first_line
+from common.errors import UserError
+from common.files import first_line
 
 # of code that trusts the shapes, types and names of a model that is none
 UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError, MemoryError, struct.error)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError, run_cli
 from models.emulate import exact_table
 from models.encoding import write_text
-from models.errors import UserError, run_cli
 from models.importers.onnx import read_onnx
 from models.importers.reference import encoding_name, read_reference
 from models.importers.tflite import read_tflite

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from models.datasets import classes_of
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.importers import fitting
 from models.importers.onnx_layers import KEEPS_CODES, PRODUCTS, Lowering, Step
 from models.quant.arith import ROUNDINGS

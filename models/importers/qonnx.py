@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from models.errors import UserError
+from common.errors import UserError
 
 OPSET = 13  # the first with a scale for each channel
 

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import GATES, OPERAND_WIRES, Encoding, Gate
-from models.errors import UserError
 
 OPERANDS = np.arange(-128, 128)
 PRODUCTS = np.multiply.outer(OPERANDS, OPERANDS).reshape(-1).astype(np.float64)

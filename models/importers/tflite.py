@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from models.datasets import classes_of
 from models.emulate import ExactEngine
-from models.errors import UserError
 from models.quant.arith import (
     INT8_MAX,
     INT8_MIN,

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.errors import UserError
+from common.errors import UserError
 
 CODES, CODEBOOK = ".codes_matrix", ".codebook"
 

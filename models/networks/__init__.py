@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from models.errors import UserError, unknown
+from common.errors import UserError, unknown
 from models.networks.efficientnet_lite import EfficientNetLite0, package_weights
 from models.networks.imagenet import BasicBlock, Bottleneck, EfficientNetB0, ResNet
 from models.networks.mobilenet import CifarMobileNetV2

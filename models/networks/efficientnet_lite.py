@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.errors import UserError
+from common.errors import UserError
 
 EPSILON = 1e-3  # of its BatchNorm layers
 # expansion, kernel, stride of the first block, output channels, blocks; head and stem are not scaled

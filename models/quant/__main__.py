@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.errors import UserError, run_cli
 from models.datasets import load_dataset
 from models.emulate.exact import ExactEngine
-from models.errors import UserError, run_cli
 from models.importers.weights import read_weights
 from models.networks import NetworkSpec, network_name, network_spec
 from models.quant.checkpoint import OWN, save_network

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError, unknown
-from models.files import NO_ARRAYS, first_line
+from common.errors import UserError, unknown
+from common.files import NO_ARRAYS, first_line
 from models.quant.arith import INT8_MAX, INT8_MIN, MAX_SHIFT, MIN_SHIFT, ROUNDINGS
 from models.quant.graph import INPUT, Conv, Linear, Node, QuantNetwork
 from models.quant.nodes import (

@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from common.errors import UserError
 from models.emulate import TableEngine, exact_table
 from models.emulate.native import load_library
-from models.errors import UserError
 from models.multiplier import Products
 from models.quant.arith import quantise_multipliers
 from models.quant.correct import BATCH_PIXELS, GAIN_LIMITS, Moments, corrected_node, encoding_engine

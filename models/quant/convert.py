@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.errors import UserError
+from common.errors import UserError
 from models.importers.weights import decoded
 from models.networks import NetworkSpec
 from models.quant.arith import (

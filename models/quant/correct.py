@@ -18,8 +18,8 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
+from common.errors import UserError
 from models.emulate import TableEngine, exact_table
-from models.errors import UserError
 from models.multiplier import Products
 from models.quant.arith import quantise_multipliers
 from models.quant.graph import MacNode, QuantNetwork, Requant

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.errors import UserError
+from common.errors import UserError
 from models.importers.onnx import read_onnx
 from models.networks import NetworkSpec
 from models.quant.graph import QuantNetwork

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from models.errors import UserError, unknown
+from common.errors import UserError, unknown
 from models.quant.arith import INT8_MAX, INT8_MIN, round_half_even
 from models.quant.nodes import PlainNode, Requant
 from models.quant.runtime import Runtime

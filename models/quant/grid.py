@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 from models.multiplier import Products
 from models.quant.checkpoint import MAX_GRID
 from models.quant.graph import INPUT, Conv, QuantNetwork

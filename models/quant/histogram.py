@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError, run_cli
 from models.datasets import load_dataset
-from models.errors import UserError, run_cli
 from models.quant.checkpoint import load_network, pack_header, read_header, read_npz, write_npz
 from models.quant.graph import Conv, Engine, Linear, MacNode, QuantNetwork
 from tools.options import parse

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 
 IDENTIFIER = b"TFL3"  # bytes 4..8 of a TFLite file
 SILENCE = threading.Lock()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 from models.quant.arith import INT8_MAX, INT8_MIN, requantise, scale_sums
 
 BLOCK = 1 << 16  # sums requantised at once: they stay in the cache

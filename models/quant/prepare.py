@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from models.emulate import TableEngine, exact_table
-from models.errors import UserError
 from models.multiplier import Products
 from models.quant.checkpoint import digest, fingerprint, load_network, save_network
 from models.quant.choose import CENTRE, SOURCE, Chosen, Levels, Settings, choose, divergence

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 from models.quant.litert import IDENTIFIER, Session
 
 PLACE = re.compile(r"/\S+\.(?:h|cc):\d+ .*?\) (?=[A-Z])")  # of the runtime's own source, and a function there

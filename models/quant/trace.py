@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from models.errors import UserError
+from common.errors import UserError
 from models.networks.efficientnet_lite import SameConv2d
 from models.networks.resnet import SubsamplePad
 from models.quant.graph import INPUT

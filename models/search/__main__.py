@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from common.errors import UserError, run_cli
+from common.files import alone
 from models.encoding import LIBRARY, Encoding, export_package, from_json, library_names
-from models.errors import UserError, run_cli
-from models.files import alone
 from models.search.anneal import Task
 from models.search.islands import Archipelago, Dask, Processes, run_islands
 from models.search.pareto import plot_archive

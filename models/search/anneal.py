@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import WEIGHT_LIMIT, signed_digits
-from models.errors import UserError
 from models.search.cost import gate_areas
 from models.search.moments import Moments
 from models.search.native import CODES, NAMES, Annealed, Schedule, anneal

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import Encoding, Gate
-from models.errors import UserError
 from models.search.pool import Circuit
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.errors import UserError, run_cli
 from models.encoding import Encoding, load_encoding
-from models.errors import UserError, run_cli
 from models.search.assemble import build_encoding
 from models.search.cost import coefficients, column_cost
 from models.search.moments import table_moments

@@ -27,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError, run_cli
+from common.files import write_text
 from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, position_digits
-from models.errors import UserError, run_cli
-from models.files import write_text
 from models.search.native import NAMES
 from tools.options import parse
 

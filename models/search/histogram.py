@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError
-from models.files import NO_ARRAYS, first_line
+from common.errors import UserError
+from common.files import NO_ARRAYS, first_line
 
 UNIFORM_SHARE = 1e-3  # of uniform mass mixed in, so that no operand pair is without consequence
 

@@ -26,11 +26,11 @@ from typing import Protocol
 
 import numpy as np
 
+from common.errors import UserError
+from common.files import write_text
+from common.processes import begin
+from common.provenance import ROOT
 from models.encoding import Encoding, from_json
-from models.errors import UserError
-from models.files import write_text
-from models.processes import begin
-from models.provenance import ROOT
 from models.search.anneal import HEATS, Task, allowed_weights, energy, integers, start
 from models.search.assemble import build_encoding
 from models.search.cost import gate_areas

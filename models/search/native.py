@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
 from models.emulate.native import load_library
 from models.encoding import GATES, Gate
-from models.errors import UserError
 from models.search.moments import Moments, product_coefficients, walsh_transform
 
 SOURCE = Path(__file__).parent / "kernel.cpp"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import GATES
-from models.errors import UserError
 from models.search.anneal import Found
 from models.search.native import CODES, NAMES, Spectra, max_error, spectra, uniform_fit
 from models.search.pool import Circuit

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.errors import UserError, run_cli
+from common.files import replacing
+from common.provenance import ROOT
 from models.encoding import library_names, load_encoding
-from models.errors import UserError, run_cli
-from models.files import replacing
-from models.provenance import ROOT
 from models.search.islands import Archive, load_archive
 from tools.options import parse
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import Encoding
-from models.errors import UserError
 from models.search.anneal import Found, Task, integers, run, start
 from models.search.assemble import build_encoding
 from models.search.chosen import chosen_noise, search_chosen

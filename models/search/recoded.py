@@ -27,8 +27,8 @@ from itertools import combinations
 
 import numpy as np
 
+from common.errors import UserError
 from models.encoding import Encoding
-from models.errors import UserError
 from models.search.assemble import build_encoding
 from models.search.cost import COST_ROWS, coefficients, column_cost
 from models.search.pool import Circuit, circuit_table, first_level, table_pool

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError, run_cli
 from models.encoding import LIBRARY, Encoding, export_package, load_encoding
-from models.errors import UserError, run_cli
 from models.search.__main__ import check_name
 from models.search.figures import SQUARE
 from models.search.presets import all_figures

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 from models.search.moments import Moments
 from models.search.pool import Pool
 

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError, run_cli
+from common.files import NO_ARRAYS, first_line
 from models.emulate.exact import ExactEngine
-from models.errors import UserError, run_cli
-from models.files import NO_ARRAYS, first_line
 from models.quant.checkpoint import load_network, write_npz
 from models.quant.graph import Engine, Linear, MacNode, QuantNetwork
 from models.quant.histogram import tap_histograms, training_sample

@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from common.errors import UserError, run_cli
+from common.files import alone, first_line
 from models.datasets import load_cifar
-from models.errors import UserError, run_cli
-from models.files import alone, first_line
 from models.networks import NetworkSpec, network_name, network_spec
 from models.train.team import Team
 from tools.options import parse

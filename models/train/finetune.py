@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from common.errors import UserError, run_cli
+from common.files import alone, write_text
 from models.datasets import load_dataset
 from models.emulate import exact_table
 from models.emulate.modules import TrainingTable
-from models.errors import UserError, run_cli
-from models.files import alone, write_text
 from models.multiplier import Products, load_products
 from models.quant.checkpoint import FINETUNED, load_network, save_network
 from models.quant.correct import encoding_engine, offset_network

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.errors import UserError
 from models.emulate.modules import CODE_MAX, TrainingTable, round_codes, table_sums
-from models.errors import UserError
 from models.quant.arith import quantise_multipliers
 from models.quant.graph import INPUT, Linear, MacNode, QuantNetwork
 from models.quant.nodes import Add, GlobalAveragePool, Rescale, SubsamplePad

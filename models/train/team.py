@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from models.errors import UserError
+from common.errors import UserError
 
 
 class Team:

@@ -22,19 +22,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.errors import UserError, run_cli, unknown
-from models.files import scratch
-from models.processes import CAUSES, CRASH
-from models.provenance import git_commit
-from models.store import Sources, Store, sources_of
-from tb.build import ROOT, Bounded, prepare_environment, tool_versions
+from common.errors import UserError, run_cli, unknown
+from common.files import scratch
+from common.processes import CAUSES, CRASH
+from common.provenance import git_commit
+from common.store import Sources, Store, sources_of
+from tb.control.build import ROOT, Bounded, prepare_environment, tool_versions
+from tb.control.run import Options, run
+from tb.control.suites import Config
+from tb.control.workers import Processes
 from tb.mutants.bench import designs, every_gate, files
 from tb.mutants.mutate import Mutant, queue
-from tb.report import refresh
-from tb.results import Outcome
-from tb.run import Options, run
-from tb.suites import Config
-from tb.workers import Processes
+from tb.reporting.report import refresh
+from tb.reporting.results import Outcome
 from tools.options import parse
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
@@ -49,15 +49,15 @@ MEMORY = 8 << 30  # bytes of a process: an adder tree that never ends must not t
 SIMULATED_MS = 2  # of a test; the longest takes a tenth of it
 # what a verdict depends on, beside the RTL and its design
 MODELS = [ROOT / "models" / name for name in ("encodings", "emulate", "hardware", "encoding.py", "quant/arith.py")]
-SIMULATION = [ROOT / "tb" / f"{name}.py" for name in ("build", "limits", "results", "run")]
-SIMULATION += [ROOT / "models" / "processes.py"]
-APART = ("code_coverage", "lint", "port_env", "report", "runner", "suites", "testplan", "workers")  # judge nothing
+SIMULATION = [ROOT / f"tb/{name}.py" for name in ("control/build", "control/run", "env/limits", "reporting/results")]
+SIMULATION += [ROOT / "common" / "processes.py"]
 EVERYTHING = [ROOT / "tb" / name for name in ("agents", "hdl", "sequences", "tests")]
-EVERYTHING += [path for path in sorted((ROOT / "tb").glob("*.py")) if path.stem not in APART]
-ARRAY = [ROOT / "tb" / f"{name}.py" for name in ("env", "scoreboard", "coverage", "diagnosis", "agents/axis")]
-ARRAY += [ROOT / "tb" / name for name in ("sequences/tile.py", "tests/base.py", "tests/array.py", "hdl/array_top.sv")]
+EVERYTHING += [path for path in sorted((ROOT / "tb/env").glob("*.py")) if path.stem != "port"]
+ARRAY = [ROOT / f"tb/env/{name}.py" for name in ("bench", "scoreboard", "coverage", "diagnosis")]
+ARRAY += [ROOT / f"tb/{name}.py" for name in ("agents/axis", "sequences/tile", "tests/base", "tests/array")]
+ARRAY += [ROOT / "tb/hdl/array_top.sv"]
 COLUMN = [ROOT / "tb/tests/column.py", ROOT / "flows/gls/__init__.py", ROOT / "flows/synth/column_top.sv"]
-LEAF = [ROOT / "tb" / name for name in ("leaf.py", "registers.py", "agents", "scoreboard.py")]
+LEAF = [ROOT / "tb" / name for name in ("env/leaf.py", "env/registers.py", "env/scoreboard.py", "agents")]
 STATUSES = ("killed", "survived", "equivalent", *CAUSES, "refused")
 PACKAGES = ("cocotb", "pyuvm", "numpy")
 UNSEEN = ("survived", *CAUSES)  # not killed; a reason may explain them

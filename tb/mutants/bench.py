@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from models.encoding import Encoding, Gate
-from tb.suites import SUITES, Config
+from tb.control.suites import SUITES, Config
 
 EVERY_GATE = "every_gate"  # stands for the encoding below
 

@@ -18,26 +18,26 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from common.console import obey, tell
+from common.errors import UserError, run_cli
+from common.provenance import git_commit
+from common.store import Store, marked, sources_of
 from models.archive import open_capture
-from models.console import obey, tell
 from models.datasets import load_dataset
 from models.emulate import ExactEngine, GatherEngine, TableEngine, exact_table
 from models.encoding import load_encoding
-from models.errors import UserError, run_cli
-from models.provenance import git_commit
 from models.quant.checkpoint import load_network
 from models.quant.correct import offset_network
 from models.quant.graph import Engine, MacNode, QuantNetwork
 from models.quant.prepare import check_origin
 from models.replay import Capture, layer_of, load_capture
-from models.store import Store, marked, sources_of
-from tb.build import ROOT, build, prepare_environment, tool_versions
+from tb.control.build import ROOT, build, prepare_environment, tool_versions
+from tb.control.suites import Config
 from tb.replay.cluster import DaskPool
 from tb.replay.design import ENGINE_DEPTH, replay_config, timing
 from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
 from tb.replay.report import LEGEND, plot, print_table, totals
-from tb.suites import Config
 from tools.options import parse
 
 FORMAT = "encmac-replay/1"

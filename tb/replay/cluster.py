@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 from models.search.islands import RETRIES, Dask
-from tb.build import ROOT, build, prepare_environment
+from tb.control.build import ROOT, build, prepare_environment
+from tb.control.suites import Config
 from tb.replay.pool import Worker, WorkerLost
 from tb.replay.store import Done, Part, store_array
-from tb.suites import Config
 
 _lock = threading.Lock()
 _idle: dict[str, list[Worker]] = defaultdict(list)  # in the process of a Dask worker: simulators by build

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from common.errors import UserError
 from models.encoding import absolute, load_encoding
-from models.errors import UserError
 from models.mapping import Timing
-from tb.suites import APPROXIMATE, Config
+from tb.control.suites import APPROXIMATE, Config
 
 ARRAYS = {"conv": "exact products, conventional columns", "enc": "an encoding", "merged": "exact64, merged"}
 ROWS_PER_GROUP = 16

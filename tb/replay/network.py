@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import UserError
+from common.files import scratch
 from models.emulate import exact_table
-from models.errors import UserError
-from models.files import scratch
 from models.mapping import Mapping, Timing, best, naive
 from models.quant.graph import Conv, Engine, Linear, MacNode, QuantNetwork
 from models.replay import Layer, layer_of

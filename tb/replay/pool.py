@@ -15,12 +15,12 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
-from models.errors import UserError
-from models.processes import SimulatorFault, signal_group
-from tb.build import LeanVerilator
+from common.errors import UserError
+from common.processes import SimulatorFault, signal_group
+from tb.control.build import LeanVerilator
+from tb.control.suites import Config
 from tb.replay.store import Done, Part
-from tb.results import ASSERTION
-from tb.suites import Config
+from tb.reporting.results import ASSERTION
 
 ATTEMPTS = 3  # of a part, each lost with its worker
 PART_LIMIT_S = 3600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.files import replacing
+from common.files import replacing
 
 COLUMNS = (
     "layer",

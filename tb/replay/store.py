@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import UserError
+from common.errors import UserError
 from models.mapping import Mapping
 from models.quant.graph import Requant
 from models.replay import Layer

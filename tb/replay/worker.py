@@ -13,8 +13,8 @@ from multiprocessing.connection import Client
 import numpy as np
 import pyuvm
 
+from common.errors import UserError
 from models.encoding import Encoding
-from models.errors import UserError
 from models.hardware.tile import Shape
 from models.mapping import ColumnSet, MappedTile, Mapping
 from tb.agents.port import TileItem

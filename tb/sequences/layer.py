@@ -11,8 +11,8 @@ from pyuvm import uvm_sequence
 from models.hardware.tile import Job, Register
 from tb.agents.axil import OKAY
 from tb.agents.axis import Packet
-from tb.env import TileEnv
-from tb.scoreboard import pack
+from tb.env.bench import TileEnv
+from tb.env.scoreboard import pack
 from tb.sequences.tile import PacketSequence
 
 POLLS = 20  # of an engine that should be idle

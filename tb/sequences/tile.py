@@ -8,8 +8,8 @@ from cocotb.triggers import Combine
 from pyuvm import uvm_sequence
 
 from tb.agents.axis import Packet
-from tb.env import ArrayEnv
-from tb.scoreboard import pack
+from tb.env.bench import ArrayEnv
+from tb.env.scoreboard import pack
 
 
 class PacketSequence(uvm_sequence):

@@ -9,8 +9,8 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import Timer
 
-from tb.leaf import LIMIT, Leaf
-from tb.scoreboard import pack
+from tb.env.leaf import LIMIT, Leaf
+from tb.env.scoreboard import pack
 
 INT32 = np.iinfo(np.int32)
 

@@ -18,9 +18,9 @@ from models.encoding import load_encoding
 from models.hardware import TileModel
 from models.replay import load_capture, tiles
 from tb.agents.axis import AxisSource, PoliteSource, no_stall
-from tb.coverage import LONG_STALL
-from tb.env import CLOCK_NS, ArrayEnv
-from tb.scoreboard import Listener
+from tb.env.bench import CLOCK_NS, ArrayEnv
+from tb.env.coverage import LONG_STALL
+from tb.env.scoreboard import Listener
 from tb.sequences import TileSequence
 from tb.tests.base import LIMIT, BenchTest
 

@@ -12,9 +12,9 @@ from pyuvm import ConfigDB, uvm_predict_e, uvm_status_e, uvm_test
 
 from tb.agents.axil import OKAY, SLVERR, Access, AxilAgent, AxilConfig, AxilMonitor
 from tb.agents.axis import no_stall, random_stall
-from tb.leaf import LIMIT, Leaf
-from tb.registers import RegisterModel
-from tb.scoreboard import Listener
+from tb.env.leaf import LIMIT, Leaf
+from tb.env.registers import RegisterModel
+from tb.env.scoreboard import Listener
 
 WORDS = 64
 HARDWARE = {"TILE": "tile_i", "CYCLES": "cycles_i", "OPEN_CYCLES": "open_cycles_i", "OPEN_BEATS": "open_beats_i"}

@@ -8,8 +8,8 @@ import os
 import numpy as np
 from pyuvm import uvm_test
 
-from tb.env import BenchEnv
-from tb.limits import LIMIT
+from tb.env.bench import BenchEnv
+from tb.env.limits import LIMIT
 
 __all__ = ["LIMIT", "BenchTest"]
 

@@ -19,7 +19,7 @@ from cocotb.triggers import FallingEdge
 
 from models.encoding import load_encoding
 from models.hardware import ColumnModel
-from tb.scoreboard import pack
+from tb.env.scoreboard import pack
 
 VECTORS = 96
 MODEL = ("shared", "pairs", "weight_bits", "activation_bits")  # fields of a ColumnModel

@@ -11,7 +11,7 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import Timer
 
 from models.encoding import load_encoding
-from tb.scoreboard import pack, unpack
+from tb.env.scoreboard import pack, unpack
 
 LANES = 16
 

@@ -8,7 +8,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import Timer
 
-from tb.leaf import LIMIT, Leaf
+from tb.env.leaf import LIMIT, Leaf
 
 
 @dataclass(frozen=True)

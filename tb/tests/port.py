@@ -12,7 +12,7 @@ from pyuvm import uvm_factory, uvm_test
 
 from models.hardware.tile import Shape
 from tb.agents.port import StallingTileDriver, TileDriver, TileItem
-from tb.port_env import PortEnv
+from tb.env.port import PortEnv
 from tb.sequences.port import TilesSequence
 from tb.tests.base import LIMIT
 

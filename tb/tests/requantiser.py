@@ -10,8 +10,8 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import Timer
 
 from models.quant.arith import MAX_SHIFT, MIN_SHIFT, requantise
-from tb.leaf import LIMIT, Leaf
-from tb.scoreboard import pack
+from tb.env.leaf import LIMIT, Leaf
+from tb.env.scoreboard import pack
 
 INT32 = np.iinfo(np.int32)
 LATENCY = 3

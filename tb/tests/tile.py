@@ -18,7 +18,7 @@ from models.quant.arith import MAX_SHIFT, MIN_SHIFT
 from models.quant.graph import Conv
 from models.replay import Layer, load_capture
 from tb.agents.axil import OKAY
-from tb.env import CLOCK_NS, TileEnv
+from tb.env.bench import CLOCK_NS, TileEnv
 from tb.sequences import LayerSequence
 from tb.sequences.layer import Before
 from tb.tests.base import LIMIT, BenchTest

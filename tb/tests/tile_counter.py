@@ -6,7 +6,7 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import Timer
 
-from tb.leaf import CLOCK_NS, LIMIT, Leaf
+from tb.env.leaf import CLOCK_NS, LIMIT, Leaf
 
 MOST = 0xFFFF
 

@@ -13,7 +13,7 @@ from cocotb.utils import get_sim_time
 
 from models.hardware.tile import Job, Register, Shape
 from tb.agents.axis import no_stall, random_stall
-from tb.env import CLOCK_NS
+from tb.env.bench import CLOCK_NS
 from tb.tests.base import LIMIT
 from tb.tests.tile import INT32, TileTest
 

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from models.errors import UserError
+from common.errors import UserError
 
 
 def file_digest(path: Path, algorithm: str) -> str:

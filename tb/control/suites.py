@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import UserError, unknown
 from models.encoding import absolute, library_names, load_encoding
-from models.errors import UserError, unknown
 from models.rivals import widths
-from tb import testplan
+from tb.reporting import testplan
 
 SIMULATORS = ("verilator", "icarus")
 ARRAYS = testplan.KINDS
@@ -80,7 +80,7 @@ class Config:
 
     @property
     def array_fields(self) -> dict[str, object]:
-        """What a test has to know of the array (tb.env.ArrayConfig)."""
+        """What a test has to know of the array (tb.env.bench.ArrayConfig)."""
         others = ("sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
         others += ("module", "values")
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}

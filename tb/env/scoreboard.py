@@ -13,7 +13,7 @@ from pyuvm import uvm_analysis_port, uvm_component, uvm_subscriber
 from models.encoding import Encoding
 from models.hardware import TileModel
 from tb.agents.axis import Beat
-from tb.diagnosis import Mismatch, explain
+from tb.env.diagnosis import Mismatch, explain
 
 SHOWN_MISMATCHES = 5
 

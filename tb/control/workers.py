@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from models.console import interruptible
-from models.processes import begin
+from common.console import interruptible
+from common.processes import begin
 
 ATTEMPTS = 3
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from models.errors import UserError
+from common.errors import UserError
 
-PLAN = Path(__file__).parent / "testplan.toml"
-TESTS = Path(__file__).parent / "tests"
+PLAN = Path(__file__).parent.parent / "testplan.toml"
+TESTS = PLAN.parent / "tests"
 BENCH_OF = dict.fromkeys(("tile_axil", "tile_limits", "tile_streams"), "tile")  # files named otherwise
 STAGES = ("smoke", "full", "nightly")  # each suite of this name demands its stage and those before
 NETLIST = "netlist"  # shown elsewhere
@@ -99,7 +99,7 @@ class PointCoverage:
 
 @dataclass(frozen=True)
 class Passed:
-    """What a passed test leaves: who it was and the bins that it hit (see tb.coverage)."""
+    """What a passed test leaves: who it was and the bins that it hit (see tb.env.coverage)."""
 
     test: str
     kind: str

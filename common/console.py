@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from models.processes import ending
+from common.processes import ending
 
 VERBOSE = "ENCMAC_VERBOSE"  # in the environment: worker processes tell of their commands as well
 

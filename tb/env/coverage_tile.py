@@ -1,4 +1,4 @@
-"""Functional coverage of a tile engine: what its monitors saw, besides what tb.coverage samples of an array."""
+"""Functional coverage of a tile engine: what its monitors saw, besides what tb.env.coverage samples of an array."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from cocotb.utils import get_sim_time
 from models.hardware.tile import ABORT, Fault, Register, Shape
 from tb.agents.axil import OKAY, Access
 from tb.agents.axis import Beat
-from tb.coverage import STALLS, Coverage
-from tb.engine_reference import EngineReference
-from tb.scoreboard import Prediction
+from tb.env.coverage import STALLS, Coverage
+from tb.env.engine_reference import EngineReference
+from tb.env.scoreboard import Prediction
 
 FEW = ("1", "2", "more")
 BITS = [str(bit) for bit in range(32)]

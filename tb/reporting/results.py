@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models import command
-from models.console import tell
-from models.errors import UserError
-from models.files import NO_SPACE, full_disk, locked, write_text
-from models.processes import CRASH, DISK
-from models.provenance import git_commit
-from models.store import Store, marked
-from tb.report import add_run, refresh
-from tb.testplan import Passed, Plan, coverage_record, merge, unplanned
-from tb.testplan import judge as judge_plan
+from common import command
+from common.console import tell
+from common.errors import UserError
+from common.files import NO_SPACE, full_disk, locked, write_text
+from common.processes import CRASH, DISK
+from common.provenance import git_commit
+from common.store import Store, marked
+from tb.reporting.report import add_run, refresh
+from tb.reporting.testplan import Passed, Plan, coverage_record, merge, unplanned
+from tb.reporting.testplan import judge as judge_plan
 
 NO_TEST = ("build", "simulation")  # names of outcomes of a whole run that has no tests to tell of
 SHOWN_FAULTS = 4  # of a testpoint; sim.json has them all
@@ -32,7 +32,7 @@ ASSERTION = re.compile(r"%Error.*|^.*\b(?:ERROR|FATAL): .*", re.MULTILINE)  # li
 class Outcome:
     """One test on one design: what `sim.json` holds per test.
 
-    `coverage` (bins that the test hit, see tb.coverage) goes into `coverage.json` instead.
+    `coverage` (bins that the test hit, see tb.env.coverage) goes into `coverage.json` instead.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 A cover point has bins; a bin is hit by what crossed the ports, never by what a driver meant to do.
 Points are named `<kind of array>.<feature>.<property>`. Every test writes the bins that it hit into
-its record; `tb.testplan` merges the records of a regression and says which bins are missing.
+its record; `tb.reporting.testplan` merges the records of a regression and says which bins are missing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pyuvm import uvm_component
 from models.encoding import load_encoding
 from models.rivals import widths
 from tb.agents.axis import Beat
-from tb.scoreboard import Listener, Prediction
-from tb.suites import FORMS
+from tb.control.suites import FORMS
+from tb.env.scoreboard import Listener, Prediction
 
 CLASSES = ("-128", "-127..-2", "-1", "0", "1", "2..126", "127")
 CLASS_OF = np.digitize(np.arange(-128, 128), [-127, -1, 0, 1, 2, 127])  # index: operand + 128

@@ -11,7 +11,7 @@ from pyuvm import uvm_analysis_port, uvm_component
 from models.hardware.tile import ABORT, ID, START, VERSION, WRITABLE, EngineModel, Fault, Register, Shape
 from tb.agents.axil import OKAY, SLVERR, Access
 from tb.agents.axis import Beat
-from tb.scoreboard import Listener, Prediction, Scoreboard, unpack
+from tb.env.scoreboard import Listener, Prediction, Scoreboard, unpack
 
 WHOLE_WORD = 0xFFFFFFFF
 MEASURED = (Register.OPEN_CYCLES, Register.OPEN_BEATS)

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from common.errors import UserError
+from common.files import in_use, sweep
+from common.processes import CRASH, SimulatorFault
+from common.store import sources_of
 from flows.gls import COLUMN_RECORD, column_config
 from flows.synth.netlist import Design
 from models.encoding import load_encoding
-from models.errors import UserError
-from models.files import in_use, sweep
-from models.processes import CRASH, SimulatorFault
-from models.store import sources_of
-from tb.build import (
+from tb.control.build import (
     GATE_CLOCK_NS,
     LIMIT_S,
     ROOT,
@@ -35,9 +35,9 @@ from tb.build import (
     prepare_environment,
     stamp,
 )
-from tb.results import BuildFault, Outcome, SimulatorRun, cause_of, judge
-from tb.suites import ARRAYS, WAVES, Config
-from tb.testplan import modules
+from tb.control.suites import ARRAYS, WAVES, Config
+from tb.reporting.results import BuildFault, Outcome, SimulatorRun, cause_of, judge
+from tb.reporting.testplan import modules
 
 WAVES_FILE = "waves.fst"
 KEPT_RUNS = 8  # of each build
@@ -226,7 +226,12 @@ def sources_of_tests(rtl: Path, configs: list[Config]) -> dict[str, str]:
 @lru_cache(maxsize=1)
 def sources_sha256() -> str:
     """Hash of all that decides what a run shows, as it was when this process first asked."""
-    files = [p for folder in ("rtl", "tb", "models") for p in (ROOT / folder).rglob("*") if p.suffix in SOURCE_FILES]
+    files = [
+        p
+        for folder in ("rtl", "tb", "models", "common")
+        for p in (ROOT / folder).rglob("*")
+        if p.suffix in SOURCE_FILES
+    ]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())

@@ -9,8 +9,8 @@ import json
 import uuid
 from pathlib import Path
 
-from models.files import write_text
-from models.store import Store
+from common.files import write_text
+from common.store import Store
 
 LOG_LINES = 80  # kept of each test
 KEPT_RUNS = 300

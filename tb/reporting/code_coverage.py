@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from models.errors import UserError
-from models.files import locked, write_text
-from models.provenance import git_commit
-from models.store import Sources, Store
-from tb.testplan import CodeExclusion
+from common.errors import UserError
+from common.files import locked, write_text
+from common.provenance import git_commit
+from common.store import Sources, Store
+from tb.reporting.testplan import CodeExclusion
 
 TARGETS = {"line": 98.0, "toggle": 95.0}  # percent
 KINDS = {"v_line": "line", "v_branch": "line", "v_toggle": "toggle"}

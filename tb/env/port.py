@@ -15,9 +15,9 @@ from models.emulate.exact import FLOAT32_INTEGERS, LARGEST_PRODUCT
 from models.encoding import Encoding
 from models.hardware.tile import finish
 from tb.agents.port import PortConfig, TileAgent, TileItem
-from tb.diagnosis import USED_MISMATCHES, Mismatch, explain
-from tb.env import ArrayConfig
-from tb.scoreboard import SHOWN_MISMATCHES, Listener
+from tb.env.bench import ArrayConfig
+from tb.env.diagnosis import USED_MISMATCHES, Mismatch, explain
+from tb.env.scoreboard import SHOWN_MISMATCHES, Listener
 
 
 class TileReference(uvm_component):

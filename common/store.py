@@ -26,10 +26,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models import command
-from models.errors import UserError
-from models.files import locked, write_text
-from models.provenance import git_commit
+from common import command
+from common.errors import UserError
+from common.files import locked, write_text
+from common.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "records.sqlite"

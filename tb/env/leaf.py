@@ -12,7 +12,7 @@ from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
-from tb.limits import CLOCK_NS, LIMIT
+from tb.env.limits import CLOCK_NS, LIMIT
 
 __all__ = ["CLOCK_NS", "LIMIT", "Leaf"]
 SHOWN_ERRORS = 5

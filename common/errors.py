@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
-from models import command
+from common import command
 
 # of files that cannot be written: a full disk, a quota, a limit, a folder that may only be read
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}

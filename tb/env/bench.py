@@ -22,11 +22,11 @@ from models.hardware.tile import EngineModel
 from models.rivals import widths
 from tb.agents.axil import Access, AxilAgent, AxilConfig
 from tb.agents.axis import AxisAgent, AxisConfig, no_stall, random_stall
-from tb.coverage import ArrayCoverage, Coverage
-from tb.coverage_tile import TileCoverage
-from tb.engine_reference import EngineReference
-from tb.limits import CLOCK_NS
-from tb.scoreboard import Reference, Scoreboard
+from tb.env.coverage import ArrayCoverage, Coverage
+from tb.env.coverage_tile import TileCoverage
+from tb.env.engine_reference import EngineReference
+from tb.env.limits import CLOCK_NS
+from tb.env.scoreboard import Reference, Scoreboard
 
 SILENCE_CYCLES = 2000  # more than any latency plus any stall
 SILENT_TIMES = 12  # so often nothing but registers moves, and a layer is not at its end: it hangs

@@ -24,8 +24,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from models import command
-from models.errors import UserError
+from common import command
+from common.errors import UserError
 
 SCRATCH = ".scratch-"
 FULL_DISK_BYTES = 1 << 16  # less than this left: the disk is full

@@ -21,17 +21,17 @@ from pathlib import Path
 
 from cocotb_tools import runner as cocotb_runner
 
+from common.errors import UserError
+from common.files import full_disk, locked, scratch, settle, sweep, write_text
+from common.processes import CRASH, SimulatorFault, run_process
+from common.provenance import ROOT
+from common.store import file_sha256, sources_of
 from flows.gls import COLUMN_RECORD, rtl_sha256
 from flows.platform import load_platform
 from models.encoding import Encoding, export_package, library_names, load_encoding
-from models.errors import UserError
-from models.files import full_disk, locked, scratch, settle, sweep, write_text
-from models.processes import CRASH, SimulatorFault, run_process
-from models.store import file_sha256, sources_of
-from tb.results import BuildFault, cause_of
-from tb.suites import COVERAGE, WAVES, Config
+from tb.control.suites import COVERAGE, WAVES, Config
+from tb.reporting.results import BuildFault, cause_of
 
-ROOT = Path(__file__).resolve().parent.parent
 RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array", "tile")
 CONTROL = ROOT / "tb" / "hdl" / "verilator.vlt"
 PORT = ROOT / "tb" / "hdl" / "tile_port.cpp"
