@@ -27,7 +27,7 @@ from models.emulate import TableEngine, exact_table
 from models.encoding import encoding_file, library_names, load_encoding
 from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
-from models.networks import network_spec
+from models.networks import NETWORKS, network_spec
 from models.predictions import Predictions
 from models.quant.__main__ import float_top1
 from models.quant.checkpoint import FINETUNED, ZOO, load_network
@@ -46,8 +46,8 @@ NORMAL_95 = 1.96
 
 
 def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> tuple[float | None, str]:
-    """(top-1 of the float weights, where it comes from): run again if the weights are at hand."""
-    if path.is_file():
+    """(top-1 of the float weights, where it comes from): a network of ours is run again if they are at hand."""
+    if path.is_file() and network.name in NETWORKS:
         weights, _, sha256 = read_weights(path)
         if sha256 == network.provenance.get("float_sha256"):
             spec = network_spec(network.name)
