@@ -22,7 +22,7 @@ from models.replay import load_capture
 
 STEPS = """
 read_lef read_liberty read_verilog link_design set_wire_rc set_cmd_units read_sdc initialize_floorplan make_tracks
-insert_tiecells tapcell pdngen set_io_pin_constraint place_pins estimate_parasitics repair_tie_fanout repair_design
+insert_tiecells tapcell pdngen set_io_pin_constraint place_pins repair_tie_fanout estimate_parasitics repair_design
 detailed_placement clock_tree_synthesis repair_clock_nets set_propagated_clock repair_timing pin_access global_route
 filler_placement detailed_route write_sdf report_worst_slack
 """
