@@ -198,7 +198,7 @@ def test_switches_and_lists():
     for text, words in (("0", []), ("no", []), ("1", ["--waves"]), ("", [])):
         assert options.command_line(sim, options.values_of(sim, {"WAVES": text}))[3:] == words
     assert options.parse("tb.runner", ["--plusarg=+a", "--plusarg=+b"]).plusarg == ["+a", "+b"]
-    assert options.parse("models.search.cost", ["--fit", "README.md", "Makefile"]).fit == [
+    assert options.parse("flows.synth.cost", ["--fit", "README.md", "Makefile"]).fit == [
         Path("README.md"),
         Path("Makefile"),
     ]

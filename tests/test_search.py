@@ -13,12 +13,13 @@ import pytest
 
 import models.search.target as target_module
 from common.errors import UserError
+from flows.synth.cost import fit_areas
 from models.encoding import GATES, Encoding, Gate, load_encoding, signed_digits
 from models.search.__main__ import check_name, default_name
 from models.search.anneal import Task, allowed_weights
 from models.search.anneal import run as run_anneal
 from models.search.assemble import build_encoding
-from models.search.cost import coefficients, column_cost, fit_areas
+from models.search.cost import coefficients, column_cost
 from models.search.figures import table_errors
 from models.search.histogram import check_histogram, joint_distribution, load_histogram
 from models.search.moments import basis_masks, walsh_moments

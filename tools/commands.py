@@ -706,7 +706,7 @@ COMMANDS = (
         "",
         "",
         "fit the cost model to synthesised columns",
-        "models.search.cost",
+        "flows.synth.cost",
         (
             Option("fit", "records of make synth", EXISTING, required=True, several="extend"),
             PLATFORM,

@@ -174,6 +174,11 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
         )
     except (RuntimeError, SystemExit, OSError) as error:  # the last are a test's failure too, where pytest runs
         fault = error
+    return judged(design, records, xml, log, fault)
+
+
+def judged(design: Design, records: Path, xml: Path, log: Path, fault: BaseException | None) -> Simulated:
+    """The verdict of a gate-level run, from what its tests wrote; UserError if it says nothing of the design."""
     try:
         cases = list(ElementTree.parse(xml).iter("testcase"))
         found = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
@@ -181,8 +186,8 @@ def simulate_column(netlist: Path, design: Design, rows: int, platform: Platform
         fault, cases, found = fault or error, [], []
     matches, mismatches = (sum(r[key] for r in found) for key in ("matches", "mismatches"))
     failed = [c for case in cases for c in case if c.tag in ("failure", "error", "skipped")]
-    judged = found or any(c.get("type") == "AssertionError" for c in failed)  # an X at the sums is a verdict
-    if not judged or (isinstance(fault, SimulatorFault) and not failed):
+    told = found or any(c.get("type") == "AssertionError" for c in failed)  # an X at the sums is a verdict
+    if not told or (isinstance(fault, SimulatorFault) and not failed):
         raise UserError(
             f"the gate-level run of {design.label} ended badly ({fault or 'no results'}), which says nothing of the "
             f"design and is not kept; see {log} and run the same command again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
     return Circuit(path, hashlib.sha256(text.encode()).hexdigest(), library, list(index), groups, ports)
 
 
+At = tuple[int, int]  # an instance: its group, its place in it
+
+
 def classify(circuit: Circuit) -> list[np.ndarray]:
     """For each group the index in PARTS of each instance, int64 [instances].
 
@@ -106,129 +110,150 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
     bits: gates of at most PRODUCT_INPUTS operand bits before any full adder. Weight loading: what feeds only weight
     registers. Final adders: what lies between a sum and the last full adders, these included.
     """
-    driver: dict[int, tuple[int, int]] = {}
-    for g, group in enumerate(circuit.groups):
-        for name, nets in group.pins.items():
-            if group.cell.pins[name].output:
-                driver |= {int(net): (g, i) for i, net in enumerate(nets) if net >= 0}
-    sources: dict[tuple[int, int], list[int]] = {}
-    for g, group in enumerate(circuit.groups):
-        pins = [nets for name, nets in group.pins.items() if not (p := group.cell.pins[name]).output and not p.clock]
-        for i in range(len(group.names)):
-            sources[g, i] = [int(nets[i]) for nets in pins if nets[i] >= 0]
-    gate = [[CLOCK_GATE in name for name in group.names] for group in circuit.groups]
-    sequential = [group.cell.sequential for group in circuit.groups]
-    adder = [sum(p.output for p in group.cell.pins.values()) > 1 for group in circuit.groups]
-    part = [np.full(len(group.names), -1) for group in circuit.groups]
-    number = {name: i for i, name in enumerate(PARTS)}
-    for g, of_group in enumerate(gate):
-        part[g][of_group] = number["weight clock"]
-    registers = [
-        (g, i)
-        for g, group in enumerate(circuit.groups)
-        for i in range(len(group.names))
-        if sequential[g] and not gate[g][i]
-    ]
-    ports = {net: circuit.nets[net] for net in range(len(circuit.nets)) if net not in driver}
+    found = _Parts(circuit)
+    found.mark_clock()
+    sums = found.mark_registers()
+    found.mark_gates(sums)
+    return found.part
 
-    def cone(start: list[int], stop_at_adders: bool) -> tuple[set[tuple[int, int]], set[int]]:
-        """Combinational cells behind nets, and the ports and register outputs where they end."""
-        cells, ends, reached = set(), set(), list(start)
+
+class _Parts:
+    """A circuit as a graph of instances, and what is known of the part that each belongs to (`part`, -1: not yet)."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.circuit = circuit
+        self.driver: dict[int, At] = {}  # of a net
+        self.sources: dict[At, list[int]] = {}  # nets at an instance's data inputs
+        for g, group in enumerate(circuit.groups):
+            pins = group.cell.pins
+            for name, nets in group.pins.items():
+                if pins[name].output:
+                    self.driver |= {int(net): (g, i) for i, net in enumerate(nets) if net >= 0}
+            inputs = [nets for name, nets in group.pins.items() if not pins[name].output and not pins[name].clock]
+            for i in range(len(group.names)):
+                self.sources[g, i] = [int(nets[i]) for nets in inputs if nets[i] >= 0]
+        self.gate = [[CLOCK_GATE in name for name in group.names] for group in circuit.groups]
+        self.sequential = [group.cell.sequential for group in circuit.groups]
+        self.adder = [sum(p.output for p in group.cell.pins.values()) > 1 for group in circuit.groups]
+        self.part = [np.full(len(group.names), -1) for group in circuit.groups]
+        self.number = {name: i for i, name in enumerate(PARTS)}
+        self.registers = [
+            (g, i)
+            for g, group in enumerate(circuit.groups)
+            for i in range(len(group.names))
+            if self.sequential[g] and not self.gate[g][i]
+        ]
+        # nets of the clock before any gate
+        self.plain = {circuit.nets.index(CLOCK)} if CLOCK in circuit.nets else set()
+        self.support: dict[int, frozenset[int] | None] = {}
+
+    def mark(self, cells: Iterable[At], part: str) -> None:
+        """Say what part some instances belong to."""
+        for g, i in cells:
+            self.part[g][i] = self.number[part]
+
+    def nets(self, at: At, *, outputs: bool) -> list[int]:
+        """Nets at the outputs, or at the inputs, of an instance; -1 where nothing is connected."""
+        group = self.circuit.groups[at[0]]
+        return [int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].output == outputs]
+
+    def cone(self, start: list[int]) -> tuple[set[At], set[int]]:
+        """Combinational cells behind nets, down to adders, and the ports and register outputs where they end."""
+        cells: set[At] = set()
+        ends: set[int] = set()
+        reached = list(start)
         while reached:
             net = reached.pop()
-            at = driver.get(net)
-            if at is None or sequential[at[0]]:
+            at = self.driver.get(net)
+            if at is None or self.sequential[at[0]]:
                 ends.add(net)
             elif at not in cells:
                 cells.add(at)
-                if not (stop_at_adders and adder[at[0]]):
-                    reached += sources[at]
+                if not self.adder[at[0]]:
+                    reached += self.sources[at]
         return cells, ends
 
-    def gates_behind(clocks: set[int]) -> set[tuple[int, int]]:
+    def gates_behind(self, clocks: set[int]) -> set[At]:
         """Cells of the clock gates that make some clocks, and buffers after them."""
-        cells, reached = set(), list(clocks)
+        cells: set[At] = set()
+        reached = list(clocks)
         while reached:
             net = reached.pop()
-            at = driver.get(net)
-            if at is None or net in plain or at in cells or not (gate[at[0]][at[1]] or len(sources[at]) == 1):
+            at = self.driver.get(net)
+            if at is None or net in self.plain or at in cells:
                 continue
-            cells.add(at)
-            pins = circuit.groups[at[0]].cell.pins
-            reached += [int(n[at[1]]) for name, n in circuit.groups[at[0]].pins.items() if not pins[name].output]
+            if self.gate[at[0]][at[1]] or len(self.sources[at]) == 1:
+                cells.add(at)
+                reached += self.nets(at, outputs=False)
         return cells
 
-    sums, shift = [], {net for net, name in ports.items() if name == "w_shift_i"}
-    plain = {circuit.nets.index(CLOCK)} if CLOCK in circuit.nets else set()  # nets of the clock before any gate
-    for _ in range(len(circuit.nets)):
-        leaves = [at for at, nets in sources.items() if len(nets) == 1 and nets[0] in plain and part[at[0]][at[1]] < 0]
-        for g, i in leaves:
-            part[g][i] = number["clock"]
-            for name, nets in circuit.groups[g].pins.items():
-                plain |= {int(nets[i])} if circuit.groups[g].cell.pins[name].output else set()
-        if not leaves:
-            break
-    for at in registers:
-        data, group = sources[at], circuit.groups[at[0]]
-        clocks = {int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].clock} - plain
-        gated = bool(clocks)
-        cells, ends = cone(data, True)
-        if (
-            (ends or not gated)
-            and all(ports.get(net, "").startswith(("a_i_", "zero_i_")) for net in ends)
-            and not any(adder[g] for g, _ in cells)
-        ):
-            part[at[0]][at[1]] = number["activation registers"]
-            for g, i in gates_behind(clocks):
-                part[g][i] = number["activation registers"]
-        elif gated or ends & shift:
-            part[at[0]][at[1]] = number["weight registers"]
-            for g, i in cells:
-                part[g][i] = number["weight loading"]
-            for g, i in gates_behind(clocks):
-                part[g][i] = number["weight clock"]
-        else:
-            part[at[0]][at[1]] = number["sum registers"]
-            sums += data
-    # operand bits below each gate, as long as they are few
-    support: dict[int, frozenset[int] | None] = {}
-    operands = {
-        int(net)
-        for g, i in registers
-        if part[g][i] != number["sum registers"]
-        for name, nets in circuit.groups[g].pins.items()
-        if circuit.groups[g].cell.pins[name].output and (net := nets[i]) >= 0
-    }
+    def mark_clock(self) -> None:
+        """Clock gates, and the buffers between the clock's port and registers or gates."""
+        for g, of_group in enumerate(self.gate):
+            self.part[g][of_group] = self.number["weight clock"]
+        while leaves := [
+            at
+            for at, nets in self.sources.items()
+            if len(nets) == 1 and nets[0] in self.plain and self.part[at[0]][at[1]] < 0
+        ]:
+            self.mark(leaves, "clock")
+            for at in leaves:
+                self.plain |= set(self.nets(at, outputs=True))
 
-    def below(net: int) -> frozenset[int] | None:
+    def mark_registers(self) -> list[int]:
+        """Registers, and what only loads or clocks them; returns the nets at the data inputs of sum registers."""
+        names = {net: name for net, name in enumerate(self.circuit.nets) if net not in self.driver}
+        shift = {net for net, name in names.items() if name == "w_shift_i"}
+        sums: list[int] = []
+        for at in self.registers:
+            group = self.circuit.groups[at[0]]
+            clocks = {int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].clock} - self.plain
+            cells, ends = self.cone(self.sources[at])
+            from_ports = all(names.get(net, "").startswith(("a_i_", "zero_i_")) for net in ends)
+            if (ends or not clocks) and from_ports and not any(self.adder[g] for g, _ in cells):
+                self.mark([at, *self.gates_behind(clocks)], "activation registers")
+            elif clocks or ends & shift:
+                self.mark(cells, "weight loading")
+                self.mark([at], "weight registers")
+                self.mark(self.gates_behind(clocks), "weight clock")
+            else:
+                self.mark([at], "sum registers")
+                sums += self.sources[at]
+        return sums
+
+    def operands_below(self, net: int, operands: set[int]) -> frozenset[int] | None:
+        """Operand bits that a net depends on; None if they are many, or if an adder lies between."""
         stack = [net]
         while stack:
             top = stack[-1]
-            if top in support:
+            if top in self.support:
                 stack.pop()
                 continue
-            at = driver.get(top)
+            at = self.driver.get(top)
             if top in operands:
-                support[top] = frozenset([top])
-            elif at is None or sequential[at[0]] or adder[at[0]]:
-                support[top] = None
-            elif missing := [n for n in sources[at] if n not in support]:
+                self.support[top] = frozenset([top])
+            elif at is None or self.sequential[at[0]] or self.adder[at[0]]:
+                self.support[top] = None
+            elif missing := [n for n in self.sources[at] if n not in self.support]:
                 stack += missing
-                continue
             else:
-                parts = [support[n] for n in sources[at]]
-                joined = None if None in parts else frozenset().union(*parts)
-                support[top] = joined if joined is not None and len(joined) <= PRODUCT_INPUTS else None
-        return support[net]
+                parts = [self.support[n] for n in self.sources[at]]
+                known = [part for part in parts if part is not None]
+                joined = frozenset[int]().union(*known)
+                self.support[top] = joined if len(known) == len(parts) and len(joined) <= PRODUCT_INPUTS else None
+        return self.support[net]
 
-    final, _ = cone(sums, True)
-    for g, group in enumerate(circuit.groups):
-        for i in range(len(group.names)):
-            if part[g][i] >= 0:
-                continue
-            output = next(int(nets[i]) for name, nets in group.pins.items() if group.cell.pins[name].output)
-            if not adder[g] and below(output) is not None:
-                part[g][i] = number["product bits"]
-            else:
-                part[g][i] = number["final adders" if (g, i) in final else "adder tree"]
-    return part
+    def mark_gates(self, sums: list[int]) -> None:
+        """What is left: product bits, the adder tree, and the final adders, which lie before `sums`."""
+        held = [at for at in self.registers if self.part[at[0]][at[1]] != self.number["sum registers"]]
+        operands = {net for at in held for net in self.nets(at, outputs=True) if net >= 0}
+        final, _ = self.cone(sums)
+        for g, group in enumerate(self.circuit.groups):
+            for i in range(len(group.names)):
+                if self.part[g][i] >= 0:
+                    continue
+                output = self.nets((g, i), outputs=True)[0]
+                if not self.adder[g] and self.operands_below(output, operands) is not None:
+                    self.mark([(g, i)], "product bits")
+                else:
+                    self.mark([(g, i)], "final adders" if (g, i) in final else "adder tree")

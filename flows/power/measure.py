@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -170,12 +171,8 @@ def weigh(
     if not routed:
         wires = dataclasses.replace(platform, wire_pf_per_pin=platform.wire_pf_per_pin + WIRED_PF)
         totals["wired_total"] = load.mean(power_of(circuit, timed, wires, clock_ns).total())
-    area = dict.fromkeys(PARTS, 0.0)
-    for group, parts in zip(circuit.groups, classify(circuit), strict=True):
-        for number in parts:
-            area[PARTS[number]] += group.cell.area_um2
     fields = {
-        "area_by_part": {part: round(value, 3) for part, value in area.items() if value},
+        "area_by_part": {part: round(value, 3) for part, value in area_by_part(circuit).items() if value},
         "power_mw": {
             **{kind: round(load.mean(power.total(kind)), 6) for kind in KINDS},
             **{name: round(value, 6) for name, value in totals.items()},
@@ -199,10 +196,8 @@ def weigh(
         },
     }
     if given.compare:
-        if routed:
-            theirs = routed.power(circuit, timed, folder)
-        else:
-            theirs = opensta_power(circuit, timed, platform, clock_ns, folder)
+        again = routed.power if routed else functools.partial(opensta_power, platform=platform, clock_ns=clock_ns)
+        theirs = again(circuit, timed, folder=folder)
         averaged = power_of(circuit, timed.merged(), platform, clock_ns, False, wires_pf)
         fields["agreement_mw"] = {
             "ours_without_clock_net": round(without_clock_net(power), 6),
@@ -215,6 +210,15 @@ def weigh(
             change = 100 * (activity.toggles.sum() / (other.rises + other.falls).sum() - 1)
             fields["activity"][f"{name}_transitions_against_icarus_percent"] = round(float(change), 4)
     return fields
+
+
+def area_by_part(circuit: Circuit) -> dict[str, float]:
+    """um2 of the cells of each of PARTS."""
+    area = dict.fromkeys(PARTS, 0.0)
+    for group, parts in zip(circuit.groups, classify(circuit), strict=True):
+        for number in parts:
+            area[PARTS[number]] += group.cell.area_um2
+    return area
 
 
 def without_clock_net(power: Power) -> float:

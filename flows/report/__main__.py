@@ -23,12 +23,12 @@ from tqdm import tqdm
 from common.console import signed
 from common.errors import run_cli
 from common.files import write_bytes, write_text
+from common.logs import log_of_test
 from common.provenance import git_commit
 from flows.report.charts import Figure, figures
 from flows.report.facts import Facts, gather
 from flows.report.records import KINDS, Records, load_records
 from flows.verdict import COLUMNS as VERDICT_COLUMNS
-from tb.reporting.report import log_of_test
 from tools.options import parse
 
 PAGE = Path(__file__).parent / "page"

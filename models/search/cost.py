@@ -9,17 +9,15 @@
 
 and 1/64 of the column that adds f(a) for an array of 64 columns (not part of a measured column). An OR
 of two ANDs that nothing else reads is one cell. Powers of two merge into one compressor tree and so have
-no counts. Cell areas and the factor of each term are in cost.json; `python -m models.search.cost --fit
-<ppa.json> ...` reads the former from the Liberty file of the platform and fits the latter to columns
-measured by `python -m flows.synth`. The registers are counted, not fitted.
+no counts. Cell areas and the factor of each term are in cost.json; `python -m flows.synth.cost --fit
+<ppa.json> ...` reads the former from the Liberty file of a platform and fits the latter to columns measured
+by `python -m flows.synth`. The registers are counted, not fitted.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -27,11 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import UserError, run_cli
-from common.files import write_text
-from models.encoding import OPERAND_WIRES, UNARY, Encoding, load_encoding, position_digits
+from common.errors import UserError
+from models.encoding import OPERAND_WIRES, UNARY, Encoding, position_digits
 from models.search.native import NAMES
-from tools.options import parse
 
 COEFFICIENTS = Path(__file__).parent / "cost.json"
 FORMAT = "encmac-cost/1"
@@ -90,11 +86,11 @@ def gate_areas() -> np.ndarray:
 def column_cost(encoding: Encoding, rows: int = 64, path: Path = COEFFICIENTS) -> Cost:
     """Area of a column of `rows` rows."""
     area = coefficients(path)
-    terms = {k: v * area[f"factor_{k}"] for k, v in _terms(encoding, rows, area).items()}
+    terms = {k: v * area[f"factor_{k}"] for k, v in area_terms(encoding, rows, area).items()}
     return Cost(**terms, shared=_shared_area(encoding, rows, area) / COLUMNS)
 
 
-def _terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, float]:
+def area_terms(encoding: Encoding, rows: int, area: dict[str, float]) -> dict[str, float]:
     """The terms before their factors, um2."""
     width = _sum_width(encoding, rows)
     counts = 0 if encoding.is_power_of_two else len(encoding.digits) * math.ceil(math.log2(rows + 1))
@@ -143,99 +139,3 @@ def _sum_width(encoding: Encoding, rows: int) -> int:
     """Bits of a column's sum, two's complement."""
     low, high = (rows * int(f()) for f in (encoding.column_table.min, encoding.column_table.max))
     return max(value.bit_length() for value in (max(-low - 1, 0), max(high, 0))) + 1
-
-
-def fit_areas(
-    encodings: list[Encoding], areas_um2: list[float], rows: list[int], area: dict[str, float] | None = None
-) -> tuple[dict[str, float], float]:
-    """Factors, >= 0, of the terms that fit measured column areas, registers as they are; and the rms relative error.
-
-    `area` has the cells' areas (default: those of cost.json).
-    """
-    if len(encodings) < len(FITTED) or not len(encodings) == len(areas_um2) == len(rows):
-        raise UserError(f"{len(encodings)} encodings, {len(areas_um2)} areas; give at least {len(FITTED)} of each")
-    plain = [_terms(e, r, area or coefficients()) for e, r in zip(encodings, rows, strict=True)]
-    measured = np.array(areas_um2)
-    table = np.array([[terms[t] for t in FITTED] for terms in plain]) / measured[:, None]
-    left = 1 - np.array([terms["registers"] for terms in plain]) / measured
-    active = list(range(len(FITTED)))
-    while True:  # least squares on relative errors; terms that would become negative leave
-        factors = np.zeros(len(FITTED))
-        factors[active] = np.linalg.lstsq(table[:, active], left, rcond=None)[0]
-        if factors.min() >= 0:
-            break
-        active.remove(int(factors.argmin()))
-    error = float(np.sqrt(np.mean((table @ factors - left) ** 2)))
-    return dict(zip(FITTED, factors.tolist(), strict=True)) | {"registers": 1.0}, error
-
-
-def cell_areas(liberty: Path, full_adder: str) -> dict[str, float]:
-    """Areas of the gates and other cells, um2, from a Liberty file."""
-    blocks = re.split(r"\bcell\s*\(", liberty.read_text(errors="replace"))[1:]
-    found = {}
-    for block in blocks:
-        name, area = re.match(r'\s*"?(\w+)', block), re.search(r"\barea\s*:\s*([\d.]+)", block)
-        if name and area:
-            found[name[1]] = float(area[1])
-    cells = CELLS | {"full_adder": (full_adder,)}
-    if missing := sorted({c for group in cells.values() for c in group} - set(found)):
-        raise UserError(f"{liberty} has no area of the cell {missing[0]}; fit with --platform osu018")
-    return {name: sum((found[c] for c in group), 0.0) for name, group in cells.items()}
-
-
-def read_measured(paths: list[Path], platform: str) -> list[tuple[Encoding, int, float]]:
-    """(encoding, rows, um2) of every encoded column that met its clock; refuses one that has changed since."""
-    found = []
-    for path in paths:
-        try:
-            designs = json.loads(path.read_text())["designs"]
-            designs = [d for d in designs if d["encoding"] and not d.get("shared") and d["wns_ns"] >= 0]
-            if designs and not any(d["platform"] == platform for d in designs):
-                raise UserError(f"{path} was measured on {designs[0]['platform']}, not on {platform}")
-            for d in (d for d in designs if d["platform"] == platform):
-                encoding = load_encoding(d.get("encoding_source", d["encoding"]))
-                package = hashlib.sha256(encoding.to_systemverilog().encode()).hexdigest()
-                if d["package_sha256"] != package:
-                    raise UserError(f"{path}: {d['encoding']} has changed since; run python -m flows.synth again")
-                found.append((encoding, int(d["parameters"]["Rows"]), float(d["area_um2"]["total"])))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"cannot read areas from {path} ({error!r}); write it with python -m flows.synth"
-            ) from error
-    return found
-
-
-def main() -> None:
-    """Command line of the fit."""
-    from flows.platform import load_platform  # only here: the model itself needs no platform
-
-    args = parse("models.search.cost", out=COEFFICIENTS)
-    platform = load_platform(args.platform)
-    if platform.full_adder is None:
-        raise UserError(f"platform {platform.name} has no full adder; the cost model counts in its area")
-    area = cell_areas(platform.liberty, platform.full_adder.cell)
-    measured = read_measured(args.fit, platform.name)
-    encodings, rows, um2 = (list(column) for column in zip(*measured, strict=True)) if measured else ([], [], [])
-    factors, error = fit_areas(encodings, um2, rows, area)
-    worst = 0.0
-    for encoding, r, found in measured:
-        model = sum(factors[t] * v for t, v in _terms(encoding, r, area).items())
-        worst = max(worst, abs(model / found - 1))
-        line = f"{encoding.name:10s} {r:3d} rows {found:9,.0f} um2, model {model:9,.0f}"
-        print(f"{line} ({100 * (model / found - 1):+.1f} %)")
-    sizes = ", ".join(map(str, sorted(set(rows))))
-    document = {
-        "format": FORMAT,
-        "source": f"fitted to {platform.title}: {len(measured)} columns of {sizes} rows",
-        "fitted": True,
-        "fit_error_percent": round(100 * error, 2),
-        "largest_error_percent": round(100 * worst, 2),
-        "factors": {k: round(v, 4) for k, v in factors.items()},
-        "area_um2": area,
-    }
-    write_text(args.out, json.dumps(document, indent=2) + "\n")
-    print(f"rms error {100 * error:.2f} %, largest {100 * worst:.2f} %; written to {args.out}")
-
-
-if __name__ == "__main__":
-    run_cli(main)

@@ -15,6 +15,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,10 +139,7 @@ def train(args: argparse.Namespace) -> dict:
     )
     if device.type == "cpu":
         keep_strided_depthwise_in_float32(model)
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decay, "weight_decay": args.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
+    optimiser = optimiser_of(model, args)
     team.batch(args.batch)
     steps = math.ceil(len(labels) / args.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -151,16 +149,7 @@ def train(args: argparse.Namespace) -> dict:
     checkpoint, log, first = out / "checkpoint.pt", [], 0
     parts = {"model": model, "average": average, "optimiser": optimiser, "schedule": schedule}
     if checkpoint.exists():
-        try:
-            state = torch.load(checkpoint, weights_only=True)
-            if state["settings"] != settings(args):
-                raise UserError(f"{checkpoint} was made with {state['settings']}; give another --out or delete it")
-            for name, part in parts.items():
-                part.load_state_dict(state[name])
-            rng.set_state(state["rng"])
-            log, first = state["log"], state["epoch"]
-        except (RuntimeError, KeyError, EOFError, OSError) as error:
-            raise UserError(f"{checkpoint} is damaged ({error}); delete it to start again") from error
+        log, first = resume(checkpoint, parts, rng, settings(args))
 
     parallel = team.wrap(model)
     test_images, test_labels = torch.from_numpy(test.images), torch.from_numpy(test.labels)
@@ -198,6 +187,31 @@ def train(args: argparse.Namespace) -> dict:
     record = {"net": args.net, **settings(args), "top1": log[-1]["test_top1"], "images": len(test_labels), "log": log}
     save_atomically({"weights": average.module.state_dict(), "record": record}, out / "float.pt")
     return record
+
+
+def optimiser_of(model: torch.nn.Module, args: argparse.Namespace) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum; weight decay for weights alone, not for biases and normalisation."""
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decay, "weight_decay": args.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
+
+
+def resume(checkpoint: Path, parts: dict[str, Any], rng: torch.Generator, wanted: dict) -> tuple[list[dict], int]:
+    """Bring parts and generator to where a checkpoint left them; its log and the epoch to go on with.
+
+    UserError if the file is damaged or was made with other settings.
+    """
+    try:
+        state = torch.load(checkpoint, weights_only=True)
+        if state["settings"] != wanted:
+            raise UserError(f"{checkpoint} was made with {state['settings']}; give another --out or delete it")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        rng.set_state(state["rng"])
+        return state["log"], state["epoch"]
+    except (RuntimeError, KeyError, EOFError, OSError) as error:
+        raise UserError(f"{checkpoint} is damaged ({error}); delete it to start again") from error
 
 
 def settings(args: argparse.Namespace) -> dict:

@@ -85,35 +85,25 @@ def folder_of(args: argparse.Namespace) -> Path:
 
 def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     """Train to the end, or go on from a checkpoint; returns the network and the record of the run."""
-    base, encoding = load_network(args.net), load_products(args.encoding)
-    if fine := base.provenance.get("finetuned"):
-        raise UserError(f"{args.net} is fine-tuned for {fine['encoding']} already; start from its base network")
-    if made := base.provenance.get("prepared"):
-        raise UserError(
-            f"{args.net} has weights for {made['encoding']} already; start from its base network {made['base']}"
-        )
-    if args.steps < 1 or args.batch < 1 or not args.lr > 0 or not 0 <= args.distil <= 1:
-        raise UserError("steps and batch are at least 1, lr is positive, distil in 0..1")
+    base, encoding = base_network(args), load_products(args.encoding)
     out = folder_of(args)
     out.mkdir(parents=True, exist_ok=True)
     team = Team()
     team.batch(args.batch)
-    threads = args.threads
     data = load_dataset(base.dataset, "train", args.data)
     labels = torch.from_numpy(data.labels)
     margin = ((0, 0), (0, 0), (CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING))
     padded = torch.from_numpy(np.pad(data.images, margin, mode="reflect"))
 
     start, way = start_network(base, encoding, args, "" if args.quiet else encoding.name)
-    table = TrainingTable(encoding.product_table, args.gradient, threads)
+    table = TrainingTable(encoding.product_table, args.gradient, args.threads)
     model = TrainableNetwork(start, table).to(team.device)
-    teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=threads)).to(team.device)
+    teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=args.threads)).to(team.device)
     optimiser = torch.optim.Adam(groups_of(model, args.lr), betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, args.steps))
     rng = torch.Generator().manual_seed(args.seed)
     log, first, checkpoint = [], 0, out / "checkpoint.pt"
-    identity = {n: getattr(args, n) for n in SETTINGS}
-    identity |= {"base_sha256": base.sha256, "encoding_sha256": encoding.sha256}
+    identity = identity_of(base, encoding, args)
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
     if checkpoint.exists():
         state = read_checkpoint(checkpoint, identity)
@@ -123,9 +113,8 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
         log, first = state["log"], state["step"]
 
     parallel = team.wrap(model)
-    bar = tqdm(
-        total=args.steps, initial=first, desc=encoding.name, disable=True if args.quiet or not team.leads else None
-    )
+    quiet = True if args.quiet or not team.leads else None
+    bar = tqdm(total=args.steps, initial=first, desc=encoding.name, disable=quiet)
     for step in range(first, args.steps):
         started = time.perf_counter()
         whole = torch.randint(len(labels), (args.batch,), generator=rng)
@@ -150,20 +139,49 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
         bar.update()
         if team.leads and ((step + 1) % args.save_every == 0 or step + 1 == args.steps):
             state = {name: part.state_dict() for name, part in parts.items()}
-            save_atomically(
-                state | {"rng": rng.get_state(), "log": log, "step": step + 1, "identity": identity}, checkpoint
-            )
+            state |= {"rng": rng.get_state(), "log": log, "step": step + 1, "identity": identity}
+            save_atomically(state, checkpoint)
             print(json.dumps(mean_entry(log[-args.save_every :])), flush=True)
     bar.close()
     record = {"format": FORMAT, "network": base.name, "encoding": encoding.name, **identity, "log": log}
     if not team.leads:
         team.close()
         return start, record
-    network = model.export()
+    network = finished(model.export(), base, encoding, args, record | {"start": way, "processes": team.size})
+    record |= {name: network.provenance["finetuned"][name] for name in ("top1", "images")}
+    write_text(out / "log.json", json.dumps(record, indent=1) + "\n")
+    curves(log, f"{base.name}, {encoding.name}", out / "loss.svg")
+    team.close()
+    return network, record
+
+
+def base_network(args: argparse.Namespace) -> QuantNetwork:
+    """The network to start from; UserError if it was trained or chosen already, or if the options do not fit."""
+    base = load_network(args.net)
+    if fine := base.provenance.get("finetuned"):
+        raise UserError(f"{args.net} is fine-tuned for {fine['encoding']} already; start from its base network")
+    if made := base.provenance.get("prepared"):
+        raise UserError(
+            f"{args.net} has weights for {made['encoding']} already; start from its base network {made['base']}"
+        )
+    if args.steps < 1 or args.batch < 1 or not args.lr > 0 or not 0 <= args.distil <= 1:
+        raise UserError("steps and batch are at least 1, lr is positive, distil in 0..1")
+    return base
+
+
+def identity_of(base: QuantNetwork, encoding: Products, args: argparse.Namespace) -> dict:
+    """What a checkpoint must have been made with to go on from it."""
+    identity = {n: getattr(args, n) for n in SETTINGS}
+    return identity | {"base_sha256": base.sha256, "encoding_sha256": encoding.sha256}
+
+
+def finished(
+    network: QuantNetwork, base: QuantNetwork, encoding: Products, args: argparse.Namespace, run: dict
+) -> QuantNetwork:
+    """The network with its accuracy on the test images and where it comes from."""
     test = load_dataset(base.dataset, "test", args.data)
     deployed = offset_network(network, encoding)
     top1 = deployed.top1(test.images, test.labels, encoding_engine(encoding, threads=1), "" if args.quiet else "test")
-    record |= {"top1": top1, "images": len(test.labels)}
     made = {
         "encoding": encoding.name,
         "encoding_sha256": encoding.sha256,
@@ -171,16 +189,12 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
         "base_sha256": base.sha256,
         "command": command_line(args),
         **{n: getattr(args, n) for n in SETTINGS},
-        "start": way,
-        "processes": team.size,
+        "start": run["start"],
+        "processes": run["processes"],
         "top1": top1,
         "images": len(test.labels),
     }
-    network = replace(network, provenance=base.provenance | {"finetuned": made})
-    write_text(out / "log.json", json.dumps(record, indent=1) + "\n")
-    curves(log, f"{base.name}, {encoding.name}", out / "loss.svg")
-    team.close()
-    return network, record
+    return replace(network, provenance=base.provenance | {"finetuned": made})
 
 
 def read_checkpoint(path: Path, identity: dict) -> dict:

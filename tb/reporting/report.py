@@ -10,27 +10,10 @@ import uuid
 from pathlib import Path
 
 from common.files import write_text
+from common.logs import log_of_test
 from common.store import Store
 
-LOG_LINES = 80  # kept of each test
 KEPT_RUNS = 300
-
-
-def log_of_test(log: Path, test: str) -> str:
-    """The lines of a simulator's log that belong to one test; the end of the log if it names no such test."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    starts = [n for n, line in enumerate(lines) if " running " in line and f".{test} (" in line]
-    if starts:
-        rest = lines[starts[0] :]
-        ends = [n for n, line in enumerate(rest) if n and " running " in line]
-        lines = rest[: ends[0]] if ends else rest
-    if len(lines) > LOG_LINES:
-        half = LOG_LINES // 2
-        lines = [*lines[:half], f"... {len(lines) - LOG_LINES} lines ...", *lines[-half:]]
-    return "\n".join(lines)
 
 
 def write_html(sim: dict, coverage: dict, path: Path, **others: object) -> None:
