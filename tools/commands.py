@@ -582,6 +582,19 @@ COMMANDS = (
     ),
     Command(
         DEVELOP,
+        "docs",
+        "the documentation site: pages, API, the notebook run, the latest report",
+        "tools.site",
+        (
+            OUT.but(help="folder of the site", default=ROOT / "build" / "site" / "html"),
+            Option("reports", "folder with the report", PATH, ROOT / "build" / "reports"),
+            Option("no-run", "show the notebook without running it", SWITCH),
+            Option("serve", "then show the site on this machine", SWITCH),
+        ),
+        kept="the site of the last build stays; its tools are kept",
+    ),
+    Command(
+        DEVELOP,
         "figures",
         "README and docs beside what the last runs measured",
         "tools.figures",

@@ -80,6 +80,7 @@ NEEDS = {
     "bench": "g++ numpy torch",
     "pdk": "tqdm",
     "import": "numpy torch ai-edge-litert onnx onnxruntime",
+    "docs": "markdown-it-py numpy",
     "docs-test": "markdown-it-py numpy torch",
     "figures": "markdown-it-py",
     "report": "altair vl-convert-python jinja2 numpy tqdm matplotlib",
