@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from models.provenance import ROOT
+from common.provenance import ROOT
 
 yaml = pytest.importorskip("yaml", reason="no PyYAML")
 

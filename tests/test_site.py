@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UserError
-from models.provenance import ROOT
+from common.errors import UserError
+from common.provenance import ROOT
 from tools import site
 
 
@@ -43,7 +43,7 @@ def test_commands_are_blocks(pages):
 
 def test_the_api_has_every_public_module(pages):
     text = "".join(page.read_text() for page in (pages / "api").glob("*.md"))
-    for name in ("models.encoding", "models.search.anneal", "flows.explore", "tb.scoreboard", "models.quant.graph"):
+    for name in ("models.encoding", "models.search.anneal", "flows.explore", "tb.env.scoreboard", "models.quant.graph"):
         assert f"::: {name}\n" in text
     assert "tb.tests" not in text and "._" not in text
     index = (pages / "api/index.md").read_text()

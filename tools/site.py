@@ -19,10 +19,10 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from models.errors import UserError, run_cli
-from models.files import locked, write_text
-from models.processes import run
-from models.provenance import ROOT
+from common.errors import UserError, run_cli
+from common.files import locked, write_text
+from common.processes import run
+from common.provenance import ROOT
 from tools.docs import environment, pages
 from tools.options import parse
 
