@@ -29,7 +29,7 @@ from models.quant.choose import (
     statistics,
 )
 from models.quant.convert import convert
-from models.quant.correct import corrected_network, encoding_engine
+from models.quant.correct import corrected_network, corrected_node, encoding_engine
 from models.quant.graph import Conv, Linear
 from models.quant.grid import ignored_bits, on_grid
 from models.quant.nodes import Add, Requant, Rescale
@@ -290,3 +290,16 @@ def test_dead_channels_keep_their_codes(network, images, tmp_path, capsys):
     assert isinstance(chosen.mac_nodes[-1], Linear) and isinstance(chosen.nodes[-1], Rescale)
     save_network(chosen, tmp_path / "chosen.npz")
     assert np.array_equal(*(n.run(images, ExactEngine()) for n in (chosen, load_network(tmp_path / "chosen.npz"))))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_bias_next_to_the_largest_keeps_its_gain(network):
+    """A channel that training made a constant: a fifth of its gain would make five times its bias of 2^29."""
+    node = network.mac_nodes[1]
+    count = len(node.bias)
+    mean_y, gain = np.full(count, 1000.0), np.full(count, 0.2)
+    mean_y[3] = -(1 << 29)
+    found = corrected_node(replace(node, bias=np.zeros_like(node.bias)), mean_y, np.zeros(count), gain, True)
+    assert found.bias[3] == -(1 << 29) and found.bias[0] == 5000
+    assert found.requant.multiplier[3] == node.requant.multiplier[3]
+    assert found.requant.factors[0] == pytest.approx(0.2 * node.requant.factors[0], rel=1e-6)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from common.errors import UserError
 from models.emulate import ExactEngine
 from models.networks import NetworkSpec
-from models.quant.checkpoint import load_network, save_network
+from models.quant.checkpoint import fingerprint, load_network, save_network
 from models.quant.export import convert_through_onnx
 
 torch.set_num_threads(1)
@@ -53,6 +53,14 @@ def test_modern_network(model, rule, tmp_path):
     with torch.inference_mode():
         real = model((torch.from_numpy(IMAGES).float() / 255 - 0.5) / 0.25).numpy()
     assert np.corrcoef(scores.astype(float).ravel(), real.ravel())[0, 1] > 0.9
+
+
+def test_images_that_fill_no_last_batch(model):
+    """The quantiser stacks what it sees of each batch: all must be of one size."""
+    spec = NetworkSpec(Modern, "cifar10", (0.5,) * 3, (0.25,) * 3)
+    more = np.concatenate([IMAGES[:16], IMAGES[:3]])
+    found, expected = (convert_through_onnx(model, spec, "modern", x, "mse", quiet=True) for x in (more, more[:16]))
+    assert fingerprint(found) == fingerprint(expected)
 
 
 def test_what_cannot_be_exported_is_one_line():

@@ -31,7 +31,14 @@ from models.emulate import TableEngine, exact_table
 from models.emulate.native import load_library
 from models.multiplier import Products
 from models.quant.arith import quantise_multipliers
-from models.quant.correct import BATCH_PIXELS, GAIN_LIMITS, Moments, corrected_node, encoding_engine
+from models.quant.correct import (
+    BATCH_PIXELS,
+    GAIN_LIMITS,
+    Moments,
+    corrected_node,
+    encoding_engine,
+    fitting_gain,
+)
 from models.quant.graph import INPUT, Conv, MacNode, QuantNetwork
 from models.quant.nodes import Add, Rescale
 
@@ -250,6 +257,7 @@ def chosen_node(
     gain = np.where(moments.variance > 0, np.clip(gain * scale, *GAIN_LIMITS) / scale, 1.0)
     if node.requant is None and not last:  # nothing behind it can bring channels to one scale
         gain = np.ones_like(gain)
+    gain = fitting_gain(new.bias, mean_y, mean_e, gain)
     new = replace(new, weight_scale=node.weight_scale * gain)
     if node.requant is None:
         return replace(new, bias=np.rint(mean_y / gain - mean_e).astype(np.int32))

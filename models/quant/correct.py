@@ -26,6 +26,7 @@ from models.quant.graph import MacNode, QuantNetwork, Requant
 
 SCOPES = ("gain", "bias", "none")
 GAIN_LIMITS = (0.5, 2.0)
+BIAS_LIMIT = 1 << 30  # int32 with room for an encoding's constants
 BATCH_PIXELS = 50 * 32 * 32  # of the images that are measured at once
 
 
@@ -131,10 +132,20 @@ class ChannelMoments:
         return mean_y, mean_e, np.clip(gain, *GAIN_LIMITS)
 
 
+def fitting_gain(bias: np.ndarray, mean_y: np.ndarray, mean_e: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """`gain` float64 [O], 1 for channels whose bias would leave BIAS_LIMIT with it.
+
+    A channel that training made a constant has weights next to nothing and a bias next to the largest there is.
+    """
+    fits = np.abs(bias + mean_y / gain - mean_e) <= BIAS_LIMIT
+    return np.where(fits, gain, 1.0)
+
+
 def corrected_node(node: MacNode, mean_y: np.ndarray, mean_e: np.ndarray, gain: np.ndarray, with_gain: bool) -> MacNode:
     """`node` with bias and multiplier such that gain * (e + shift) has the mean of y."""
     if not with_gain or node.requant is None:
         gain = np.ones_like(mean_y)
+    gain = fitting_gain(node.bias, mean_y, mean_e, gain)
     bias = (node.bias + np.rint(mean_y / gain - mean_e)).astype(np.int32)
     if (gain == 1).all():
         return replace(node, bias=bias)

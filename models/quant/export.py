@@ -33,7 +33,8 @@ class _Images:
     """Calibration images one batch after the other, as the quantiser asks for them."""
 
     def __init__(self, images: np.ndarray, quiet: bool) -> None:
-        parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
+        whole = len(images) // BATCH * BATCH or len(images)  # the quantiser stacks batches: all of one size
+        parts = [images[i : i + BATCH] for i in range(0, whole, BATCH)]
         self._rest: Iterator[np.ndarray] = iter(tqdm(parts, desc="calibrate", disable=quiet or None, leave=False))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
