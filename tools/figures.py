@@ -85,6 +85,13 @@ class Measured:
             return mine
         return 100 * (mine / min(on_tiles(r, workload)["power_mw"][key] for r in self._conventional()) - 1)
 
+    def routed(self, row: str, value: Callable[[dict], float], change: bool = False) -> float:
+        """A figure after layout, or its change against the best conventional column that was routed."""
+        mine = value(self.design(row)["routed"])
+        if not change:
+            return mine
+        return 100 * (mine / min(value(r["routed"]) for r in self._conventional() if "routed" in r) - 1)
+
     def _conventional(self) -> list[dict]:
         """Conventional columns of 8 bits."""
         return [r for n, r in self.designs.items() if n.startswith("conv ") and not r.get("rival")]
@@ -96,6 +103,17 @@ def on_tiles(design: dict, network: str) -> dict:
         if (found.get("activity") or {}).get("workload", {}).get("network") == network:
             return found
     raise KeyError(network)
+
+
+LAYOUTS = Path(__file__).resolve().parent.parent / "flows" / "openroad" / "results"
+
+
+def _routed_um2(routed: dict) -> float:
+    return routed["area_um2"]["total"]
+
+
+def _routed_mw(routed: dict) -> float:
+    return routed["power_mw"]["total"]
 
 
 RESNET = "resnet20_cifar10"
@@ -116,6 +134,15 @@ COLUMNS: dict[str, tuple[Look, float]] = {
     "mW, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET), 0.01),
     "power, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
     "against the best, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
+    "routed um2": (lambda m, row: m.routed(row, _routed_um2), 0.001),
+    "routed area": (lambda m, row: m.routed(row, _routed_um2, True), 0.0),
+    "routed mW": (lambda m, row: m.routed(row, _routed_mw), 0.01),
+    "routed power": (lambda m, row: m.routed(row, _routed_mw, True), 0.01),
+    "OpenROAD mW": (lambda m, row: m.routed(row, lambda r: r["agreement_mw"]["openroad"]["total"]), 0.01),
+    "wire mm": (lambda m, row: m.routed(row, lambda r: r["wire_um"] / 1000), 0.01),
+    "clock buffers": (lambda m, row: m.routed(row, lambda r: r["clock_buffers"]), 0.0),
+    "setup ns": (lambda m, row: m.routed(row, lambda r: r["wns_ns"]), 0.0),
+    "hold ns": (lambda m, row: m.routed(row, lambda r: r["hold_wns_ns"]), 0.0),
     "top-1 %": (lambda m, row: 100 * m.accuracy[row]["top1"]["encoded"], 0.0),
     "fine-tuned %": (lambda m, row: 100 * m.accuracy[row]["top1"]["encoded_finetuned"], 0.0),
 }
@@ -129,13 +156,17 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
     designs: dict[str, dict] = {}
     accuracy: dict[str, dict] = {}
     try:
-        if (path := reports / "ppa.json").is_file():
-            usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
+        usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
+        # layouts take hours and a tool that is not part of the setup: what their runs gave is kept with the docs
+        for path in (LAYOUTS / f"{platform}.json", reports / "ppa.json"):
+            if not path.is_file():
+                continue
             for record in json.loads(path.read_text())["designs"]:
                 same = all(record.get(key, value) == value for key, value in usual.items())
                 size = (record["platform"], record["parameters"]["Rows"]) == (platform, rows)
                 if size and same and (zeros or not record["parameters"].get("GateZeros")):
-                    designs[record["design"]] = record
+                    routed = {"routed": designs.get(record["design"], {}).get("routed")}
+                    designs[record["design"]] = {k: v for k, v in (routed | record).items() if v is not None}
         if (path := reports / "accuracy.json").is_file():
             for row in json.loads(path.read_text())["rows"]:
                 gain = row.get("correction", {}).get("scope", "gain") == "gain"

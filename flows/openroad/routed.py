@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from common.errors import UserError, unknown
 from common.files import keep, kept, locked
 from common.store import sources_of
 from flows.openroad import layout_script, openroad, read_spef, routed_power, run_layout, version
+from flows.openroad.picture import draw
 from flows.power.circuit import read_circuit
 from flows.power.measure import Conditions, Routed, tiles_sha256, weigh
 from flows.power.measure import sources as power_sources
@@ -87,7 +89,8 @@ def lay_out(
             fields = weighed(folder, script, design, result.rows, clock_ns, given)
             keep(folder / "power.json", key_of_power, fields)
     parasitics = EXTRACTED if platform.extraction else ESTIMATED
-    return routed | fields | {"parasitics": parasitics, "mapped_netlist_sha256": result.netlist.sha256}
+    parasitics = {"parasitics": parasitics, "mapped_netlist_sha256": result.netlist.sha256}
+    return routed | fields | parasitics | {"picture": os.path.relpath(folder / "layout.png", ROOT)}
 
 
 def weighed(folder: Path, script: Path, design: Design, rows: int, clock_ns: float, given: Conditions) -> dict:
@@ -95,6 +98,8 @@ def weighed(folder: Path, script: Path, design: Design, rows: int, clock_ns: flo
     in_a_process(read_back, folder, given.platform)
     netlist = read_netlist(folder, given.platform)
     circuit = read_circuit(netlist.path, given.platform)
+    title = f"{design.label.split('-rows')[0]}, {rows} rows, {given.platform.title}"
+    draw(folder / "layout.def", circuit, given.platform, title, folder / "layout.png")
     power = functools.partial(routed_power, script)
     layout = Routed(folder / "layout.sdf", read_spef(folder / "layout.spef"), power)
     fields = weigh(circuit, design, clock_ns, rows, dataclasses.replace(given, compare=True), folder, layout)

@@ -5,6 +5,7 @@ Nothing is computed here that a record does not hold, except differences and joi
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from common.errors import unknown
 from flows import verdict
 from flows.ppa import is_conventional
 from flows.report.records import Records
+from flows.synth.netlist import ROOT
 from models.encoding import Encoding, library_names, load_encoding
 from models.search.islands import load_archive
 from models.search.pareto import Point, undominated
@@ -115,6 +117,30 @@ def cost_row(design: dict) -> dict:
         "activity": activity.get("source", ""),
         "gate_sim": design["gate_sim"],
         "netlist_sha256": design["netlist_sha256"],
+        **routed_row(design.get("routed")),
+    }
+
+
+def routed_row(routed: dict | None) -> dict:
+    """What layout measured of a column: of its cells, its wires and its clock tree; None where it was not run."""
+    if not routed:
+        return {"routed_um2": None, "routed_mw": None}
+    width, height = routed["core_um"]
+    area, picture = routed["area_um2"]["total"], ROOT / routed.get("picture", "")
+    return {
+        "routed_um2": area,
+        "routed_mw": routed["power_mw"]["total"],
+        "openroad_mw": routed["agreement_mw"]["openroad"]["total"],
+        "core_percent": 100 * area / (width * height),
+        "wire_mm": routed["wire_um"] / 1000,
+        "clock_buffers": routed["clock_buffers"],
+        "latency_ns": routed["clock_latency_ns"],
+        "setup_ns": routed["wns_ns"],
+        "hold_ns": routed["hold_wns_ns"],
+        "drc": routed["drc"],
+        "minutes": routed["seconds"] / 60,
+        "openroad": routed["openroad"],
+        "picture": base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else None,
     }
 
 
@@ -123,7 +149,9 @@ def compare(costs: list[dict]) -> None:
 
     Only designs that meet their clock and passed at gate level can be the baseline; other exact ones stand beside it.
     """
-    for key, change in (("area_um2", "area_change"), ("power_mw", "power_change")):
+    pairs = (("area_um2", "area_change"), ("power_mw", "power_change"))
+    pairs += (("routed_um2", "routed_area_change"), ("routed_mw", "routed_power_change"))
+    for key, change in pairs:
         for row in costs:
             rivals = [c for c in costs if c["platform"] == row["platform"] and is_conventional(c)]
             sound = [c for c in rivals if c[key] is not None and c["slack_ns"] >= 0 and c["gate_sim"] == "passed"]
