@@ -13,6 +13,7 @@ import pytest
 
 from common.errors import UserError
 from flows.openroad import layout_script, read_figures, read_spef, run_layout, run_openroad
+from flows.openroad.picture import boxes
 from flows.openroad.routed import chosen, lay_out
 from flows.platform import PLATFORMS, load_platform
 from flows.power.measure import Conditions
@@ -169,6 +170,43 @@ def test_figures_of_old_and_new_versions(words: tuple[str, str]) -> None:
     assert (found["wire_um"], found["clock_buffers"], found["antennas"]) == (115700.0, 17, 0)
     with pytest.raises(UserError, match="OpenROAD printed no core, hold slack, wire length, clock buffers"):
         read_figures("encmac begin figures\nworst slack 0.1\nencmac end figures")
+
+
+def test_figures_of_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that OpenROAD 15af3a5 has printed for an extra column of 8 rows, NanGate 45."""
+    log = Path(__file__).with_name("layout_nangate45.log")
+    found = read_figures(log.read_text())
+    assert (found["core_um"], found["wns_ns"], found["hold_wns_ns"]) == ([32.3, 63.0], 0.24, 0.14)
+    assert (found["wire_um"], found["clock_buffers"], found["clock_latency_ns"]) == (6568.0, 9, 0.1044)
+    tool_of(tmp_path, monkeypatch, f"cat {log}\n")
+    said: list[str] = []
+    run_openroad(tmp_path / "layout.tcl", said.append)
+    assert said == [
+        *("read_design", "floorplan", "place", "clock_tree", "route"),
+        *(f"{n} violations" for n in (101, 49, 37, 0)),
+        *("extract", "figures"),
+    ]
+
+
+def test_a_picture_has_every_cell_in_its_place(tmp_path: Path) -> None:
+    layout = tmp_path / "layout.def"
+    layout.write_text(
+        "UNITS DISTANCE MICRONS 2000 ;\nDIEAREA ( 0 0 ) ( 20000 40000 ) ;\nCOMPONENTS 3 ;\n"
+        "    - _1_ INVX1 + PLACED ( 2000 4000 ) N ;\n    - u\\[2\\] DFFX1 + FIXED ( 0 0 ) FS ;\n"
+        "    - turned INVX1 + SOURCE TIMING + PLACED ( 0 8000 ) W ;\nEND COMPONENTS\nPINS 1 ;\n"
+    )
+    found, die = boxes(layout, {"INVX1": (1.0, 1.4), "DFFX1": (3.0, 1.4)})
+    assert {name: box.tolist() for name, box in found.items()} == {
+        "_1_": [1.0, 2.0, 1.0, 1.4],
+        "u[2]": [0.0, 0.0, 3.0, 1.4],
+        "turned": [0.0, 4.0, 1.4, 1.0],
+    }
+    assert die.tolist() == [10.0, 20.0]
+    with pytest.raises(UserError, match="places DFFX1, whose size no LEF file holds"):
+        boxes(layout, {"INVX1": (1.0, 1.4)})
+    layout.write_text("VERSION 5.8 ;\n")
+    with pytest.raises(UserError, match="is it DEF"):
+        boxes(layout, {})
 
 
 def test_wires_of_a_spef_are_picofarads(tmp_path: Path) -> None:

@@ -110,8 +110,8 @@ proc figures {} {
   set scale [expr {1.0 / [$block getDbUnitsPerMicron]}]
   puts "encmac begin figures"
   puts "core [expr {([$core xMax] - [$core xMin]) * $scale}] [expr {([$core yMax] - [$core yMin]) * $scale}]"
-  report_worst_slack -max
-  report_worst_slack -min
+  report_worst_slack -max -digits 4
+  report_worst_slack -min -digits 4
   report_clock_latency -clock clock -digits 4
   puts "encmac end figures"
 }

@@ -18,10 +18,8 @@ from common.files import replacing
 from flows.platform import Platform, plain
 from flows.power.circuit import PARTS, Circuit, classify
 
-# one colour for what is alike: clock, registers, product bits, adders; weight loading is small
-COLOURS = dict(
-    zip(PARTS, ["#d62728", "#ff9896", "#1f77b4", "#17becf", "#9467bd", "#2ca02c", "#ff7f0e", "#8c564b", "#7f7f7f"])
-)
+# of PARTS: clocks red, registers blue, product bits green, adders orange
+COLOURS = ("#d62728", "#ff9896", "#1f77b4", "#17becf", "#9467bd", "#2ca02c", "#ff7f0e", "#8c564b", "#7f7f7f")
 PLACED = re.compile(r"^\s*- (\S+) (\S+) (?:\+ SOURCE \w+ )?\+ (?:PLACED|FIXED) \( (-?\d+) (-?\d+) \) (\w+)", re.M)
 HEIGHT_IN = 8.0
 
@@ -63,12 +61,12 @@ def draw(layout: Path, circuit: Circuit, platform: Platform, title: str, path: P
         for name, part in zip(group.names, parts, strict=True):
             by_part[PARTS[part]].append(placed[name.replace("\\", "")])
     legend = []
-    for part, found in by_part.items():
+    for colour, (part, found) in zip(COLOURS, by_part.items(), strict=True):
         if found:
             x, y, w, h = np.array(found).T
             corners = np.stack([np.stack([x, x + w, x + w, x], 1), np.stack([y, y, y + h, y + h], 1)], 2)
-            axes.add_collection(PolyCollection(corners, facecolors=COLOURS[part], edgecolors="none"))
-            legend.append(Patch(color=COLOURS[part], label=f"{part}, {(w * h).sum():,.0f} um2"))
+            axes.add_collection(PolyCollection(corners, facecolors=colour, edgecolors="none"))
+            legend.append(Patch(color=colour, label=f"{part}, {(w * h).sum():,.0f} um2"))
     axes.set(xlim=(0, die[0]), ylim=(0, die[1]), aspect="equal", xlabel="um", ylabel="um")
     axes.set_title(title, fontsize=9, loc="left")
     axes.legend(handles=legend, fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
