@@ -72,6 +72,27 @@ def test_only_sound_designs_are_baselines(folder):
     assert m20p["area_change"] == 100 * (400_000 / 1_060_000 - 1), "rounded where it is shown, once"
 
 
+def test_layouts_stand_beside_what_was_mapped(folder, tmp_path):
+    record = example.ppa()
+    figures = {"core_um": [100.0, 200.0], "wire_um": 5000.0, "clock_buffers": 9, "clock_latency_ns": 0.1, "drc": 0}
+    figures |= {"wns_ns": 0.5, "hold_wns_ns": 0.25, "seconds": 90, "openroad": "26Q1"}
+    (tmp_path / "layout.png").write_bytes(b"a picture")
+    for name, area, power in (("conv tree", 16_000.0, 20.0), ("enc m20p merged", 4_000.0, 10.0)):
+        design = next(d for d in record["designs"] if d["design"] == name and d["platform"] == "osu018")
+        agreement = {"openroad": {"total": power + 1}}
+        design["routed"] = figures | {"area_um2": {"total": area}, "power_mw": {"total": power}}
+        design["routed"] |= {"agreement_mw": agreement, "picture": os.path.relpath(tmp_path / "layout.png", ROOT)}
+    (folder / "ppa.json").write_text(json.dumps(record))
+    found = gather(load_records(folder)).costs
+    row = next(c for c in found if c["encoding"] == "m20p" and c["routed_um2"])
+    assert (row["routed_area_change"], row["routed_power_change"]) == (-75.0, -50.0)
+    assert (row["core_percent"], row["openroad_mw"], row["wire_mm"]) == (20.0, 11.0, 5.0)
+    assert all(c["routed_area_change"] is None for c in found if not c["routed_um2"])
+    assert report(folder).returncode == 0
+    page = (folder / "report.html").read_text()
+    assert "Placed and routed, OpenROAD 26Q1" in page and "data:image/png;base64,YSBwaWN0dXJl" in page
+
+
 def test_columns_bear_their_share_of_an_extra_column(folder):
     record = example.ppa()
     design = next(d for d in record["designs"] if d["encoding"] == "m20p" and d["platform"] == "osu018")
