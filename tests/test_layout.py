@@ -222,7 +222,10 @@ def test_designs_go_by_name() -> None:
     table = chosen(["conv tree", "conv-booth", "conv tree w4a8", "exact36", "c14p"], 4, True)
     assert list(table) == ["conv tree", "conv booth", "conv tree w4a8", "enc exact36 merged", *list(table)[4:]]
     assert "enc c14p merged" in table
-    for word in ("conv tee", "m99p", "w4a8 conv"):
+    assert list(chosen(["enc m14p merged", "conv tree", "f(a) of m12p"], 4, True)) == [
+        *("enc m14p merged", "conv tree", "f(a) of m12p")
+    ]
+    for word in ("conv tee", "enc m14p marged", "m99p", "w4a8 conv"):
         with pytest.raises(UserError, match=re.escape(word)):
             chosen([word], 4, True)
 

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,13 +30,16 @@ ESTIMATED, EXTRACTED = "estimated from global routes", "OpenRCX"
 
 
 def chosen(words: Sequence[str], rows: int, gated: bool) -> dict[str, list[Design]]:
-    """Lines of the table of `make synth` by name ("conv tree", "conv booth w4a8") or by encoding, with their variants.
+    """Lines of the table of `make synth` by name ("conv tree", "enc m14p merged") or by encoding, with their variants.
 
-    What an encoding with f(a) needs beside it comes along. Raises UserError for a name that is none.
+    With an encoding the extra column for its f(a) comes along. Raises UserError for a name that is none.
     """
     named = [word.replace("conv-", "conv ").replace("exact-", "exact ").strip() for word in words]
-    encodings = [word for word in named if " " not in word]
-    rivals = [word.rpartition(" ")[2] for word in named if " " in word and widths(word.rpartition(" ")[2])]
+    of = {word: found.group(1) or found.group(2) for word in named if (found := ENCODED.fullmatch(word))}
+    encodings = list(dict.fromkeys(of.get(word, word) for word in named if " " not in word or word in of))
+    rivals = [
+        word.rpartition(" ")[2] for word in named if " " in word and word not in of and widths(word.rpartition(" ")[2])
+    ]
     table = forms(rows, encodings, 1, gated, True, None, False, list(dict.fromkeys(rivals)))
     found: dict[str, list[Design]] = {}
     for word in named:
@@ -46,6 +50,7 @@ def chosen(words: Sequence[str], rows: int, gated: bool) -> dict[str, list[Desig
     return found
 
 
+ENCODED = re.compile(r"enc (\S+) (?:merged|counted)|f\(a\) of (\S+)")
 ENDS = (("enc", " merged"), ("enc", " counted"), ("f(a) of", ""))
 
 
