@@ -10,7 +10,7 @@ PYTHON_RUN := .venv/bin/python
 RUN := @$(or $(realpath $(PYTHON_RUN)),python3) -S tools/options.py
 
 COMMANDS := sim mutants replay formal pdk synth ppa layout rules power accuracy bench pareto table explore report \
-            search train finetune import encodings docs docs-test figures chaos clean
+            search train finetune import encodings docs-test docs figures chaos clean
 
 .PHONY: help setup doctor lint test $(COMMANDS)
 

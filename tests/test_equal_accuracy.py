@@ -21,7 +21,7 @@ def accuracy_row(encoding: str, points: float, tuned: float | None = None, image
         differences["finetuned"] = {"points": tuned, "interval": [tuned - 0.2, tuned + 0.2]}
     sha256 = load_encoding(encoding).sha256
     row = {"network": "made_up", "encoding": encoding, "encoding_sha256": sha256, "images": images, "way": "chosen"}
-    return row | {"against_int8": differences}
+    return row | {"against_int8": differences, "checkpoint_sha256": "of made_up"}
 
 
 def column(design: str, area: float, encoding: str | None = None, rival: str | None = None, **other: object) -> dict:

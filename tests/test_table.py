@@ -26,6 +26,7 @@ def row(network: str, encoding: str, lost: int, dataset: str = "cifar10", images
     found = {"network": network, "dataset": dataset, "encoding": encoding, "images": images, "top1": top1, "seed": 1}
     found |= {"encoding_sha256": load_encoding(encoding).sha256, "way": way, "against_int8": against, "choose": True}
     found |= {"correction": {"scope": "gain"}, "seconds": 1800.0, "preparation": {"seconds": 1800.0}}
+    found["checkpoint_sha256"] = f"of {network}"
     return found | {"agreement_with_int8": 0.9 if way == "chosen" else 0.8, "product_bits": 20}
 
 
