@@ -11,10 +11,10 @@ from pathlib import Path
 
 from common.console import signed
 from common.errors import unknown
+from common.provenance import ROOT
 from flows import verdict
 from flows.ppa import is_conventional
 from flows.report.records import Records
-from flows.synth.netlist import ROOT
 from models.encoding import Encoding, library_names, load_encoding
 from models.search.islands import load_archive
 from models.search.pareto import Point, undominated
