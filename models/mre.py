@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from common.errors import UserError, run_cli
 from models.accuracy import read_rows, scope
 from models.encoding import library_names
@@ -68,6 +70,7 @@ def draw(measured: list[Measured], network: str) -> Figure:
     axes = figure.add_subplot()
     axes.axhline(100 * measured[0].int8, color="0.6", lw=1, label=f"int8, {100 * measured[0].int8:.2f} %")
     seen = set()
+    placed: list[tuple[float, float]] = []
     for m in measured:
         marker, colour, kind = STYLES[m.is_encoding]
         axes.plot([100 * m.mre] * len(m.top1), [100 * y for y in m.top1.values()], color=colour, lw=0.8, alpha=0.5)
@@ -79,9 +82,11 @@ def draw(measured: list[Measured], network: str) -> Figure:
                 label=None if label in seen else label,
             )  # fmt: skip
             seen.add(label)
-        best = 100 * max(m.top1.values())
-        axes.annotate(m.name.removeprefix("mul8s_"), (100 * m.mre, best), (0, 8), textcoords="offset points",
-                      ha="center", fontsize=8)  # fmt: skip
+        place = (np.log10(m.mre), 100 * max(m.top1.values()))
+        met = any(abs(place[0] - x) < 0.12 and abs(place[1] - y) < 6 for x, y in placed)  # a label is about so large
+        placed.append(place)
+        axes.annotate(m.name.removeprefix("mul8s_"), (100 * m.mre, place[1]), (10, -11) if met else (0, 8),
+                      textcoords="offset points", ha="left" if met else "center", fontsize=8)  # fmt: skip
     axes.set_xscale("log")
     axes.set_ylim(0, 104)
     axes.grid(which="both", color="0.92", lw=0.6)

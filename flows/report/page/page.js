@@ -2,6 +2,7 @@
 const root = document.documentElement;
 const asked = new URLSearchParams(location.hash.slice(1)).get("theme");
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const LIGHT = ["#7aa6ff", "#ffb066", "#ff8c8c", "#7fd8d0", "#7bd389", "#f5d76e", "#d3a4f5", "#ffb8c9", "#d0b095", "#c9cdd2"];
 let views = {};
 
 function colours() {
@@ -11,6 +12,7 @@ function colours() {
     background: "transparent", font: "system-ui, sans-serif", view: { stroke: null },
     axis: { labelColor: soft, titleColor: ink, gridColor: line, domainColor: soft, tickColor: soft, titleFontWeight: 500 },
     text: { color: ink },
+    range: root.dataset.theme === "dark" ? { category: LIGHT } : {},
     legend: { layout: { top: { direction: "vertical", anchor: "start" } }, labelColor: ink, titleColor: ink, symbolBaseFillColor: soft, symbolBaseStrokeColor: soft }, title: { color: ink }, rule: { color: soft },
   };
 }
