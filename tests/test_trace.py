@@ -81,4 +81,4 @@ def test_the_first_wrong_place_is_named(name: str, tmp_path: Path) -> None:
 def test_a_file_that_is_no_wave_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "waves.fst").write_bytes(b"half a file")
     with pytest.raises(UserError, match=r"waves.fst cannot be read"):
-        first_fault(tmp_path / "waves.fst", None)
+        first_fault(tmp_path / "waves.fst")

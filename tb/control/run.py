@@ -222,7 +222,7 @@ def traced(config: Config, waves: str) -> str:
     if not waves or not Path(waves).is_file() or config.gate or config.netlist:
         return ""
     try:
-        return first_fault(Path(waves), load_encoding(config.encoding))
+        return first_fault(Path(waves))
     except UserError as error:
         return f"waves: {error}"
 

@@ -1,14 +1,13 @@
 """From the waves of a failed test to the module or register in which the first wrong value appears.
 
-A scoreboard sees ports. In waves every module can be held to its contract: what an adder, a counter, a decoder of
-positions gives for what it gets, what a register takes at a clock edge. The first clock edge at which a contract
+A scoreboard sees ports. In waves every module can be held to its contract: what an adder or a counter
+gives for what it gets, what a register takes at a clock edge. The first clock edge at which a contract
 does not hold, and there the innermost module, is where to look. Modules are known by the names of their signals, so
 a changed design is traced like ours. If all hold, control is left: when data move, not what they are.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,11 +17,9 @@ if TYPE_CHECKING:
     import pywellen
 
 from common.errors import UserError
-from models.encoding import Encoding
 
 MAX_READS = 3_000_000  # values of signals; a minute
 CLOCKS = ("clk_i", "clk")
-LEARNT = 8  # values from which a constant is known
 
 
 class Contract(NamedTuple):
@@ -39,8 +36,8 @@ class Contract(NamedTuple):
     unless: str = ""  # a block in the scope with which the contract is another
 
 
-def contracts(encoding: Encoding | None) -> list[Contract]:
-    """Those that are known; position weights are those of `encoding`."""
+def contracts() -> list[Contract]:
+    """Those that are known."""
 
     def register(module: str, anchor: str, source: str, enable: str, unless: str = "") -> Contract:
         def fault(now: dict, then: dict, width: dict) -> str:
@@ -71,7 +68,7 @@ def contracts(encoding: Encoding | None) -> list[Contract]:
         rule = "should shift" if now["w_shift_i"] else "should keep its value"
         return "" if then["shift_q"] == wanted else f"shift_q {rule}: expected {wanted:#x}, got {then['shift_q']:#x}"
 
-    found = [
+    return [
         Contract("full_adder", "carry_o", ("x_i", "y_i", "z_i", "sum_o"), full_adder),
         Contract("bit_counter", "count_o", ("bits_i", "count_i"), bit_counter),
         register("array_stage, activations", "a_q", "a_i", "advance_i", unless="gen_zero"),
@@ -83,33 +80,6 @@ def contracts(encoding: Encoding | None) -> list[Contract]:
         Contract("enc_column, final addition", "y_o", ("row0", "row1", "f_i", "advance_i"), final_addition),
         Contract("enc_group, weights that shift", "shift_q", ("chain", "w_shift_i"), weights),
     ]
-    if encoding:
-        others = ("counts_i", "acc0_i", "row0_o", "row1_o")
-        found.append(Contract("position_decoder", "acc1_i", others, _weighted(encoding)))
-    return found
-
-
-def _weighted(encoding: Encoding) -> Callable[[dict, dict, dict], str]:
-    """The rows of a position decoder add up to the weighted counts, but for a constant that it always adds.
-
-    What comes in are bits of rows that are to be counted, or counts: one of the two must fit.
-    """
-    usual: dict[tuple[int, int, bool], Counter[int]] = {}
-
-    def fault(now: dict, then: dict, width: dict) -> str:
-        lanes, modulus = width["counts_i"] // encoding.m, 1 << width["row0_o"]
-        parts = [now["counts_i"] >> m * lanes & (1 << lanes) - 1 for m in range(encoding.m)]
-        rows = now["row0_o"] + now["row1_o"] - now["acc0_i"] - now["acc1_i"]
-        off = []
-        for counted in (False, True):
-            values = (part if counted else part.bit_count() for part in parts)
-            rest = (rows - sum(int(w) * v for w, v in zip(encoding.weights, values, strict=True))) % modulus
-            seen = usual.setdefault((lanes, modulus, counted), Counter())
-            seen[rest] += 1
-            off.append(seen.total() > LEARNT and rest != seen.most_common(1)[0][0])
-        return "row0_o + row1_o are not the weighted counts" if all(off) else ""
-
-    return fault
 
 
 class Waves:
@@ -156,10 +126,10 @@ class Waves:
         return [time for time, value in min(clocks, key=lambda c: c[0])[1].tv if value == 1 and time] if clocks else []
 
 
-def first_fault(path: Path, encoding: Encoding | None) -> str:
+def first_fault(path: Path) -> str:
     """One line: module, instance, time, what it does not keep to; or that all that is known holds."""
     waves = Waves(path)
-    instances, edges, reads = list(waves.instances(contracts(encoding))), waves.edges(), 0
+    instances, edges, reads = list(waves.instances(contracts())), waves.edges(), 0
     for now, then in pairwise(edges):
         found = []
         for place, contract, signals in instances:
