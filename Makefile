@@ -27,6 +27,7 @@ lint:
 	$(RUN) $@
 	$(PYTHON_RUN) -m ruff check .
 	$(PYTHON_RUN) -m ruff format --check .
+	$(PYTHON_RUN) -m mypy
 	$(PYTHON_RUN) -m tb.lint
 
 test:

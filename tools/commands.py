@@ -570,7 +570,7 @@ COMMANDS = (
         "models.encodings",
         (Option("check", "write nothing; fail if a file is not current", SWITCH),),
     ),
-    Command(DEVELOP, "lint", "ruff on Python, Verilator and slang on RTL"),
+    Command(DEVELOP, "lint", "ruff and mypy on Python, Verilator and slang on RTL"),
     Command(DEVELOP, "test", "lint, pytest, a short simulation"),
     Command(
         DEVELOP,

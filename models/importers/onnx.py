@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
 
 
-def captured(node: object) -> set[str]:
+def captured(node: Any) -> set[str]:
     """Tensors that bodies of a node (If, Loop) read."""
     found: set[str] = set()
     for a in node.attribute:
@@ -107,7 +108,7 @@ class _Reader:
 
     # ---- the file
 
-    def _load(self) -> object:
+    def _load(self) -> Any:
         onnx, path = self._onnx, self.path
         try:
             if path.stat().st_size > LARGEST:
@@ -147,7 +148,7 @@ class _Reader:
         self._finite_scales(model)
         return model
 
-    def _finite_scales(self, model: object) -> None:
+    def _finite_scales(self, model: Any) -> None:
         """UserError for a scale that no codes can have."""
         stored = {i.name: i for i in model.graph.initializer}
         for node in model.graph.node:
@@ -161,7 +162,7 @@ class _Reader:
                     f"{scales[~fit][0]} in '{node.input[1]}'; quantise the model again, on images of a usual range"
                 )
 
-    def _tidy(self, model: object) -> None:
+    def _tidy(self, model: Any) -> None:
         """Nodes in an order in which they can be computed, constants no inputs; UserError for a cycle."""
         graph = model.graph
         stored = {i.name for i in graph.initializer} | {i.values.name for i in graph.sparse_initializer}
@@ -202,7 +203,7 @@ class _Reader:
             del graph.node[:]
             graph.node.extend(ordered)
 
-    def _known_opsets(self, model: object) -> None:
+    def _known_opsets(self, model: Any) -> None:
         if model.ir_version > self._onnx.IR_VERSION:
             raise UserError(
                 f"{self.path} has IR version {model.ir_version}, newer than the {self._onnx.IR_VERSION} known here; "
@@ -216,7 +217,7 @@ class _Reader:
                     f"export it with opset {newest} or older"
                 )
 
-    def _fused(self, model: object, int8: bool) -> object:
+    def _fused(self, model: Any, int8: bool) -> Any:
         """The graph as the runtime fuses it; nothing is computed."""
         with tempfile.TemporaryDirectory() as place:
             target = f"{place}/fused.onnx"
@@ -265,7 +266,7 @@ class _Reader:
             **about,
         )
 
-    def _shape(self, value: object, size: tuple | None, dataset: str) -> tuple[int, ...]:
+    def _shape(self, value: Any, size: tuple | None, dataset: str) -> tuple[int, ...]:
         """[1, ...]: of one image."""
         found = value.type.tensor_type
         if found.elem_type not in (1, 2, 3):
@@ -297,7 +298,7 @@ class _Reader:
             )
         return shape
 
-    def _fuse(self, value: object, shape: tuple, mean: tuple, std: tuple) -> None:
+    def _fuse(self, value: Any, shape: tuple, mean: tuple, std: tuple) -> None:
         """The fused graph, its constants, and every tensor for one random image."""
         onnx = self._onnx
         fused = self._fused(self.model, int8=False)
@@ -338,13 +339,13 @@ class _Reader:
         self.values = dict(zip(made, self._run(run, value.name, feed[:1], made), strict=True))
         self.values[value.name] = feed[:1]
 
-    def _run(self, run: object, name: str, feed: np.ndarray, made: list[str]) -> list[np.ndarray]:
+    def _run(self, run: Any, name: str, feed: np.ndarray, made: list[str]) -> list[np.ndarray]:
         try:
             return run.run(made, {name: feed})
         except Exception as error:
             raise UserError(f"{self.path}: ONNX Runtime cannot run it on {feed.shape} ({first_line(error)})") from error
 
-    def _feed(self, value: object, image: np.ndarray, mean: tuple, std: tuple) -> np.ndarray:
+    def _feed(self, value: Any, image: np.ndarray, mean: tuple, std: tuple) -> np.ndarray:
         """Images as the file takes them."""
         kind = value.type.tensor_type.elem_type
         if kind in (2, 3):
@@ -355,7 +356,7 @@ class _Reader:
             fed = ((image.astype(np.float32) / np.float32(255) - m) / s).astype(np.float32)
         return fed.transpose(CHANNELS_LAST) if self.last and image.ndim == 4 else fed
 
-    def _start(self, value: object, shape: tuple, mean: tuple, std: tuple) -> dict:
+    def _start(self, value: Any, shape: tuple, mean: tuple, std: tuple) -> dict:
         """Where the network's input enters, and how images become its codes."""
         readers: dict[str, list] = {}
         for node in self.fused.graph.node:
@@ -398,7 +399,7 @@ class _Reader:
             low.emit("Transpose", [real], value.name, perm=CHANNELS_LAST)
         return same
 
-    def _same_codes(self, value: object, about: dict) -> bool:
+    def _same_codes(self, value: Any, about: dict) -> bool:
         """Whether our table of pixels gives what the runtime's float32 gives, also where a pixel lies on a tie."""
         channels = len(about["mean"])
         pixels = np.tile(np.arange(256, dtype=np.uint8), (1, channels, 1))
@@ -407,7 +408,7 @@ class _Reader:
         ours = QuantNetwork("", "", nodes=(), **about).quantise_input(pixels)
         return np.array_equal(np.clip(codes, -128, 127).astype(np.int8), ours)
 
-    def _input_codes(self, node: object) -> tuple[float, int, bool] | None:
+    def _input_codes(self, node: Any) -> tuple[float, int, bool] | None:
         """Scale, zero point and type of a QuantizeLinear with one constant scale."""
         if node.op_type != "QuantizeLinear" or any(i not in self.constants for i in node.input[1:] if i):
             return None
@@ -586,7 +587,7 @@ class _Reader:
         model = helper.make_model(graph, opset_imports=self.opsets, ir_version=self.fused.ir_version)
         return model.SerializeToString(deterministic=True)
 
-    def _apart(self, node: object, sources: list[str]) -> object:
+    def _apart(self, node: Any, sources: list[str]) -> Any:
         """`node`, with other names for results that are known already (of a node with several)."""
         if not set(node.output) & set(sources):
             return node
@@ -626,7 +627,7 @@ class _Reader:
             "onnxruntime.quantization.static_quantize_runner -i model.onnx -o int8.onnx (docs/networks.md)"
         )
 
-    def _evaluate(self, node: object, arrays: list[np.ndarray]) -> np.ndarray:
+    def _evaluate(self, node: Any, arrays: list[np.ndarray]) -> np.ndarray:
         helper = self._onnx.helper
         names = [f"in{k}" for k in range(len(arrays))]
         one = helper.make_node(node.op_type, names, ["out"])

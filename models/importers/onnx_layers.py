@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Step:
 
     inputs: list[str]
     outputs: list[str]
-    node: object | MacNode
+    node: Any | MacNode
 
 
 class NotALayer(Exception):
@@ -76,7 +77,7 @@ class Lowering:
 
     def __init__(
         self,
-        helper: object,
+        helper: Any,
         constants: dict[str, np.ndarray],
         values: dict[str, np.ndarray],
         evaluate: Callable[[object, list[np.ndarray]], np.ndarray],
@@ -97,7 +98,7 @@ class Lowering:
 
     # ---- the graph
 
-    def add(self, node: object) -> None:
+    def add(self, node: Any) -> None:
         """The next node of the graph."""
         kind = node.op_type
         if self._done.issuperset(node.output):
@@ -116,7 +117,7 @@ class Lowering:
         self._keep(node)
         return None
 
-    def _keep(self, node: object) -> None:
+    def _keep(self, node: Any) -> None:
         self.steps.append(Step(list(node.input), list(node.output), node))
 
     def name(self, stem: str) -> str:
@@ -144,7 +145,7 @@ class Lowering:
         self._keep(made)
         return output
 
-    def attributes(self, node: object) -> dict:
+    def attributes(self, node: Any) -> dict:
         """Attributes of an ONNX node by name."""
         return {a.name: self._onnx.get_attribute_value(a) for a in node.attribute}
 
@@ -157,7 +158,7 @@ class Lowering:
 
     # ---- what is known of tensors
 
-    def _dequantise(self, node: object) -> None:
+    def _dequantise(self, node: Any) -> None:
         source, scale, zero = [*node.input, ""][:3]
         if scale not in self.constants or (zero and zero not in self.constants):
             return
@@ -181,7 +182,7 @@ class Lowering:
             zeros = int(self.constants[zero].ravel()[0]) if zero else 0
             self._codes[node.output[0]] = Codes(source, scales.ravel()[0], zeros, self._is_unsigned(source))
 
-    def _move(self, node: object) -> None:
+    def _move(self, node: Any) -> None:
         source = node.input[0]
         if source in self._stored and node.op_type in MOVES and all(i in self.constants for i in node.input[1:] if i):
             given = self._stored[source]
@@ -240,7 +241,7 @@ class Lowering:
 
     # ---- products
 
-    def _product(self, node: object, kind: str) -> None:
+    def _product(self, node: Any, kind: str) -> None:
         if kind == "QLinearConv":
             x, sx, zx, w, sw, zw, sy, zy, bias = [*node.input, ""][:9]
             weights = self._integer_weights(w, sw, zw, 0)
@@ -266,7 +267,7 @@ class Lowering:
         else:
             self._float_product(node, kind)
 
-    def _qgemm(self, node: object) -> None:
+    def _qgemm(self, node: Any) -> None:
         a, sa, za, b, sb, zb, bias, sy, zy = [*node.input, "", "", ""][:9]
         attributes = self.attributes(node)
         if attributes.get("alpha", 1.0) != 1.0:
@@ -282,7 +283,7 @@ class Lowering:
         else:
             self._to_float(node, weights, a, sa, za, "", None, integer_bias=bias)
 
-    def _dynamic(self, node: object) -> None:
+    def _dynamic(self, node: Any) -> None:
         """Quantise, then multiply: what the operator does inside."""
         x, w, sw, zw, bias = [*node.input, "", ""][:5]
         if w not in self.constants:
@@ -294,7 +295,7 @@ class Lowering:
         made = self._onnx.make_node("MatMulIntegerToFloat", inputs, list(node.output), node.name, domain=CONTRIB)
         self._product(made, "MatMulIntegerToFloat")
 
-    def _float_product(self, node: object, kind: str) -> None:
+    def _float_product(self, node: Any, kind: str) -> None:
         x, w = node.input[:2]
         attributes = self.attributes(node)
         weights = self._weights_of(w)
@@ -318,7 +319,7 @@ class Lowering:
     # ---- layers
 
     def _to_codes(
-        self, node: object, weights: Stored, x: str, about: tuple, target: tuple, bias: str, where: dict | None
+        self, node: Any, weights: Stored, x: str, about: tuple, target: tuple, bias: str, where: dict | None
     ) -> None:
         """A layer whose result are codes."""
         sx = np.float32(self._array(about[0], "scale").ravel()[0])
@@ -346,7 +347,7 @@ class Lowering:
 
     def _to_float(
         self,
-        node: object,
+        node: Any,
         weights: Stored,
         x: str,
         sx: str,
@@ -408,7 +409,7 @@ class Lowering:
 
     def _requantised(
         self,
-        node: object,
+        node: Any,
         weights: Stored,
         x: str,
         sx: str,
@@ -453,7 +454,7 @@ class Lowering:
         self._done |= {*passed, last.output[0]}
         return True
 
-    def _quantised_after(self, node: object) -> tuple[object, list[str], tuple[float | None, float | None]] | None:
+    def _quantised_after(self, node: Any) -> tuple[Any, list[str], tuple[float | None, float | None]] | None:
         """The only QuantizeLinear that reads a node's result, what lies between, and the clamp that it is."""
         clamp: list[float | None] = [None, None]
         attributes, tensor, passed = self.attributes(node), node.output[0], []
@@ -494,7 +495,7 @@ class Lowering:
         units = self.constants[sx].ravel()[0] * scale
         return bool(np.allclose(stored.scale.ravel(), units, rtol=1e-6, atol=0))
 
-    def _without_activation(self, node: object, output: str) -> tuple[object, Callable[[str], None] | None]:
+    def _without_activation(self, node: Any, output: str) -> tuple[Any, Callable[[str], None] | None]:
         """A copy of a node that makes `output` and no fused activation, and what emits the activation."""
         plain = type(node)()
         plain.CopyFrom(node)
@@ -542,7 +543,7 @@ class Lowering:
 
     def _sums(
         self,
-        node: object,
+        node: Any,
         weights: Stored,
         x: str,
         zx: str,
@@ -622,7 +623,7 @@ class Lowering:
             raise NotALayer("its weights have several zero points for one output")
         return np.ascontiguousarray((weights.codes - shift).astype(np.int8)), zeros[:, 0]
 
-    def _matrix(self, node: object, weights: Stored, x: str, shape: tuple) -> tuple:
+    def _matrix(self, node: Any, weights: Stored, x: str, shape: tuple) -> tuple:
         """[rows, K] times [K, O] is a linear layer; several rows of one image are the pixels of a 1x1 convolution."""
         codes, rest = self._centred(Stored(weights.codes.T, weights.zero.T, weights.scale.T))
         rows, depth, outputs = int(np.prod(shape[:-1])), shape[-1], len(codes)
@@ -645,7 +646,7 @@ class Lowering:
         return result
 
     def _convolution(
-        self, node: object, weights: Stored, x: str, shape: tuple, where: dict, zero: int, dynamic: str
+        self, node: Any, weights: Stored, x: str, shape: tuple, where: dict, zero: int, dynamic: str
     ) -> tuple:
         """Codes in at most two dimensions, padding, dilation and stride as our layers have them."""
         dims, group = len(shape) - 2, where.get("group", 1)

@@ -16,6 +16,7 @@ import math
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -168,14 +169,14 @@ class _Reader:
             return _Tensor(index, name, "INT8", shape, scale, int(zeros[0]) - 128, data, unsigned=True)
         return _Tensor(index, name, kind, shape, scale, int(zeros[0]), data, packed=packed)
 
-    def _operator_name(self, operator: object) -> str:
+    def _operator_name(self, operator: Any) -> str:
         code = self.model.OperatorCodes(operator.OpcodeIndex())
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         if custom := code.CustomCode():
             return custom.decode(errors="replace")
         return self._operators.get(number, f"operator {number}")
 
-    def _options(self, operator: object, kind: str) -> object:
+    def _options(self, operator: Any, kind: str) -> Any:
         options = getattr(self.schema, kind)()
         table = operator.BuiltinOptions()
         if table is None:
@@ -487,18 +488,18 @@ class _Reader:
 
     # ---- operators, one each
 
-    def _conv_2d(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _conv_2d(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         options = self._options(operator, "Conv2DOptions")
         weights = self._weights(name, inputs[1]).transpose(0, 3, 1, 2)
         self._convolution(name, options, inputs, output, weights, groups=inputs[0].shape[3] // weights.shape[1])
 
-    def _depthwise_conv_2d(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _depthwise_conv_2d(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         options = self._options(operator, "DepthwiseConv2DOptions")
         weights = self._weights(name, inputs[1]).transpose(3, 0, 1, 2)  # [1, kh, kw, O] to [O, 1, kh, kw]
         self._convolution(name, options, inputs, output, weights, groups=inputs[0].shape[3])
 
     def _convolution(
-        self, name: str, options: object, inputs: list, output: _Tensor, weights: np.ndarray, groups: int
+        self, name: str, options: Any, inputs: list, output: _Tensor, weights: np.ndarray, groups: int
     ) -> None:
         dilation = (options.DilationHFactor(), options.DilationWFactor())
         stride, x = (options.StrideH(), options.StrideW()), inputs[0]
@@ -545,7 +546,7 @@ class _Reader:
         self._skipped.add(after[0])
         return source, result, tuple(int(b) for b in blocks.data), (top, bottom, left, right)
 
-    def _transpose_conv(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _transpose_conv(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         options = self._options(operator, "TransposeConvOptions")
         x, stride = inputs[2], (options.StrideH(), options.StrideW())
         weights = np.ascontiguousarray(self._weights(name, inputs[1]).transpose(0, 3, 1, 2)[:, :, ::-1, ::-1])
@@ -573,7 +574,7 @@ class _Reader:
         )
         self._add_node(node, output)
 
-    def _fully_connected(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _fully_connected(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         options = self._options(operator, "FullyConnectedOptions")
         weights, x = self._weights(name, inputs[1]), inputs[0]
         if len(output.shape) > 2 or len(x.shape) == 3:
@@ -596,7 +597,7 @@ class _Reader:
         node = Linear(name, source, weights, bias, requant, wide, float(output.scale[0]), x.zero_point)
         self._add_node(node, output)
 
-    def _batch_matmul(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _batch_matmul(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         options = self._options(operator, "BatchMatMulOptions")
         weights = self._weights(name, inputs[1])
         if options.AdjX() or weights.size != int(np.prod(weights.shape[-2:])):
@@ -668,7 +669,7 @@ class _Reader:
         return total.astype(np.int32), inputs[1].scale  # sums wrap round in int32, as the runtime's do
 
     def _padding(
-        self, options: object, x: _Tensor, kernel: tuple[int, int], stride: tuple[int, int]
+        self, options: Any, x: _Tensor, kernel: tuple[int, int], stride: tuple[int, int]
     ) -> tuple[int, int, int, int]:
         """(top, bottom, left, right): none, or such that the output is ceil(size / stride), the odd one behind."""
         if options.Padding() == self.schema.Padding.VALID:
@@ -679,7 +680,7 @@ class _Reader:
             sides += [total // 2, total - total // 2]
         return tuple(sides)
 
-    def _add(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _add(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         self._same_shape(name, inputs)
         lo, hi = self._range(self._options(operator, "AddOptions").FusedActivationFunction(), output)
         sources = tuple(self._source(t, name) for t in inputs)
@@ -697,7 +698,7 @@ class _Reader:
         node = TfliteAdd(name, sources, multipliers, shifts, scale, lo, hi, zero, zeros, self.rounding)
         self._add_node(node, output)
 
-    def _mul(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _mul(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         if inputs[0].shape != output.shape:
             inputs = inputs[::-1]
         a, b = inputs
@@ -713,15 +714,15 @@ class _Reader:
         if inputs[0].shape != inputs[1].shape:
             raise _Other(f"it has operands of shapes {inputs[0].shape} and {inputs[1].shape}")
 
-    def _average_pool_2d(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _average_pool_2d(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         if inputs[0].unsigned:
             raise _Other("its kernel rounds uint8 codes")
         self._pool(name, operator, inputs[0], output, "average")
 
-    def _max_pool_2d(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _max_pool_2d(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         self._pool(name, operator, inputs[0], output, "max")
 
-    def _pool(self, name: str, operator: object, x: _Tensor, output: _Tensor, kind: str) -> None:
+    def _pool(self, name: str, operator: Any, x: _Tensor, output: _Tensor, kind: str) -> None:
         options = self._options(operator, "Pool2DOptions")
         if (x.scale[0], x.zero_point) != (output.scale[0], output.zero_point):
             raise _Other("it changes the scale")
@@ -732,7 +733,7 @@ class _Reader:
             Pool(name, self._source(x, name), kind, kernel, stride, padding, float(output.scale[0]), lo, hi), output
         )
 
-    def _mean(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _mean(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         x, axes = inputs[0], inputs[1].data
         if axes is None or len(x.shape) != 4 or sorted(int(a) % 4 for a in axes.ravel()) != [1, 2]:
             raise _Other("it is not the mean over height and width")
@@ -753,20 +754,20 @@ class _Reader:
         )
         self._add_node(node, output)
 
-    def _pad(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _pad(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         x, amounts = inputs[0], inputs[1].data
         if amounts is None or amounts.shape != (4, 2) or amounts[[0, 3]].any():
             raise _Other("it pads other axes than height and width")
         padding = tuple(int(n) for n in amounts[1:3].ravel())
         self._add_node(Pad(name, self._source(x, name), padding, x.zero_point, float(output.scale[0])), output)
 
-    def _relu(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _relu(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         self._table(name, inputs[0], output, "RELU")
 
-    def _relu6(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _relu6(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         self._table(name, inputs[0], output, "RELU6")
 
-    def _quantize(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _quantize(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         self._int8(inputs[0])
         same = output.kind == "INT8" and np.array_equal(inputs[0].scale, output.scale)
         if same and inputs[0].zero_point == output.zero_point:
@@ -787,7 +788,7 @@ class _Reader:
         table = requantise(CODES - x.zero_point, *factor, lo, hi, output.zero_point, rounding)
         self._add_node(Lookup(name, self._source(x, name), table, float(output.scale[0])), output)
 
-    def _reshape(self, name: str, operator: object, inputs: list, output: _Tensor) -> None:
+    def _reshape(self, name: str, operator: Any, inputs: list, output: _Tensor) -> None:
         x = inputs[0]
         if x.shape == output.shape:
             self._node_of[output.index] = self._source(x, name)

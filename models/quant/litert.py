@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class Session:
         result = run.get_tensor(port.index)
         return [np.ascontiguousarray(result.transpose(0, 3, 1, 2)) if port.four else result]
 
-    def _interpreter(self) -> object:
+    def _interpreter(self) -> Any:
         if not hasattr(self._threads, "run"):
             self._threads.run = interpreter(self._model, self._what, self._reference)
         return self._threads.run
@@ -68,7 +69,7 @@ class Session:
         return _Port(detail["name"], f"tensor({kind})", detail["index"], len(detail["shape"]) == 4)
 
 
-def interpreter(model: bytes, what: str, reference: bool = False, keep: bool = False) -> object:
+def interpreter(model: bytes, what: str, reference: bool = False, keep: bool = False) -> Any:
     """An interpreter of ai-edge-litert on one thread; with `keep` all its tensors can be read after a run."""
     try:
         from ai_edge_litert import interpreter as litert

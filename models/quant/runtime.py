@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Runtime:
         return self._session.get_outputs()[0].type == "tensor(uint8)"
 
     @cached_property
-    def _session(self) -> object:
+    def _session(self) -> Any:
         content = self.model.tobytes()
         if content[4:8] == IDENTIFIER:
             return Session(content, f"node {self.name}", self.reference)
@@ -115,7 +116,7 @@ def session(
     save: str | None = None,
     int8: bool = False,
     real_bias: bool = False,
-) -> object:
+) -> Any:
     """An ONNX Runtime session on one thread of the CPU; UserError if it does not take the model.
 
     With `save` the model as the runtime fuses it (its "extended" level) is written there; `int8` keeps int8

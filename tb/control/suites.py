@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from common.errors import UserError, unknown
 from models.encoding import absolute, library_names, load_encoding
@@ -81,8 +82,8 @@ class Config:
     @property
     def array_fields(self) -> dict[str, object]:
         """What a test has to know of the array (tb.env.bench.ArrayConfig)."""
-        others = ("sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name")
-        others += ("module", "values")
+        others = {"sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name"}
+        others |= {"module", "values"}
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
     @property
@@ -157,9 +158,9 @@ class Config:
 
 
 APPROXIMATE = "m32p"
-SMALL = {"rows": 8, "columns": 8, "rows_per_group": 8}
+SMALL: dict[str, Any] = {"rows": 8, "columns": 8, "rows_per_group": 8}
 # Icarus runs the adder trees at about 25 cycles a second
-ON_ICARUS = SMALL | {"tests": "corners|first_convolution|classifier", "vectors": 4}
+ON_ICARUS: dict[str, Any] = SMALL | {"tests": "corners|first_convolution|classifier", "vectors": 4}
 SUITES: dict[str, tuple[Config, ...]] = {
     "smoke": (
         Config("verilator", "enc", "exact64"),
@@ -191,7 +192,7 @@ SUITES["tiny-tile"] = (
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, tests="tile_smoke", depth=16),
 )
 LAYERS = "smoke|layer_|requantiser|back_pressure|random_reset|utilisation|bad_sizes|protocol|masks|wrap|latency|sets"
-SMALL_ENGINE = {"tests": "^(?!.*(_layer_|utilisation))"}
+SMALL_ENGINE: dict[str, Any] = {"tests": "^(?!.*(_layer_|utilisation))"}
 SUITES["tile"] = (
     Config("verilator", "enc", "exact64", tests=LAYERS, depth=256),
     Config("verilator", "enc", APPROXIMATE, tests=LAYERS, depth=256, shadow=True),
@@ -262,7 +263,7 @@ SUITES["leaf"] = tuple(  # modules of the tile engine, each alone
     )
 )
 SUITES["full"] += SUITES["leaf"]
-NARROW = {"rows": 4, "columns": 2, "tests": "corners|extremes|back_pressure|column_results"}
+NARROW: dict[str, Any] = {"rows": 4, "columns": 2, "tests": "corners|extremes|back_pressure|column_results"}
 SUITES["rivals"] = (  # operands of fewer bits, every form; activation registers that hold while activations are 0
     *(
         Config("icarus", "conv", bits, form=form, shadow=form == 2, zeros=zeros, **NARROW)
@@ -282,12 +283,12 @@ SUITES["rivals"] = (  # operands of fewer bits, every form; activation registers
     Config("icarus", "enc", "m12p", rows_per_group=4, merged=False, zeros=True, gated=True, **NARROW),
 )
 SUITES["full"] += SUITES["rivals"]
-THROUGH = {"sum_register": False, "tests": "corners|back_pressure|latency|reset_phases"}
+THROUGH: dict[str, Any] = {"sum_register": False, "tests": "corners|back_pressure|latency|reset_phases"}
 SUITES["full"] += (
     Config("icarus", "enc", "m12p", 4, 2, 2, **THROUGH),
     Config("icarus", "enc", "exact36", 4, 4, 1, merged=False, shadow=True, columns_per_stage=2, **THROUGH),
 )
-COUNTED = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
+COUNTED: dict[str, Any] = {"vectors": 64, "instrument": COVERAGE}  # small, as counting lines and toggles is slow
 SUITES["coverage"] = (
     Config("verilator", "enc", "exact64", 4, 4, 4, **COUNTED),
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, programmable=True, **COUNTED),
@@ -299,7 +300,7 @@ SUITES["coverage"] = (
     Config("verilator", "conv", rows=4, columns=4, depth=16, **SMALL_ENGINE, **COUNTED),
     Config("verilator", "enc", "m12p", 2, 2, 2, depth=3, shadow=True, **SMALL_ENGINE, **COUNTED),
 )
-GATES = {"vectors": 16, "gate": True}
+GATES: dict[str, Any] = {"vectors": 16, "gate": True}
 SUITES["gate"] = (  # of the size that a netlist is mapped, built and run in a minute
     Config("verilator", "enc", "exact64", 4, 4, 4, **GATES),
     Config("verilator", "enc", "m12p", 4, 4, 2, merged=False, columns_per_stage=2, shadow=True, **GATES),
@@ -310,7 +311,7 @@ SUITES["gate"] = (  # of the size that a netlist is mapped, built and run in a m
 )
 SUITES["columns"] = ()
 MAPPED = ("gate", "columns")  # suites that get every column of `make synth` besides
-LARGE = {"tests": "corners|random_reset|tiles_stalled|tiles_classifier", "vectors": 32}
+LARGE: dict[str, Any] = {"tests": "corners|random_reset|tiles_stalled|tiles_classifier", "vectors": 32}
 SUITES["large"] = (  # sizes that are built, every group, both ways to accumulate
     Config("verilator", "enc", APPROXIMATE, 64, 64, 64, columns_per_stage=8, shadow=True, **LARGE),
     Config("verilator", "enc", "exact36", 64, 64, 16, columns_per_stage=4, **LARGE),
@@ -389,10 +390,10 @@ def chosen(
         configs = [c for c in configs if c.array == "enc"]
     configs = [c for c in configs if sim in (None, c.sim) and array in (None, c.array)]
     if design and configs:
-        known = [c.design for c in configs]
+        designs = [c.design for c in configs]
         configs = [c for c in configs if c.design == design]
         if not configs:
-            raise unknown("design of this choice", design, known)
+            raise unknown("design of this choice", design, designs)
     if not configs:
         raise UserError("no configuration of the suite fits this choice of SIM, ARRAY and ENCODING")
     return with_test(configs, test) if test else configs
