@@ -264,10 +264,10 @@ fusesoc --cores-root . run --target sim encmac
 
 A test runs both from these lists, and compares the lists with the folder.
 
-Ports are plain vectors and an encoding is a list of parameters because of Icarus 11. It has no interfaces as ports ("Errors
-in port declarations"), no parameter of a structure's type ("cannot currently create a parameter of type"), no type
-parameters, and aborts at a port of a package's structure that is named with `::`. Verilator 5.48 and Yosys with slang take
-all four.
+Ports are plain vectors and an encoding is a list of parameters because of Icarus 11. It has no interfaces as ports
+("Errors in port declarations"), no parameter of a structure's type ("cannot currently create a parameter of type"), no
+type parameters, and aborts at a port of a package's structure that is named with `::`. Verilator 5.48 and Yosys with
+slang take all four.
 """
 
 
