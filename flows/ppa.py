@@ -106,18 +106,22 @@ def compare_arrays(records: list[dict]) -> str | None:
 
 
 def compare_routed(records: list[dict]) -> None:
-    """Fill in reductions of routed columns against the routed conventional ones: area of cells, and power."""
+    """Fill in area of cells and power of routed columns, each with its share of an extra column, and reductions.
+
+    Reductions are in percent against each routed exact column.
+    """
     found = [r for r in records if "routed" in r]
     bases = [r for r in found if is_conventional(r) or is_exact(r)]
-    for name, value in (("area", lambda r: r["routed"]["area_um2"]["total"]), ("power", _routed_mw)):
+    for name, quantity in (("area", "area_um2"), ("power", "power_mw")):
+
+        def value(r: dict, quantity: str = quantity) -> float:
+            return r["routed"][quantity]["total"]
+
         extra = {id(r): value(r) + share_of_f(found, r, value) for r in found}
         for r in found:
+            r["routed"][quantity]["column"] = round(extra[id(r)], 6)
             change = {base["design"]: round(100 * (1 - extra[id(r)] / extra[id(base)]), 2) for base in bases}
             r["routed"][f"{name}_reduction_percent"] = {} if r["shared"] else change
-
-
-def _routed_mw(record: dict) -> float:
-    return record["routed"]["power_mw"]["total"]
 
 
 def column_power(records: list[dict], record: dict, key: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -138,3 +139,12 @@ def test_platforms_with_a_hyphen_are_found(place: Path, capsys: pytest.CaptureFi
     assert figures.main() == 1
     out = capsys.readouterr().out
     assert "PLATFORM=ihp-sg13g2 DESIGNS=m12p: conv tree, cells: 1,000; measured 1001" in out
+
+
+def test_the_layouts_of_the_docs_are_those_of_their_run(tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "ppa.md"
+    found = figures.measured(tmp_path, "nangate45")
+    told = [c for c in figures.claims(page) if c.command.startswith("make layout") and c.column != "area um2"]
+    assert len(told) == 27 and {figures.judge(claim, found)[0] for claim in told} == {"right"}
+    power = next(c for c in told if (c.row, c.column) == ("enc m14p merged", "routed mW"))
+    assert figures.judge(dataclasses.replace(power, text="5.48"), found)[0] == "wrong"

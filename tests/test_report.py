@@ -80,7 +80,7 @@ def test_layouts_stand_beside_what_was_mapped(folder, tmp_path):
     for name, area, power in (("conv tree", 16_000.0, 20.0), ("enc m20p merged", 4_000.0, 10.0)):
         design = next(d for d in record["designs"] if d["design"] == name and d["platform"] == "osu018")
         agreement = {"openroad": {"total": power + 1}}
-        design["routed"] = figures | {"area_um2": {"total": area}, "power_mw": {"total": power}}
+        design["routed"] = figures | {"area_um2": {"total": area, "column": area}, "power_mw": {"column": power}}
         design["routed"] |= {"agreement_mw": agreement, "picture": os.path.relpath(tmp_path / "layout.png", ROOT)}
     (folder / "ppa.json").write_text(json.dumps(record))
     found = gather(load_records(folder)).costs

@@ -17,6 +17,7 @@ from pathlib import Path
 from common.errors import UserError, run_cli
 from common.store import outdated
 from flows.platform import config_path, read_config
+from flows.ppa import compare_routed
 from tools.docs import pages
 from tools.options import parse
 
@@ -64,10 +65,11 @@ def claims(page: Path) -> list[Claim]:
 
 @dataclass(frozen=True)
 class Measured:
-    """Records of columns (by the name of a design) and of accuracy rows (by encoding), of one platform."""
+    """Records of columns and of those laid out (by design), and of accuracy rows (by encoding), of one platform."""
 
     designs: dict[str, dict]
     accuracy: dict[str, dict]
+    layouts: dict[str, dict]
 
     def design(self, row: str) -> dict:
         """The record of a row: a design, or the encoding of one; KeyError if there is none."""
@@ -87,10 +89,10 @@ class Measured:
 
     def routed(self, row: str, value: Callable[[dict], float], change: bool = False) -> float:
         """A figure after layout, or its change against the best conventional column that was routed."""
-        mine = value(self.design(row)["routed"])
+        mine = value(self.layouts[row]["routed"])
         if not change:
             return mine
-        return 100 * (mine / min(value(r["routed"]) for r in self._conventional() if "routed" in r) - 1)
+        return 100 * (mine / min(value(self.layouts[r]["routed"]) for r in self.layouts if r.startswith("conv ")) - 1)
 
     def _conventional(self) -> list[dict]:
         """Conventional columns of 8 bits."""
@@ -109,11 +111,11 @@ LAYOUTS = Path(__file__).resolve().parent.parent / "flows" / "openroad" / "resul
 
 
 def _routed_um2(routed: dict) -> float:
-    return routed["area_um2"]["total"]
+    return routed["area_um2"]["column"]
 
 
 def _routed_mw(routed: dict) -> float:
-    return routed["power_mw"]["total"]
+    return routed["power_mw"]["column"]
 
 
 RESNET = "resnet20_cifar10"
@@ -155,18 +157,26 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
     """
     designs: dict[str, dict] = {}
     accuracy: dict[str, dict] = {}
+    layouts: dict[str, dict] = {}
+    usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
+
+    def fits(record: dict) -> bool:
+        """True for a column of this kind, under the platform's usual conditions."""
+        same = all(record.get(key, value) == value for key, value in usual.items())
+        size = (record["platform"], record["parameters"]["Rows"]) == (platform, rows)
+        return size and same and (zeros or not record["parameters"].get("GateZeros"))
+
     try:
-        usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
         # layouts take hours and a tool that is not part of the setup: what their runs gave is kept with the docs
-        for path in (LAYOUTS / f"{platform}.json", reports / "ppa.json"):
-            if not path.is_file():
-                continue
+        if (path := LAYOUTS / f"{platform}.json").is_file():
+            kept = json.loads(path.read_text())["designs"]
+            compare_routed(kept)
+            layouts |= {record["design"]: record for record in kept if fits(record) and "routed" in record}
+        if (path := reports / "ppa.json").is_file():
             for record in json.loads(path.read_text())["designs"]:
-                same = all(record.get(key, value) == value for key, value in usual.items())
-                size = (record["platform"], record["parameters"]["Rows"]) == (platform, rows)
-                if size and same and (zeros or not record["parameters"].get("GateZeros")):
-                    routed = {"routed": designs.get(record["design"], {}).get("routed")}
-                    designs[record["design"]] = {k: v for k, v in (routed | record).items() if v is not None}
+                if fits(record):
+                    designs[record["design"]] = record
+                    layouts |= {record["design"]: record} if "routed" in record else {}
         if (path := reports / "accuracy.json").is_file():
             for row in json.loads(path.read_text())["rows"]:
                 gain = row.get("correction", {}).get("scope", "gain") == "gain"
@@ -174,7 +184,7 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
                     accuracy[row["encoding"]] = row
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; run its command again") from error
-    return Measured(designs, accuracy)
+    return Measured(designs, accuracy, layouts)
 
 
 def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:

@@ -87,7 +87,10 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
 
 
 def print_table(records: list[dict], platform: Platform, clock_ns: float) -> None:
-    """Mapped against routed, each against the best conventional column of the same kind."""
+    """Mapped against routed, each against the best conventional column of the same kind.
+
+    Without the share of an extra column, which has a line of its own.
+    """
     compare_areas(records)
     rows = [("design", "mapped um2", "", "routed um2", "", "core um2", "mapped mW", "", "routed mW", "", "OpenROAD mW")]
     rows[0] += ("wire mm", "clock buffers", "setup ns", "hold ns", "min")

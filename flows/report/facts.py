@@ -128,8 +128,8 @@ def routed_row(routed: dict | None) -> dict:
     width, height = routed["core_um"]
     area, picture = routed["area_um2"]["total"], ROOT / routed.get("picture", "")
     return {
-        "routed_um2": area,
-        "routed_mw": routed["power_mw"]["total"],
+        "routed_um2": routed["area_um2"]["column"],
+        "routed_mw": routed["power_mw"]["column"],
         "openroad_mw": routed["agreement_mw"]["openroad"]["total"],
         "core_percent": 100 * area / (width * height),
         "wire_mm": routed["wire_um"] / 1000,
