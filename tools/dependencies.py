@@ -19,7 +19,7 @@ from tools.options import parse
 
 PAGE = ROOT / "docs" / "dependencies.md"
 SOURCES = ("bench", "common", "flows", "models", "tb", "tests", "tools")
-STAMP = re.compile(r'find_spec\("(\w+)"\)|-m (ruff|pytest)\b')  # used as a program, not imported
+STAMP = re.compile(r'find_spec\("(\w+)"\)|-m (ruff|mypy|pytest)\b')  # used as a program, not imported
 PREFIXES = ("License :: OSI Approved :: ", "License :: ")
 
 
