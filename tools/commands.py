@@ -412,7 +412,11 @@ COMMANDS = (
             CLOCK_NS,
             Option("quick", "fewer candidates, test images and rows: minutes for a CIFAR network", SWITCH),
             IMAGES.but(help="only the first test images (default: all; with QUICK=1 1000)", default=None),
-            Option("float", "float weights of file.py:function (default: build/train/<function>/float.pt)", EXISTING),
+            Option(
+                "float",
+                "float weights of the file.py:function that is run (default: build/train/<function>/float.pt)",
+                EXISTING,
+            ),
             Option("dataset", "of a model to import", choice("data set", "cifar10", "cifar100", "imagenet")),
             Option("mean", "of a model to import, as in make import", TEXT),
             Option("std", "the same", TEXT),

@@ -69,7 +69,7 @@ NEEDS = {
     "synth": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm",
     "ppa": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm matplotlib",
     "rules": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm",
-    "layout": "numpy",
+    "layout": "pyosys sta iverilog vvp g++ numpy tqdm matplotlib",
     "power": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm matplotlib",
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",
@@ -89,7 +89,7 @@ NEEDS = {
 NEEDS["explore"] = " ".join(NEEDS[name] for name in ("accuracy", "synth", "power", "replay", "report"))
 NEEDS["chaos"] = " ".join(NEEDS[name] for name in ("sim", "synth", "power", "search", "train", "replay", "accuracy"))
 NEEDS["test"] = " ".join(
-    ["pytest playwright hypothesis fusesoc cocotbext-axi systemrdl-compiler peakrdl-cheader", *NEEDS.values()]
+    ["pytest playwright hypothesis fusesoc wavedrom cocotbext-axi systemrdl-compiler peakrdl-cheader", *NEEDS.values()]
 )
 NEEDS["setup"] = NEEDS["test"]
 
