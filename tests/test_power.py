@@ -433,6 +433,7 @@ library (storing) { time_unit : "1ns"; capacitive_load_unit (1, pf); leakage_pow
     pin (IQ) { direction : internal; } pin (CK) { direction : input; clock_gate_clock_pin : true; }
     pin (E) { direction : input; clock_gate_enable_pin : true; }
     pin (G) { direction : output; clock_gate_out_pin : true; state_function : "CK & IQ"; } }
+  cell (TIE) { pin (Y) { direction : output; function : "1"; } }
   cell (BUF) { pin (A) { direction : input; } pin (Y) { direction : output; function : "A"; } }
   cell (DFFR) { ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; clear : "R"; } pin (CK) { direction : input; }
     pin (D) { direction : input; } pin (R) { direction : input; } pin (Q) { direction : output; function : "IQ"; } }
@@ -500,6 +501,20 @@ def test_stored_values_clock_gates_and_short_pulses(tmp_path: Path) -> None:
     zero = simulate(circuit, None, stimulus, outputs, [(0, 6)], 1000, 100)
     assert zero.samples.astype(int).T.tolist() == samples
     assert not (zero.rises + zero.falls)[circuit.ports["y_o_1"]].any()
+
+
+def test_cells_that_layout_adds(tmp_path: Path) -> None:
+    """A tie cell has no inputs; a clock buffer bears the name of its net, with brackets, which SAIF writes bare."""
+    stimulus = {"e": np.array([0, 1, 0, 0, 1, 1], bool), "d": np.array([1, 1, 1, 0, 1, 0], bool)}
+    laid = STORES.replace("1'b1", "one").replace("  XOR k (", "  TIE t (\n    .Y(one)\n  );\n  XOR k (")
+    circuit = storing(tmp_path, laid.replace("BUF b (", "BUF \\buf_u.gate[4].gated  ("))
+    found = simulate(circuit, None, stimulus, ["y_o_2"], [(0, 6)], 1000, 100)
+    assert found.samples.astype(int).T.tolist() == [[0, 0, 0, 1, 0, 1]]
+    none = np.zeros((len(circuit.nets), 1))
+    nets = {net: i for i, net in enumerate(circuit.nets)}
+    quiet = Activity(circuit.sha256, 1.0, True, ("all",), np.array([6]), nets, none, none, none, 1)
+    write_saif(circuit, quiet, tmp_path / "a.saif")
+    assert "(INSTANCE buf_u.gate[4].gated (NET" in (tmp_path / "a.saif").read_text()
 
 
 def test_reset_that_is_tied_off_is_simulated(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import common.store
 from common.errors import UserError
-from common.files import in_use, locked, scratch, settle, sweep, write_text
+from common.files import in_use, keep, kept, locked, scratch, settle, sweep, write_text
 from common.store import Store, changed, marked, outdated, sources_of
 
 HOLD = """
@@ -230,3 +230,13 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(
     monkeypatch.setattr(os, "access", lambda path, _: path != store.path)  # a checkout that may only be read
     with pytest.raises(UserError, match="cannot be written .it is read-only"):
         store.check()
+
+
+def test_results_are_kept_for_what_they_were_made_from(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    assert kept(path, "a") is None
+    keep(path, "a", {"area": 1.5})
+    assert kept(path, "a") == {"area": 1.5} and kept(path, "b") is None
+    for damaged in ("", "[]", '{"key": "a"}', '{"key": "a", "value": 1'):
+        path.write_text(damaged)
+        assert kept(path, "a") is None
