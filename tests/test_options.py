@@ -240,7 +240,7 @@ def test_what_was_typed_is_known_to_the_command(monkeypatch):
 
 def test_an_interruption_says_what_is_kept(capsys):
     """Every command that starts others, or takes long, has words of its own; they stand in docs/commands.md."""
-    moments = {"pareto", "table", "report", "import", "encodings", "figures", "clean"}
+    moments = {"pareto", "table", "report", "compare", "import", "encodings", "figures", "clean"}
     assert {c.name for c in COMMANDS if c.group and c.module and not c.kept} == moments | {"chaos"}, "chaos says more"
     before = signal.getsignal(signal.SIGTERM)
 

@@ -441,6 +441,19 @@ COMMANDS = (
         ),
     ),
     Command(
+        MEASURE,
+        "compare",
+        "what differs between the records of two runs",
+        "flows.report.compare",
+        (
+            Option("before", "folder of the records of another run", EXISTING, required=True),
+            Option("reports", "folder of the records", PATH, ROOT / "build/reports"),
+            Option("tolerance", "percent by which figures may differ", number(), 0.0),
+            *OUTPUT,
+        ),
+        "BEFORE=../before/build/reports",
+    ),
+    Command(
         ENCODE,
         "search",
         "search an encoding",

@@ -78,6 +78,7 @@ NEEDS = {
     "accuracy": "g++ numpy torch pillow tqdm",
     "pareto": "numpy matplotlib",
     "table": "numpy",
+    "compare": "numpy",
     "bench": "g++ numpy torch",
     "pdk": "tqdm",
     "import": "numpy torch ai-edge-litert onnx onnxruntime",
