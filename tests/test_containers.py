@@ -12,22 +12,20 @@ from common.provenance import ROOT
 yaml = pytest.importorskip("yaml", reason="no PyYAML")
 
 
-def instructions() -> list[list[str]]:
-    """Words of the Dockerfile's instructions."""
-    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+IMAGES = {"Dockerfile": ["FROM", "debian:12"], "flows/openroad/Dockerfile": ["FROM", "openroad/orfs:${ORFS}"]}
+
+
+def instructions(file: str) -> list[list[str]]:
+    """Words of a Dockerfile's instructions."""
+    text = re.sub(r"^#.*\n", "", (ROOT / file).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     return [line.split() for line in text.splitlines() if line.strip()]
 
 
-def test_the_image_copies_what_there_is_and_sets_up_by_our_script():
-    found = instructions()
-    assert found[0] == ["FROM", "debian:12"] and {words[0] for words in found} <= {
-        "FROM",
-        "RUN",
-        "ENV",
-        "WORKDIR",
-        "COPY",
-        "CMD",
-    }
+@pytest.mark.parametrize("file", IMAGES)
+def test_an_image_copies_what_there_is_and_sets_up_by_our_script(file: str):
+    found = instructions(file)
+    kinds = {"FROM", "RUN", "ENV", "WORKDIR", "COPY", "CMD", "ARG"}
+    assert IMAGES[file] in found and {words[0] for words in found} <= kinds
     copied = [name for words in found if words[0] == "COPY" for name in words[1:-1]]
     assert all((ROOT / name).exists() for name in copied)
     before = next(n for n, words in enumerate(found) if words[:2] == ["RUN", "tools/setup.sh"])

@@ -274,6 +274,10 @@ COMMANDS = (
             VECTORS,
             Option("netlist", "lay out this file in place of designs, without power", EXISTING),
             Option("top", "module of it", TEXT, "column_top"),
+            Option(
+                "export", "write the designs for LibreLane and OpenROAD-flow-scripts into this folder, and end", PATH
+            ),
+            Option("columns", "with EXPORT=: arrays of so many columns, not columns", whole(), None, "COLS"),
             OUT,
             *OUTPUT,
         ),

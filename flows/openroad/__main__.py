@@ -16,8 +16,9 @@ from common.files import alone, write_text
 from common.provenance import git_commit
 from common.store import Store
 from flows.openroad import layout_script, openroad, run_layout, version
+from flows.openroad.export import export
 from flows.openroad.routed import chosen, lay_out, sources
-from flows.platform import Platform, load_platform
+from flows.platform import Platform, config_path, load_platform, read_config
 from flows.power.measure import Conditions, measure, tiles_sha256
 from flows.ppa import compare_areas, key_of, view
 from flows.synth.__main__ import tool_versions
@@ -30,6 +31,8 @@ def main() -> int:
     """Command line; exit code 0 if all were routed, meet setup and hold, and computed right."""
     args = parse("flows.openroad")
     obey(args)
+    if args.export:
+        return handed_over(args)
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
     version(openroad())  # told before anything slow
@@ -72,6 +75,16 @@ def main() -> int:
     if failed:
         print(f"NOT routed: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def handed_over(args: argparse.Namespace) -> int:
+    """Write designs for other flows: columns, or arrays with --columns. Neither library nor OpenROAD is needed."""
+    known = read_config(config_path(args.platform))
+    where = (known["name"], args.clock_ns or known["clock_ns"], args.utilization, args.export.resolve())
+    for variants in chosen(args.designs.split(","), args.rows, not args.ungated).values():
+        if not variants[0].shared:  # arrays bring their extra column, a column alone has an input for its sum
+            print(export(variants[0], args.columns, *where))
+    return 0
 
 
 def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -> int:

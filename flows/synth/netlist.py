@@ -233,12 +233,18 @@ def rtl_files(entries: Iterable[str], packages: list[Path]) -> list[Path]:
     return files
 
 
+def column_sources(design: Design, packages: list[Path]) -> tuple[list[Path], dict[str, object]]:
+    """Files of a column, packages first and `column_top` last, and the macros that choose what is in it."""
+    files = [*rtl_files(RTL, packages), Path(__file__).with_name("column_top.sv")]
+    define: dict[str, object] = (
+        {"ENCODING_PKG": f"{Path(design.encoding).stem}_pkg"} if design.encoding else {"COLUMN_CONV": 1}
+    )
+    return files, define | ({"COLUMN_SHARED": 1} if design.shared else {})
+
+
 def column_options(design: Design, packages: list[Path]) -> str:
     """What `read_slang` reads for a column."""
-    files = [*rtl_files(RTL, packages), Path(__file__).with_name("column_top.sv")]
-    define = {"ENCODING_PKG": f"{Path(design.encoding).stem}_pkg"} if design.encoding else {"COLUMN_CONV": 1}
-    define |= {"COLUMN_SHARED": 1} if design.shared else {}
-    return slang_options(files, define, dict(design.parameters))
+    return slang_options(*column_sources(design, packages), dict(design.parameters))
 
 
 def synthesise(
