@@ -106,6 +106,17 @@ def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     assert subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200).returncode != 0
 
 
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_streams_of_an_array_have_their_sides(tmp_path: Path, platform) -> None:
+    """Activations from the left, weights from above, results below; ports are buses there."""
+    ports = "clk_i, rst_ni, s_axis_a_tdata, s_axis_a_tready, s_axis_w_tdata, m_axis_y_tdata"
+    text = re.sub(r"module column_top\s*\([^)]*\)", f"module array_top({ports})", NETLIST)
+    script = layout_script(netlist_of(tmp_path, text), "array_top", platform, 2.5, tmp_path / "out").read_text()
+    sides = dict(re.findall(r"^set layout\(pins_(\w+)\) \{(.*)\}$", script, re.MULTILINE))
+    assert sides["left"] == "s_axis_a_tdata* s_axis_a_tready*" and sides["right"] == ""
+    assert sides["top"] == "clk_i s_axis_w_tdata*" and sides["bottom"] == "m_axis_y_tdata*"
+
+
 @pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
 def test_an_old_version_is_named(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:

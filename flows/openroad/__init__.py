@@ -32,6 +32,7 @@ LIMIT_S = 4 * 3600.0
 COMMANDS = "set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif report_clock_latency"
 SIDES = {"left": ("a_i", "zero_i"), "right": ("a_o", "zero_o"), "top": ("w_i", "w_shift_i", "f_i", "clk_i")}
 SIDES |= {"bottom": ("y_o", "f_o")}
+STREAMS = {"left": "s_axis_a_", "top": "s_axis_w_", "bottom": "m_axis_y_"}  # of an array
 THROUGH = {"a_i": "a_o", "zero_i": "zero_o"}  # leave where they came in, so that columns abut
 
 
@@ -103,8 +104,13 @@ def layout_script(
         f"set_load {platform.output_load_pf:g} [all_outputs]\n"
     )
 
-    def bits(buses: tuple[str, ...]) -> str:
-        return " ".join(port for port in ports if re.sub(r"_\d+$", "", port) in buses)
+    def bits(side: str) -> str:
+        stream = STREAMS.get(side)
+        return " ".join(
+            f"{port}*" if stream and port.startswith(stream) else port  # its buses are ports with an index
+            for port in ports
+            if re.sub(r"_\d+$", "", port) in SIDES[side] or (stream and port.startswith(stream))
+        )
 
     through = [(p, p.replace(i, o, 1)) for i, o in THROUGH.items() for p in ports if re.fullmatch(rf"{i}_\d+", p)]
     values = {
@@ -119,7 +125,7 @@ def layout_script(
         "extraction": platform.find(platform.extraction) if platform.extraction else "",
         "threads": os.cpu_count() or 1,
         "out": out,
-        **{f"pins_{side}": bits(buses) for side, buses in SIDES.items()},
+        **{f"pins_{side}": bits(side) for side in SIDES},
         "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
     }
     return _script(out / "layout.tcl", values, [process.resolve(), SCRIPTS / "layout.tcl"])

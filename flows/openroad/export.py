@@ -13,12 +13,13 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.files import making
-from flows.openroad import ASPECT_RATIO, SIDES
+from flows.openroad import ASPECT_RATIO, SIDES, STREAMS
 from flows.sta import IO_SHARE
 from flows.synth.netlist import ROOT, Design, column_sources
 from models.encoding import export_package, load_encoding
 
-ARRAY_SIDES = {"left": ("s_axis_a",), "right": (), "top": ("s_axis_w", "clk_i", "rst_ni"), "bottom": ("m_axis_y",)}
+ARRAY_SIDES: dict[str, tuple[str, ...]] = {side: (STREAMS[side],) if side in STREAMS else () for side in SIDES}
+ARRAY_SIDES["top"] += ("clk_i", "rst_ni")
 SLANG = "--max-constexpr-steps 1000000000"  # heights of the adder tree are computed while it is read
 SECTIONS = {"top": "#N", "right": "#E", "bottom": "#S", "left": "#W"}  # of LibreLane's order of pins
 # what other flows call the platforms
