@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from bench.reference import Convolution
 from bench.timing import Effort, Row, calls_per_second, peak_growth
 from models.emulate import TableEngine, available_paths
-from models.emulate.table import workspace_bytes
 from models.encoding import load_encoding
 
 ENCODING = "m32p"
@@ -128,7 +127,7 @@ def measure(shape: Shape, table: np.ndarray, effort: Effort, images: int, ref: P
     peers = {FLOAT: conv2d, "torch gather": Gather(x, weights, shape, table)}
     if ref:
         peers["EncodingNet"] = Convolution(ref, x, weights, table, shape.stride, shape.padding, shape.groups)
-    paths = available_paths()
+    paths = available_paths(table.astype(np.int32))
     candidates = {path: ours(path) for path in paths} | peers
     truths = {"table": int64_sums(x, weights, shape, table), "exact": int64_sums(x, weights, shape, None)}
     right, growth = {}, {}
@@ -138,7 +137,7 @@ def measure(shape: Shape, table: np.ndarray, effort: Effort, images: int, ref: P
             growth[name] = peak_growth(call)
         rates = calls_per_second(candidates, effort, time.process_time)
     gmacs = {name: rate * shape.macs(images) / 1e9 for name, rate in rates.items()}
-    own = workspace_bytes(x.shape, weights.shape, **geometry) + truths["table"].size * 4
+    own = TableEngine(table).workspace_bytes(x.shape, weights.shape, **geometry) + truths["table"].size * 4
     rows = []
     for path in paths:
         for peer in peers if path == paths[-1] else (FLOAT,):

@@ -9,13 +9,20 @@ import pytest
 
 from common.errors import UserError
 from models.emulate import ExactEngine, GatherEngine, TableEngine, available_paths, exact_table, native
-from models.emulate.table import PATHS
+from models.emulate.features import features
+from models.emulate.table import LOOK_UPS, PATHS
+from models.encoding import library_names, load_encoding
 
 RNG = np.random.default_rng(7)
-ALL_PATHS = [
-    pytest.param(path, marks=pytest.mark.skipif(path not in available_paths(), reason=f"no {path} on this processor"))
-    for path in PATHS
-]
+
+
+def where_available(paths):
+    return [
+        pytest.param(p, marks=pytest.mark.skipif(p not in available_paths(), reason=f"no {p} on this processor"))
+        for p in paths
+    ]
+
+
 # images, channels, height, width, outputs, (kh, kw), stride, padding, groups
 SHAPES = [
     (1, 1, 1, 1, 1, (1, 1), (1, 1), (0, 0, 0, 0), 1),
@@ -62,7 +69,7 @@ def operands(shape, lowest=-128):
     return x, weights, stride, padding, groups
 
 
-@pytest.mark.parametrize("path", ALL_PATHS)
+@pytest.mark.parametrize("path", where_available(LOOK_UPS))
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("lowest", [-128, 0], ids=["signed", "non_negative"])
 def test_random_tables_equal_int64(path, shape, lowest):
@@ -74,6 +81,48 @@ def test_random_tables_equal_int64(path, shape, lowest):
         assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, pad_value))
 
 
+@pytest.mark.parametrize("path", where_available(PATHS[len(LOOK_UPS) :]))
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", ["exact36", "m32p", "m14p", "and36"])
+def test_tables_of_few_terms_equal_int64(path, shape, name):
+    table = load_encoding(name).product_table
+    x, weights, stride, padding, groups = operands(shape)
+    for threads, pad_value in ((1, 0), (3, -5)):
+        found = TableEngine(table, threads, path)(x, weights, stride, padding, groups, pad_value)
+        assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, pad_value))
+
+
+@pytest.mark.parametrize("path", where_available(PATHS))
+@pytest.mark.parametrize("name", library_names())
+def test_every_encoding_of_the_library_takes_every_path(path, name):
+    table = load_encoding(name).product_table
+    x, weights, stride, padding, groups = operands((2, 5, 9, 7, 7, (3, 3), (2, 1), (1, 0, 2, 1), 1))
+    assert path in available_paths(table)
+    found = TableEngine(table, 1, path)(x, weights, stride, padding, groups, 3)
+    assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, 3))
+
+
+@pytest.mark.parametrize("name", library_names())
+def test_terms_are_bytes_that_give_the_table(name):
+    table = load_encoding(name).product_table
+    terms, by_byte = features(table), np.arange(256) ^ 128
+    assert terms.rank <= 9 and terms.u.dtype == np.uint8 and terms.v.dtype == np.int8
+    products = terms.constant + terms.u.T.astype(int) @ terms.v.astype(int)
+    assert np.array_equal(products, table[np.ix_(by_byte, by_byte)])
+    assert name not in ("exact36", "exact64") or terms.rank == 1
+
+
+def test_other_tables_have_no_terms():
+    table = exact_table()
+    table[3, 5] += 1
+    assert features(table) is None
+    assert features(RNG.integers(-(1 << 15), 1 << 15, (256, 256))) is None
+    if "vnni" in available_paths():
+        assert available_paths(table) == available_paths()[:-1]
+        with pytest.raises(UserError, match="few products of bytes"):
+            TableEngine(table, path="vnni")
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_look_ups_in_torch_equal_int64(shape):
     table = RNG.integers(-(1 << 15), 1 << 15, (256, 256))
@@ -83,7 +132,7 @@ def test_look_ups_in_torch_equal_int64(shape):
     assert np.array_equal(found, reference(operand[0], operand[1], table, *operand[2:], pad_value=-5))
 
 
-@pytest.mark.parametrize("path", ALL_PATHS)
+@pytest.mark.parametrize("path", where_available(PATHS))
 @pytest.mark.parametrize("extreme", [-(1 << 15), (1 << 15) - 1])
 def test_extreme_tables_do_not_overflow(path, extreme):
     x = np.full((1, 100, 4, 5), -128, np.int8)
@@ -92,7 +141,7 @@ def test_extreme_tables_do_not_overflow(path, extreme):
     assert (found == 900 * extreme).all()
 
 
-@pytest.mark.parametrize("path", ALL_PATHS)
+@pytest.mark.parametrize("path", where_available(PATHS))
 def test_mixed_signs_cannot_cancel_an_overflow(path):
     table = exact_table()
     x = np.full((1, 64, 1, 1), 127, np.int8)

@@ -20,6 +20,7 @@ from common.provenance import ROOT
 FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 # source -> tests that call all of its functions
 SUITES = {
+    "models/emulate/dot_conv.cpp": ["tests/test_emulate.py", "-k", "few_terms"],
     "models/emulate/table_conv.cpp": ["tests/test_emulate.py"],
     "models/quant/exchange.cpp": ["tests/test_choose.py", "-k", "lowers_the_error or threads"],
     "models/search/kernel.cpp": ["tests/test_search.py", "-k", "native or same_seed or paper or csd or wide"],

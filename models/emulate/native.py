@@ -1,6 +1,6 @@
 """C++ kernels, compiled on first use into `build/native/<hash>.so` and kept.
 
-The hash covers source, options and machine type, so an edited kernel is compiled again and an old
+The hash covers source, headers beside it, options and machine type, so an edited kernel is compiled again and an old
 library is never loaded. The file appears by rename: parallel first uses do no harm.
 """
 
@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import threading
@@ -21,6 +22,7 @@ from common.errors import UserError
 BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "native"
 OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Wno-unused-parameter")
 FLAGS = "ENCMAC_CXXFLAGS"  # in the environment: more options, e.g. sanitizers (tests/test_sanitizers.py)
+INCLUDE = re.compile(r'^#include "(.+)"', re.MULTILINE)  # of a file beside the source
 COMPILERS = ("g++", "c++", "clang++")
 
 
@@ -37,7 +39,9 @@ def compiler() -> str:
 def load_library(source: Path) -> ctypes.CDLL:
     """The compiled form of the C++ file `source`, compiled if need be."""
     options = (*OPTIONS, *os.environ.get(FLAGS, "").split())
-    parts = [source.read_bytes(), *map(str.encode, options), platform.machine().encode()]
+    included = [source.parent / name for name in INCLUDE.findall(source.read_text(encoding="utf-8"))]
+    texts = [path.read_bytes() for path in (source, *included)]
+    parts = [*texts, *map(str.encode, options), platform.machine().encode()]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     library = BUILD / f"{source.stem}_{key}.so"
     if not library.exists():

@@ -1,8 +1,8 @@
 """Convolutions with the products of any 256x256 table: what an array of encoded MACs computes.
 
-The sums are exact integers, so they equal the RTL's bit for bit. The kernel is
-models/emulate/table_conv.cpp; this module brings the table into the form that a path of the kernel
-reads and checks shapes.
+The sums are exact integers, so they equal the RTL's bit for bit. The kernels are
+models/emulate/table_conv.cpp, which looks products up, and dot_conv.cpp, which multiplies bytes; this
+module brings the table into the form that a path of them reads and checks shapes.
 """
 
 from __future__ import annotations
@@ -10,32 +10,50 @@ from __future__ import annotations
 import ctypes
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import UserError
+from models.emulate.features import Features, features
 from models.emulate.native import load_library
 
-SOURCE = Path(__file__).parent / "table_conv.cpp"
-PATHS = ("portable", "avx2", "vbmi")  # slowest first, in the order of the kernel's numbers
+LOOK_UPS = ("portable", "avx2", "vbmi")  # of any table; slowest first, in the order of the kernel's numbers
+PRODUCTS = "vnni"  # of a table of few terms (models/emulate/features.py)
+PATHS = (*LOOK_UPS, PRODUCTS)
 PIECE = (1 << 14) - 1  # largest value in a row of the vector paths: 7 bits and 7 bits
 
 
 @cache
-def _kernel() -> ctypes.CDLL:
-    library = load_library(SOURCE)
-    library.encmac_table_conv.argtypes = [ctypes.c_void_p] * 8 + [ctypes.c_int64] + [ctypes.c_int] * 3
-    library.encmac_table_conv.restype = None
-    library.encmac_planes_bytes.argtypes = [ctypes.c_void_p]
-    library.encmac_planes_bytes.restype = ctypes.c_int64
+def _kernels(name: str) -> ctypes.CDLL:
+    library = load_library(Path(__file__).parent / f"{name}.cpp")
+    pointer, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    if name == "table_conv":
+        library.encmac_planes_bytes.argtypes = [pointer]
+        library.encmac_planes_bytes.restype = number
+        library.encmac_table_conv.argtypes = [pointer] * 8 + [number] + [flag] * 3
+        library.encmac_table_conv.restype = None
+    else:
+        library.encmac_dot_bytes.argtypes = [pointer, number]
+        library.encmac_dot_bytes.restype = number
+        library.encmac_dot_conv.argtypes = [pointer] * 8 + [number, flag]
+        library.encmac_dot_conv.restype = None
     return library
 
 
-def available_paths() -> tuple[str, ...]:
-    """Paths of the kernel that this processor can run, fastest last."""
-    return PATHS[: _kernel().encmac_best_path() + 1]
+def available_paths(table: np.ndarray | None = None) -> tuple[str, ...]:
+    """Paths that this processor can run, of any table or of `table` int32 [256, 256], fastest last."""
+    paths = LOOK_UPS[: _kernels("table_conv").encmac_best_path() + 1]
+    if _kernels("dot_conv").encmac_has_dot() and (table is None or _features(table.tobytes())):
+        paths += (PRODUCTS,)
+    return paths
+
+
+@lru_cache(maxsize=32)
+def _features(table: bytes) -> Features | None:
+    """Terms of an int32 table: found once, although engines of it are many."""
+    return features(np.frombuffer(table, np.int32).reshape(256, 256))
 
 
 def exact_table() -> np.ndarray:
@@ -95,11 +113,48 @@ def _aligned(size: int) -> np.ndarray:
     return memory[begin : begin + size]
 
 
+class _LookUps:
+    """The kernel that looks products of `table` up, by one of LOOK_UPS."""
+
+    def __init__(self, table: np.ndarray, path: str) -> None:
+        self.path = path
+        self._rows = cache(lambda signed: _rows(table, path, signed))
+
+    def planes_bytes(self, numbers: np.ndarray) -> int:
+        return _kernels("table_conv").encmac_planes_bytes(numbers.ctypes.data)
+
+    def run(self, operands: tuple[np.ndarray, ...], signed: bool, threads: int) -> None:
+        """`operands` are x, weights, result, planes and the kernel's shape."""
+        x, weights, *rest = operands
+        table = self._rows(signed)
+        pointers = (o.ctypes.data for o in (x, weights, table.data, table.first, table.constant, *rest))
+        path = LOOK_UPS.index(self.path)
+        _kernels("table_conv").encmac_table_conv(*pointers, table.data[0].nbytes, signed, path, threads)
+
+
+class _Products:
+    """The kernel that multiplies the terms of a table."""
+
+    def __init__(self, terms: Features) -> None:
+        self.terms = terms
+
+    def planes_bytes(self, numbers: np.ndarray) -> int:
+        return _kernels("dot_conv").encmac_dot_bytes(numbers.ctypes.data, self.terms.rank)
+
+    def run(self, operands: tuple[np.ndarray, ...], _signed: bool, threads: int) -> None:
+        """`operands` are x, weights, result, planes and the kernel's shape."""
+        x, weights, *rest = operands
+        terms = self.terms
+        pointers = (o.ctypes.data for o in (x, weights, terms.u, terms.v, terms.constant, *rest))
+        _kernels("dot_conv").encmac_dot_conv(*pointers, terms.rank, threads)
+
+
 class TableEngine:
     """Engine (see models.quant.graph) whose product of `a` and `w` is `table[a + 128, w + 128]`.
 
     `table` integer [256, 256], values in int16; `threads` defaults to all processors; `path` is
-    "auto", the fastest there is, or one of `PATHS` (a UserError where this processor lacks it).
+    "auto", the fastest there is, or one of `PATHS` (a UserError where this processor lacks it, or where the
+    table is not of its kind).
     """
 
     def __init__(self, table: np.ndarray, threads: int | None = None, path: str = "auto") -> None:
@@ -108,9 +163,13 @@ class TableEngine:
             raise UserError(f"unknown path '{path}'; known: auto, {', '.join(PATHS)}")
         if path not in ("auto", *available_paths()):
             raise UserError(f"this processor has no path '{path}'; it has: auto, {', '.join(available_paths())}")
-        self.path = available_paths()[-1] if path == "auto" else path
+        paths = available_paths(self.table)
+        if path not in ("auto", *paths):
+            raise UserError(f"path '{path}' is for tables of few products of bytes; for this one: {', '.join(paths)}")
+        self.path = paths[-1] if path == "auto" else path
+        terms = _features(self.table.tobytes()) if self.path == PRODUCTS else None
+        self._kernel = _Products(terms) if terms else _LookUps(self.table, self.path)
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._rows = cache(lambda is_signed: _rows(self.table, self.path, is_signed))
         self._largest = max(int(np.abs(self.table).max()), 1)
 
     def __call__(
@@ -130,28 +189,23 @@ class TableEngine:
         x, weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
         out = np.empty((x.shape[0], weights.shape[0], rows, columns), np.int32)
         numbers = _numbers(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
-        planes = _aligned(_kernel().encmac_planes_bytes(numbers.ctypes.data))
-        is_signed = pad_value < 0 or bool(x.min() < 0)
-        table = self._rows(is_signed)
-        operands = (x, weights, table.data, table.first, table.constant, out, planes, numbers)
-        _kernel().encmac_table_conv(
-            *(o.ctypes.data for o in operands), table.data[0].nbytes, is_signed, PATHS.index(self.path), self.threads
-        )
+        planes = _aligned(self._kernel.planes_bytes(numbers))
+        signed = pad_value < 0 or bool(x.min() < 0)
+        self._kernel.run((x, weights, out, planes, numbers), signed, self.threads)
         return out
 
-
-def workspace_bytes(
-    x_shape: tuple[int, int, int, int],
-    weights_shape: tuple[int, int, int, int],
-    stride: tuple[int, int] = (1, 1),
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
-    groups: int = 1,
-) -> int:
-    """Bytes that a convolution takes beside its operands and its result: the kernel's planes of the input."""
-    sizes = zip(x_shape[2:], weights_shape[2:], padding[::2], padding[1::2], stride, strict=True)
-    rows, columns = ((size + before + after - kernel) // step + 1 for size, kernel, before, after, step in sizes)
-    numbers = _numbers(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
-    return _kernel().encmac_planes_bytes(numbers.ctypes.data)
+    def workspace_bytes(
+        self,
+        x_shape: tuple[int, int, int, int],
+        weights_shape: tuple[int, int, int, int],
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+        groups: int = 1,
+    ) -> int:
+        """Bytes that a convolution takes beside its operands and its result: the kernel's planes of the input."""
+        sizes = zip(x_shape[2:], weights_shape[2:], padding[::2], padding[1::2], stride, strict=True)
+        rows, columns = ((size + before + after - kernel) // step + 1 for size, kernel, before, after, step in sizes)
+        return self._kernel.planes_bytes(_numbers(x_shape, weights_shape, stride, padding, groups, 0, rows, columns))
 
 
 def _numbers(x_shape, weights_shape, stride, padding, groups, pad_value, rows, columns) -> np.ndarray:

@@ -1,42 +1,19 @@
 // Convolutions whose products come from a table: sums of table[w][a], exact in int32.
 //
-// The input is copied once into padded planes, one for each channel and each residue of the pixel's
-// place modulo the stride, images one after the other. There the activations that meet one weight are
-// a run of consecutive bytes, one for each output position: no im2col, whatever kernel, stride or
-// grouping. Rows and images share their padding, so that few positions lie between output rows; those
-// are computed and dropped.
-//
 // For one weight the 256 products are a row of the table. Rows are stored as product - minimum, the
 // minima are added at the end, and a row that is constant costs nothing. The vector paths look bytes
 // up: a value v < 2^14 is (v & 127, v >> 7), a row that reaches further is the sum of several. Two of
 // each fit a byte, so weights are taken in pairs, bytes are added, then even and odd bytes are summed
 // in 16 bits (all: sum of even + 256 * odd; and odd alone) and widened every MAX_TAPS.
 
-#include <algorithm>
-#include <atomic>
-#include <cstdint>
-#include <cstring>
-#include <thread>
-#include <vector>
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define ENCMAC_X86 1
-#include <immintrin.h>
-#endif
+#include "planes.h"
 
 namespace {
 
-constexpr int64_t VECTOR = 64;    // bytes of the widest
+using namespace encmac;
+
 constexpr int64_t BLOCK = 256;     // positions that one output channel computes before the next one does
 constexpr int64_t MAX_TAPS = 512;  // 256 pairs of at most 254 fit 16 bits
-
-// All in elements; filled from Python in this order (models/emulate/table.py).
-struct Shape {
-  int64_t images, channels, height, width;
-  int64_t outputs, kernel_h, kernel_w, stride_y, stride_x;
-  int64_t top, left, rows, columns, groups, pad_value;
-  int64_t group_channels() const { return channels / groups; }
-};
 
 // Rows of the products of weight byte w: first[w] .. first[w + 1]; products are constant[w] + their sum.
 struct Table {
@@ -45,77 +22,6 @@ struct Table {
   const int32_t* constant;
   int64_t row_bytes;
 };
-
-// One axis of the padded planes. Position p of a plane is pixel p * stride + residue - before.
-struct Axis {
-  int64_t size, stride, before, planes, pitch, length;
-
-  Axis(int64_t size, int64_t kernel, int64_t stride, int64_t before, int64_t outputs)
-      : size(size), stride(stride), before(before), planes(std::min(stride, kernel)) {
-    const int64_t reach = (kernel - 1) / stride;
-    length = outputs + reach;
-    int64_t shared = reach;  // padding at the end of a row that can be the next row's beginning
-    for (int64_t residue = 0; residue < planes; ++residue)
-      shared = std::min({shared, begin(residue), length - end(residue)});
-    pitch = length - shared;
-  }
-  int64_t pixel(int64_t position, int64_t residue) const { return position * stride + residue - before; }
-  // Positions begin .. end hold pixels of the input, the others padding.
-  int64_t begin(int64_t residue) const { return first_at_least(0, residue); }
-  int64_t end(int64_t residue) const { return std::max(begin(residue), first_at_least(size, residue)); }
-  int64_t first_at_least(int64_t bound, int64_t residue) const {
-    return std::clamp<int64_t>((bound + before - residue + stride - 1) / stride, 0, length);
-  }
-};
-
-struct Planes {
-  Axis y, x;
-  int64_t image_pitch, positions, used, plane_pitch, channel_pitch;
-
-  explicit Planes(const Shape& s)
-      : y(s.height, s.kernel_h, s.stride_y, s.top, s.rows), x(s.width, s.kernel_w, s.stride_x, s.left, s.columns) {
-    image_pitch = y.pitch * x.pitch;
-    positions = s.images * image_pitch;
-    used = positions + y.length * x.pitch + x.length;      // where the taps of the last position may lie
-    plane_pitch = (used + VECTOR - 1) / VECTOR * VECTOR + VECTOR;  // vectors reach beyond, whatever is there
-    channel_pitch = y.planes * x.planes * plane_pitch;
-  }
-  int64_t offset(int64_t ky, int64_t kx) const {
-    const int64_t plane = ky % y.stride * x.planes + kx % x.stride;
-    return plane * plane_pitch + ky / y.stride * x.pitch + kx / x.stride;
-  }
-};
-
-// Every `stride`-th of `from`; a STRIDE that is known lets the compiler use vectors.
-template <int STRIDE>
-void every(const int8_t* from, int64_t stride, int64_t count, uint8_t* to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<uint8_t>(from[i * (STRIDE ? STRIDE : stride)]);
-}
-
-void fill_channel(const Shape& s, const Planes& p, const int8_t* x, int64_t channel, uint8_t* to) {
-  for (int64_t ry = 0; ry < p.y.planes; ++ry) {
-    for (int64_t rx = 0; rx < p.x.planes; ++rx, to += p.plane_pitch) {
-      const int64_t begin = p.x.begin(rx), count = p.x.end(rx) - begin, rows = p.y.end(ry) - p.y.begin(ry);
-      const bool whole = s.stride_x == 1 && s.stride_y == 1 && count == p.x.pitch;  // an image is one run of bytes
-      const int64_t dense = count == p.x.pitch && rows == p.y.pitch ? p.positions : 0;  // will be overwritten
-      std::memset(to + dense, static_cast<int>(s.pad_value), p.used - dense);
-      for (int64_t image = 0; image < s.images; ++image) {
-        for (int64_t row = 0; row < (whole ? 1 : rows); ++row) {
-          const int64_t y = p.y.begin(ry) + row;
-          const int8_t* from = x + ((image * s.channels + channel) * s.height + p.y.pixel(y, ry)) * s.width;
-          uint8_t* line = to + image * p.image_pitch + y * p.x.pitch + begin;
-          if (s.stride_x == 1) {
-            std::memcpy(line, from + p.x.pixel(begin, rx), whole ? rows * count : count);
-          } else if (s.stride_x == 2) {
-            every<2>(from + p.x.pixel(begin, rx), 2, count, line);
-          } else {
-            every<0>(from + p.x.pixel(begin, rx), s.stride_x, count, line);
-          }
-        }
-      }
-    }
-  }
-}
 
 struct Tap {  // one row of products and where the activations for it lie, from the group's first plane
   const uint8_t* row;
@@ -355,18 +261,6 @@ void convolve_block(const Shape& s, const Planes& p, const uint8_t* planes, cons
     for (const Segment& segment : segments)
       for (int64_t i = 0; i < segment.length; ++i) plane[segment.to + i] = static_cast<int32_t>(sums[segment.at + i]);
   }
-}
-
-template <class Work>
-void in_parallel(int64_t items, int threads, Work work) {
-  std::atomic<int64_t> next{0};
-  auto loop = [&] {
-    for (int64_t item; (item = next++) < items;) work(item);
-  };
-  std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) others.emplace_back(loop);
-  loop();
-  for (std::thread& thread : others) thread.join();
 }
 
 }  // namespace
