@@ -631,6 +631,28 @@ def normalised_tokens(g: Qdq) -> str:
 
 
 @hand_made
+def einsums(g: Qdq) -> str:
+    """Matrix products of rank 3 by their equations, weights either way round; one of two activations stays."""
+    x = g.add("Reshape", g.through(_first(g), 0.1, -128), g.constant(np.array([1, 8, 36], np.int64)))
+    x = g.through(g.add("Transpose", x, perm=[0, 2, 1]), 0.1, -128)
+    x = g.through(g.add("Einsum", x, g.weights(8, 16), equation="bnk,ko->bno"), 0.1)
+    x = g.through(g.add("Einsum", x, g.weights(8, 16), equation="...c, dc -> ...d"), 0.1)
+    x = g.through(g.add("Einsum", x, x, equation="bnk,bnl->bkl"), 0.5)
+    x = g.through(g.add("ReduceMean", x, axes=[1], keepdims=0), 0.02)
+    return g.through(g.add("Gemm", x, g.weights(10, 8), transB=1), 0.1)
+
+
+@hand_made
+def recurrent(g: Qdq) -> str:
+    """An LSTM, which multiplies and stays whole, before a layer."""
+    x = g.add("Reshape", g.through(_first(g), 0.1, -128), g.constant(np.array([8, 1, 36], np.int64)))
+    rng = np.random.default_rng(11)
+    weights = [g.constant(rng.normal(0, 0.3, shape).astype(np.float32)) for shape in ((1, 16, 36), (1, 16, 4))]
+    x = g.add("Reshape", g.add("LSTM", x, *weights, hidden_size=4), g.constant(np.array([1, 32], np.int64)))
+    return g.through(g.add("Gemm", g.through(x, 0.01), g.weights(10, 32), transB=1), 0.02)
+
+
+@hand_made
 def free_size(g: Qdq) -> str:
     g.shape = ("n", 3, "h", "w")
     return g.ended(g.through(_first(g), 0.1))

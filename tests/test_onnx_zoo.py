@@ -14,6 +14,7 @@ import pytest
 from onnx import numpy_helper
 
 from common.errors import UserError
+from common.provenance import ROOT
 from models.emulate import ExactEngine
 from models.importers.onnx import CHANNELS_LAST, channels_last, read_onnx
 from models.quant.checkpoint import load_network, save_network
@@ -28,7 +29,8 @@ IMAGES = np.random.default_rng(5).integers(0, 256, (3, 3, SIZE, SIZE)).astype(np
 # products that no 8-bit layer stands for: of two activations, or with weights that the tool leaves in floating point
 RNG = np.random.default_rng(7)
 SHARED = Path("../shared/cases/imports")
-LEFT = ("both operands are activations", "are floating point", "have a scale of -")
+LEFT = ("both operands are activations", "are floating point", "have a scale of -", "its equation 'bnk,bnl->bkl'")
+LEFT += ("this operator is not taken apart",)
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +109,26 @@ def test_hand_made_model_equals_the_runtime(kind, tmp_path):
     path = tmp_path / f"{kind}.onnx"
     onnx.save(HAND_MADE[kind](), path)
     check_file(path)
+
+
+def test_einsums_are_layers_or_named(tmp_path):
+    path = tmp_path / "einsums.onnx"
+    onnx.save(HAND_MADE["einsums"](), path)
+    network, _ = read_onnx(path, "einsums")
+    assert [type(n).__name__ for n in network.mac_nodes] == ["Conv", "Conv", "Conv", "Linear"]
+    (left,) = network.provenance["imported"]["runtime"]
+    assert "its equation 'bnk,bnl->bkl' is not" in left
+
+
+def test_the_page_knows_how_many_are_written_by_hand():
+    assert f", {len(HAND_MADE)} written by hand" in (ROOT / "docs/networks.md").read_text()
+
+
+def test_an_operator_that_multiplies_and_stays_whole_is_named(tmp_path):
+    path = tmp_path / "recurrent.onnx"
+    onnx.save(HAND_MADE["recurrent"](), path)
+    (left,) = read_onnx(path, "recurrent")[0].provenance["imported"]["runtime"]
+    assert left.startswith("LSTM '") and left.endswith("this operator is not taken apart")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/cases")

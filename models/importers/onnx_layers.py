@@ -14,6 +14,7 @@ Zero points of weights that do not fit int8 with the weights are a sum over acti
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,8 +31,20 @@ MOVES = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity") 
 KEEPS_CODES = (*MOVES, "MaxPool", "Relu", "Dropout", "Slice", "Gather", "Split", "Expand", "Tile", "DepthToSpace")
 KEEPS_CODES += ("SpaceToDepth", "ReduceMax", "ReduceMin")
 CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose")
-PRODUCTS = (*CONVOLUTIONS, "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulIntegerToFloat")
+PRODUCTS = (*CONVOLUTIONS, "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "Einsum", "MatMulIntegerToFloat")
 PRODUCTS += ("DynamicQuantizeMatMul", "QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger")
+# multiply as well, and are never taken apart
+WHOLE = (
+    "LSTM",
+    "GRU",
+    "RNN",
+    "DeformConv",
+    "Attention",
+    "MultiHeadAttention",
+    "GroupQueryAttention",
+    "PackedAttention",
+)
+WHOLE += ("SparseAttention", "QAttention", "DynamicQuantizeLSTM", "MatMulNBits", "MoE", "QMoE")
 _STEMS = {"Conv": "conv", "FusedConv": "conv", "QLinearConv": "conv", "ConvInteger": "conv", "ConvTranspose": "deconv"}
 
 
@@ -114,6 +127,8 @@ class Lowering:
             except NotALayer as reason:
                 del self.steps[mark:]
                 self.left.append(f"{kind.removeprefix('Fused')} '{node.name or node.output[0]}': {reason}")
+        elif kind in WHOLE:
+            self.left.append(f"{kind} '{node.name or node.output[0]}': this operator is not taken apart")
         self._keep(node)
         return None
 
@@ -295,18 +310,32 @@ class Lowering:
         made = self._onnx.make_node("MatMulIntegerToFloat", inputs, list(node.output), node.name, domain=CONTRIB)
         self._product(made, "MatMulIntegerToFloat")
 
+    def _einsum(self, node: Any, attributes: dict) -> bool:
+        """Whether the weights of an Einsum have their outputs first; NotALayer if it is no matrix product."""
+        equation = attributes["equation"].decode().replace(" ", "")
+        if len(node.input) != 2:
+            raise NotALayer(f"it has {len(node.input)} operands; 2 are supported")
+        found = re.fullmatch(r"((?:\.\.\.)?\w*)(\w),(\w)(\w)->((?:\.\.\.)?\w*)(\w)", equation)
+        if found:
+            lead, depth, *axes, kept, output = found.groups()
+            letters = f"{lead.removeprefix('...')}{depth}{output}"
+            if lead == kept and sorted(axes) == sorted((depth, output)) and len(set(letters)) == len(letters):
+                return axes == [output, depth]
+        raise NotALayer(f"its equation '{equation}' is not '...k,ko->...o' or '...k,ok->...o'")
+
     def _float_product(self, node: Any, kind: str) -> None:
-        x, w = node.input[:2]
+        x, w = node.input[:2] if len(node.input) > 1 else (node.input[0], "")
         attributes = self.attributes(node)
+        transposed = self._einsum(node, attributes) if kind == "Einsum" else bool(attributes.get("transB", 0))
         weights = self._weights_of(w)
-        if kind in ("MatMul", "FusedMatMul") and len(self._shape(x)) < 2:
+        if kind in ("MatMul", "FusedMatMul", "Einsum") and len(self._shape(x)) < 2:
             raise NotALayer("its operand has no batch")
         codes, about = self._codes_of(x)
         factor, where = 1.0, attributes | {"transposed": kind == "ConvTranspose"}
         if kind not in CONVOLUTIONS:
             if weights.codes.ndim != 2:
                 raise NotALayer("its weights have more than two axes")
-            if attributes.get("transB", 0):
+            if transposed:
                 weights = Stored(weights.codes.T, weights.zero.T, weights.scale.T)
             if attributes.get("transA", 0) or attributes.get("transBatchA", 0) or attributes.get("transBatchB", 0):
                 raise NotALayer("its first operand is transposed")

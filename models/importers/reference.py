@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
-from models.encoding import GATES, OPERAND_WIRES, Encoding, Gate
+from models.encoding import GATES, OPERAND_WIRES, UNARY, Encoding, Gate
 
 OPERANDS = np.arange(-128, 128)
 PRODUCTS = np.multiply.outer(OPERANDS, OPERANDS).reshape(-1).astype(np.float64)
@@ -166,7 +166,7 @@ def _champion(champion: object, genome: object, parameters: dict) -> list:
     for region in range(inputs, inputs + hidden):
         kind, x, *y = dna[region * length : (region + 1) * length]
         operands = [x, *y[:1]]
-        unary = kinds[kind] in ("not", "buf")
+        unary = kinds[kind] in UNARY
         if any(not 0 <= o < region for o in operands[: 1 if unary else 2]):
             raise UserError(f"node {region} of the genome reads {operands}; nodes before it are expected")
         made.append(made[x] if kinds[kind] == "buf" else (kinds[kind], made[x], made[x] if unary else made[y[0]]))

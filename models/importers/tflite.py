@@ -212,6 +212,9 @@ class _Reader:
                 self._node_of = sofar
                 if kind in PRODUCTS:
                     self.left.append(f"{kind} that makes '{output.name}': {reason}")
+            else:
+                if kind in PRODUCTS and own is None:
+                    self.left.append(f"{kind} that makes '{output.name}': this operator is not taken apart")
         last = self._result(int(self.graph.Outputs(0)))
         if not any(isinstance(n, Conv | Linear) for n in self.nodes):
             why = self.left[0] if self.left else "it has no convolution and no fully connected layer"
@@ -808,6 +811,8 @@ def _apart(kernel: np.ndarray, dilation: tuple[int, int]) -> np.ndarray:
 
 
 PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "CONV_3D")
+PRODUCTS += ("CONV_3D_TRANSPOSE", "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN")
+PRODUCTS += ("BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN")
 _DULL = ("RESHAPE", "QUANTIZE", "DEQUANTIZE", "TRANSPOSE", "SHAPE", "PACK", "STRIDED_SLICE")
 _SHORT = {
     "CONV_2D": "conv",
