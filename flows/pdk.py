@@ -26,7 +26,8 @@ def fetch_pdk(name: str, out: Path, quiet: bool = False) -> list[Path]:
     data = read_config(path)
     wanted = data.get("download", {})
     if not wanted:
-        raise UserError(f"{path} has no [download]; its files come by: {data.get('mend', 'hand')}")
+        place = data.get("mend", f"put them into {out / data['name']}")
+        raise UserError(f"{path} has no [download], so there is nothing to fetch; of its files it says: {place}")
     found = []
     for file, source in wanted.items():
         if not {"url", "sha256"} <= set(source):

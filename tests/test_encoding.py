@@ -28,7 +28,8 @@ from models.encoding import (
 
 OPERANDS = np.arange(-128, 128)
 
-# Every gate type, a gate that reads gates, an unread gate, weights of one and of several digits.
+# Every gate type, a gate that reads gates, an unread gate, weights of one and of several digits. Tests spell out its
+# wires and bits; a new gate type goes into an encoding of its own.
 SMALL = Encoding(
     name="small",
     description="all gate types",

@@ -366,7 +366,7 @@ def test_files_are_fetched_and_checked(tmp_path: Path, server: str) -> None:
     assert not [p for p in (tmp_path / "out2").rglob("*") if p.is_file()]
     command = [sys.executable, "-m", "flows.pdk", "osu018"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
-    assert done.returncode == 2 and "has no [download]; its files come by: apt-get install" in done.stderr
+    assert done.returncode == 2 and "so there is nothing to fetch; of its files it says: apt-get install" in done.stderr
 
 
 def test_library_of_a_name_too_long(tmp_path: Path) -> None:

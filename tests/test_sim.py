@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from broken_rtl import broken_rtl
 
+from common.errors import UserError
 from models.encoding import Encoding, Gate, export_package, load_encoding
 from tb.control.build import ROOT, prepare_environment
-from tb.control.suites import APPROXIMATE
+from tb.control.suites import APPROXIMATE, chosen, with_test
 
 # what is broken: file, text in it, what it becomes, what must show in the report
 MUTANTS = {
@@ -80,6 +81,14 @@ def test_no_test_executed_is_a_failure(copy_of_rtl: Path, tmp_path: Path) -> Non
     code, _, printed = run_suite(copy_of_rtl, tmp_path / "build", "--test", "no_such_test")
     assert code != 0
     assert "unknown test of this choice 'no_such_test'" in printed
+
+
+def test_a_test_that_other_designs_run_is_told_from_one_that_is_unknown() -> None:
+    conventional = chosen("smoke", "icarus", "conv", None, None)
+    with pytest.raises(UserError, match=r"TEST=tile_register_access is a test, but no design .* these do: '.*tile"):
+        with_test(conventional, "tile_register_access")
+    with pytest.raises(UserError, match="unknown test of this choice 'tile_register_acces_'"):
+        with_test(conventional, "tile_register_acces_")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ and 1/64 of the column that adds f(a) for an array of 64 columns (not part of a 
 of two ANDs that nothing else reads is one cell. Powers of two merge into one compressor tree and so have
 no counts. Cell areas and the factor of each term are in cost.json; `python -m flows.synth.cost --fit
 <ppa.json> ...` reads the former from the Liberty file of a platform and fits the latter to columns measured
-by `python -m flows.synth`. The registers are counted, not fitted.
+by `python -m flows.synth`. The registers are counted, not fitted. A new gate needs
+its cell's area in cost.json, on the scale of the others; a fit can come later.
 """
 
 from __future__ import annotations

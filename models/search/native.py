@@ -15,7 +15,7 @@ import numpy as np
 
 from common.errors import UserError
 from models.emulate.native import load_library
-from models.encoding import GATES, Gate
+from models.encoding import GATES, UNARY, Gate
 from models.search.moments import Moments, product_coefficients, walsh_transform
 
 SOURCE = Path(__file__).parent / "kernel.cpp"
@@ -180,7 +180,7 @@ def _portable_spectra(table: np.ndarray, wires: np.ndarray, out: Spectra) -> Non
     functions: list[tuple[tuple[int, ...], int] | None] = [((i,), COLUMNS[0]) for i in range(16)]
     for code, x, y in table.tolist():
         op = NAMES[code]
-        y = x if op in ("not", "buf") else y
+        y = x if op in UNARY else y
         f, g = functions[x], functions[y]
         support = tuple(sorted(set(f[0]) | set(g[0]))) if f and g else range(5)
         if len(support) > 4:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import UserError
-from models.encoding import GATES
+from models.encoding import GATES, UNARY
 from models.search.anneal import Found
 from models.search.native import CODES, NAMES, Spectra, max_error, spectra, uniform_fit
 from models.search.pool import Circuit
@@ -93,7 +93,7 @@ def active_area(genome: Genome, kept: np.ndarray) -> float:
         if INPUTS + g in needed:
             code, x, y = genome.gates[g].tolist()
             area += AREAS[NAMES[code]]
-            needed |= {x} if NAMES[code] in ("not", "buf") else {x, y}
+            needed |= {x} if NAMES[code] in UNARY else {x, y}
     return area
 
 
@@ -150,7 +150,7 @@ def _circuit(genome: Genome, wire: int) -> Circuit:
     if wire < INPUTS:
         return wire
     code, x, y = genome.gates[wire - INPUTS].tolist()
-    y = x if NAMES[code] in ("not", "buf") else y
+    y = x if NAMES[code] in UNARY else y
     return (NAMES[code], _circuit(genome, x), _circuit(genome, y))
 
 

@@ -414,5 +414,14 @@ def with_test(configs: list[Config], test: str) -> list[Config]:
     tests = tests_of(configs)
     fit = [c for c in configs if any(re.search(c.pattern(test), f"tb.tests.{c.kind}.{n}") for n in tests[c])]
     if not fit:
+        everywhere = {n for names in testplan.discover().values() for n in names if re.search(test, n)}
+        runs = tests_of(c for suite in SUITES.values() for c in suite)
+        designs = [c.design for c, names in runs.items() if everywhere.intersection(names)]
+        if designs:
+            some = ", ".join(f"'{d}'" for d in list(dict.fromkeys(designs))[:3])
+            raise UserError(
+                f"TEST={test} is a test, but no design of this choice runs it; of other suites, simulators or arrays "
+                f"these do: {some}; make sim SUITE=full TEST=? lists all"
+            )
         raise unknown("test of this choice", test, {name for names in tests.values() for name in names})
     return fit

@@ -33,7 +33,7 @@ class tile_registers(TileTest):
             await self.expect(register, value)
         for register in (Register.CONTROL, Register.STATUS, Register.ERRORS, Register.TILE, Register.CYCLES):
             await self.expect(register, 0)
-        for address in (Register.OPEN_BEATS + 4, 0x80, 0xFC):
+        for address in (max(Register) + 4, 0x80, 0xFC):
             await self.expect(address, 0, SLVERR)
             await self.write(address, 0, SLVERR)
         for register in (Register.ID, Register.DEPTH, Register.STATUS, Register.TILE, Register.OPEN_BEATS):
