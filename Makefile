@@ -9,7 +9,7 @@ PYTHON_RUN := .venv/bin/python
 # the interpreter behind .venv if there is one: it starts faster than a version manager's python3
 RUN := @$(or $(realpath $(PYTHON_RUN)),python3) -S tools/options.py
 
-COMMANDS := sim mutants replay formal pdk synth ppa layout rules power accuracy bench pareto table explore report compare \
+COMMANDS := sim mutants replay gates formal pdk synth ppa layout rules power accuracy bench pareto table explore report compare \
             search train finetune import encodings docs-test docs figures chaos clean
 
 .PHONY: help setup doctor lint test $(COMMANDS)

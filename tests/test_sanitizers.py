@@ -35,6 +35,7 @@ SUITES = {
         "-k",
         "vcd or dump or transitions_are_counted",
     ],
+    "flows/words/words.cpp": ["tests/test_words.py", "-k", "by_hand or lanes"],
     "tb/hdl/tile_port.cpp": ["tests/test_tile_port.py"],
 }
 LOOP = "bench/array_main.cpp"  # a program, not a library

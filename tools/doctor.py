@@ -71,6 +71,7 @@ NEEDS = {
     "rules": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm",
     "layout": "pyosys sta iverilog vvp g++ numpy tqdm matplotlib",
     "power": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm matplotlib",
+    "gates": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy torch pillow tqdm",
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",
     "train": "numpy torch pillow tqdm",

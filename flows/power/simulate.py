@@ -106,7 +106,7 @@ def _forced(group: CellGroup, function: str, inputs: list[str]) -> str:
     return ""
 
 
-def _model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gates, arcs and the nets of the gates' inputs; nets past the circuit's are the constants 0 and 1."""
     zero = len(circuit.nets)
     gates, arcs, nets, lacking = [], [], [], []
@@ -168,7 +168,7 @@ def simulate(
     ports = [name for name in stimulus if name in index]
     cycles = len(next(iter(stimulus.values())))
     aliases = {name: zero - 1 - net if net < 0 else net for name, net in circuit.ports.items()}  # -1, -2: constants
-    gates, arcs, nets = _model(circuit, delays)
+    gates, arcs, nets = model(circuit, delays)
     arrays = {
         "gates": gates,
         "arcs": arcs,

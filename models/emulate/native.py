@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from common.errors import UserError
+from common.files import write_bytes
 
 BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "native"
 OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Wno-unused-parameter")
@@ -38,13 +39,25 @@ def compiler() -> str:
 @cache
 def load_library(source: Path) -> ctypes.CDLL:
     """The compiled form of the C++ file `source`, compiled if need be."""
-    options = (*OPTIONS, *os.environ.get(FLAGS, "").split())
     included = [source.parent / name for name in INCLUDE.findall(source.read_text(encoding="utf-8"))]
-    texts = [path.read_bytes() for path in (source, *included)]
+    return _loaded(source, [path.read_bytes() for path in (source, *included)], ())
+
+
+def load_text(name: str, text: str, options: tuple[str, ...]) -> ctypes.CDLL:
+    """The compiled form of C++ text, which is kept beside it as `<name>_<hash>.cpp`; `options` are added."""
+    return _loaded(BUILD / f"{name}.cpp", [text.encode()], options)
+
+
+def _loaded(source: Path, texts: list[bytes], more: tuple[str, ...]) -> ctypes.CDLL:
+    """A library from the file `source`, or, where there is none, from one that is written to hold the first text."""
+    options = (*OPTIONS, *more, *os.environ.get(FLAGS, "").split())
     parts = [*texts, *map(str.encode, options), platform.machine().encode()]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     library = BUILD / f"{source.stem}_{key}.so"
     if not library.exists():
+        if not source.exists():
+            source = library.with_suffix(".cpp")
+            write_bytes(source, texts[0])
         _compile(source, library, options)
     try:
         return ctypes.CDLL(str(library))

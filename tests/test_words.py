@@ -1,0 +1,179 @@
+"""Netlists as words: every net as in the event-driven simulation, every sum as in the golden model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from flows.platform import load_platform
+from flows.power.activity import measure_activity, stimulus, workload
+from flows.power.circuit import Circuit, read_circuit
+from flows.power.simulate import simulate
+from flows.synth.__main__ import forms
+from flows.synth.measure import measure as synthesise
+from flows.synth.netlist import Design
+from flows.words.code import expression
+from flows.words.column import LANES, Column, bits_of, compiled, run, word_activity, words_of
+from flows.words.graph import BEFORE, INVERTED, ONE, ZERO, Graph
+from flows.words.network import GateEngine, check_netlist, tables
+from flows.words.program import elaborate
+from flows.words.tally import Tally
+from models.emulate import TableEngine
+from models.replay import load_capture
+from tests.test_power import STORES, needs_library, storing
+
+ROWS = 4
+CASES = [
+    ("enc m14p merged", {}),  # f(a) comes late, into the final adder
+    ("enc m14p merged", {"gated": False}),  # weight registers with enables
+    ("enc exact36 merged", {}),
+    ("enc m20p merged", {"columns": 2}),
+    ("conv booth", {}),
+    ("conv tree", {"gated": False}),
+    ("conv tree zero-gated", {"zeros": True}),  # registers that hold: clock gates that data opens
+]
+
+
+def made(name: str, folder: Path, platform: str = "osu018", **options: bool | int) -> tuple[Circuit, Design]:
+    """A small column, mapped in one way."""
+    settings = {"columns": 1, "gated": True} | options
+    library = load_platform(platform)
+    design = forms(ROWS, ["m14p", "exact36", "m20p"], **settings)[name][0]
+    result = synthesise(design, ROWS, library, library.clock_ns, folder, ("nf",), simulate=False)
+    return read_circuit(result.netlist.path, library), design
+
+
+def same_activity(circuit: Circuit, design: Design, clock_ns: float) -> Column:
+    """Assert that every net does the same by words as event by event."""
+    column = Column(circuit, design, ROWS, clock_ns)
+    given = stimulus(workload(load_capture(), ROWS, 40, column.columns), design, ROWS)
+    mine, theirs = word_activity(column, given), measure_activity(circuit, design, clock_ns, given, None)
+    assert np.array_equal(mine.rises, theirs.rises)
+    assert np.array_equal(mine.falls, theirs.falls)
+    assert np.allclose(mine.high, theirs.high, rtol=0, atol=1e-12)
+    assert mine.matches > 0 and mine.toggles.sum() > 0
+    return column
+
+
+@needs_library
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_every_net_does_what_it_does_event_by_event(name: str, options: dict, tmp_path: Path) -> None:
+    circuit, design = made(name, tmp_path, **options)
+    column = same_activity(circuit, design, 10.0)
+    assert column.code.program.holds == bool(options.get("zeros"))
+    if options.get("zeros"):
+        with pytest.raises(UserError, match="registers that hold depend on earlier vectors"):
+            check_netlist(column)
+
+
+@needs_library
+def test_a_layer_through_the_gates_is_the_golden_models(tmp_path: Path) -> None:
+    """More images than lanes, groups, a stride, padding, rows that are not used; then a netlist that is wrong."""
+    circuit, design = made("enc m14p merged", tmp_path)
+    rng = np.random.default_rng(3)
+    x = rng.integers(-128, 128, (LANES + 5, 4, 4, 5)).astype(np.int8)
+    weights = rng.integers(-128, 128, (6, 2, 3, 1)).astype(np.int8)
+    settings = ((2, 1), (1, 0, 1, 0), 2, 7)
+
+    def through(netlist: Circuit) -> tuple[GateEngine, np.ndarray]:
+        engine = GateEngine(Column(netlist, design, ROWS, 10.0, counted=False))
+        return engine, engine(x, weights, *settings)
+
+    engine, found = through(circuit)
+    expected = TableEngine(np.add(*tables(engine.column.model)), 1)(x, weights, *settings)
+    assert np.array_equal(found, expected)
+    pixels = found[:, 0].size
+    assert (engine.matches, engine.wrong) == (2 * 6 * pixels, 0)  # 6 window positions are two blocks of 4 rows
+    assert engine.macs == found.size * 6
+    path = circuit.path.with_name("wrong.v")
+    path.write_text(circuit.path.read_text().replace("  NAND2X1 ", "  NOR2X1 ", 1))
+    engine, found = through(read_circuit(path, load_platform("osu018")))
+    assert engine.wrong > 0 and engine.matches + engine.wrong == 2 * 6 * pixels
+    assert not np.array_equal(found, expected)
+
+
+def test_functions_of_many_inputs_are_looked_up_by_three() -> None:
+    rng = np.random.default_rng(1)
+    for count in range(1, 7):
+        for truth in (0b01101001, 0x6996, *(int(v) for v in rng.integers(1, 1 << 62, 20))):
+            truth &= (1 << (1 << count)) - 1
+            text = expression(truth, tuple(f"x[{i}]" for i in range(count)))
+            code = text.replace("look<", "look(").replace(">(", ",")
+            for index in range(1 << count):
+                bits = [index >> i & 1 for i in range(count)]
+                value = eval(code, {"x": bits, "look": lambda t, a, b, c: t >> (a + 2 * b + 4 * c) & 1})
+                assert value == truth >> index & 1, (count, hex(truth), index)
+
+
+def test_equal_gates_are_one_and_inverters_are_none() -> None:
+    graph = Graph()
+    a, b, held = graph.source(), graph.source(), graph.source(held=True)
+    both = graph.gate(0b1000, [a, b])
+    assert graph.gate(0b1000, [b, a]) == both and graph.gate(0b0111, [a, b]) == both | INVERTED
+    assert graph.gate(0b0001, [a | INVERTED, b | INVERTED]) == both  # NOR of complements
+    assert graph.gate(0b01, [a]) == a | INVERTED and graph.gate(0b0110, [a, a]) == ZERO
+    assert graph.gate(0b1110, [a, ONE]) == ONE and graph.gate(0b1000, [a, ONE]) == a
+    assert graph.gate(0b1000, [a | BEFORE, b | BEFORE]) == both | BEFORE
+    assert graph.before(held) == held and graph.before(a) == a | BEFORE
+
+
+def test_lanes_of_words_come_back() -> None:
+    bits = np.random.default_rng(2).random((3, 2, LANES)) < 0.5
+    assert np.array_equal(bits_of(words_of(bits)), bits)
+
+
+PLAIN = STORES.replace("DFFN f (", "DFFR f (\n    .R(1'b0),").replace(".QN(", ".Q(")  # clocked at the rise
+
+
+def test_a_netlist_by_hand_counts_as_event_by_event(tmp_path: Path) -> None:
+    """A register that holds behind a clock gate, gates of inputs alone and of both; first one lane, then all."""
+    circuit = storing(tmp_path, PLAIN.replace("    .B(late),", "    .B(y_o_0),").replace("    .D(d),", "    .D(e),"))
+    rng, cycles, window = np.random.default_rng(4), 40, (3, 31)
+    stimulus = {"e": rng.random(cycles) < 0.5, "d": rng.random(cycles) < 0.5}
+    # d is used where e has arrived in the register: it is one cycle later, as rows of a skewed column are
+    program = elaborate(circuit, {"e": 0, "d": 1}, {})
+    tally = Tally(program, (1, 99, 400, 500))
+    outputs = [program.nets[circuit.ports[name]].phases[3] for name in ("y_o_0", "y_o_1", "y_o_2")]
+    code = compiled(program, outputs, tally)
+    waves = {"e": stimulus["e"], "d": np.append(stimulus["d"][1:], False)}
+    groups = np.zeros((1, cycles, LANES), np.uint8)
+    groups[0, :, 7] = waves["e"] + 2 * waves["d"]
+    places = np.array([{"e": 0, "d": 1}[name] for name in code.ports], np.int32)
+    shown = np.arange(cycles)[:, None] + np.array(code.depths)
+    masks = np.zeros((*shown.shape, LANES), bool)
+    masks[:, :, 7] = (shown >= window[0]) & (shown < window[1])
+    found = run(code, groups, places, np.zeros((1, 0), bool), masks=masks, raw=True)
+    theirs = simulate(circuit, None, stimulus, ["y_o_0", "y_o_1", "y_o_2"], [window], 1000, 100)
+    mine = tally.nets(found.counts, found.told, np.array([window[1] - window[0]]))
+    for ours, others in zip(mine, (theirs.rises, theirs.falls, theirs.high_ps), strict=True):
+        assert np.array_equal(ours, others)
+    assert mine[0].sum() > 20
+    late = [program.nets[circuit.ports[name]].depth for name in ("y_o_0", "y_o_1", "y_o_2")]
+    for i, depth in enumerate(late):
+        lane = bits_of(found.raw[0, :, i])[:, 7]
+        assert np.array_equal(lane[: cycles - depth], theirs.samples[depth:, i])
+    groups[:] = groups[:, :, 7:8]
+    every = run(code, groups, places, np.zeros((1, 0), bool), first=3, columns=3, sums=True)
+    assert every.counts.sum() % LANES == 0 and every.counts.any()
+    assert np.array_equal(every.sums[0, :, :, 0], -bits_of(found.raw[0, 3:])[:, :, 7].T.astype(int))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        # the register's own output through the XOR: an accumulator
+        ("    .D(d),", "    .D(y_o_1),", "depends on itself: only netlists without feedback run as words"),
+        ("    .CK(g),", "    .CK(late),", "is clocked other than at the rise of the clock"),
+        ("    .A(d),\n    .B(1'b1)", "    .A(d),\n    .B(y_o_0)", "joins what comes 1 cycles apart"),
+    ],
+)
+def test_what_does_not_run_as_words_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    netlist = PLAIN.replace("    .B(late),", "    .B(y_o_0),") if "y_o_1" in new else PLAIN
+    assert old in netlist
+    circuit = storing(tmp_path, netlist.replace(old, new))
+    with pytest.raises(UserError, match=message) as caught:
+        elaborate(circuit, {"d": 0, "e": 0}, {})
+    assert "\n" not in str(caught.value)
