@@ -44,6 +44,10 @@ MAX_BITS = 256
 MAX_SHARED = 256  # bits of the extra column: their sums fit int32 with room to spare, as those of the product bits
 WEIGHT_LIMIT = 1 << 15  # position weights are signed 16-bit integers
 PRODUCT_LIMIT = 1 << 15  # so is every product
+ENCODING_MAGIC = "32'h454e4301"  # first word of an exported encoding (rtl/encmac_pkg.sv, which has its layout)
+ENCODING_NUMBERS = ("A_BITS", "W_BITS", "M", "MIN_SUM", "MAX_SUM")
+ENCODING_NUMBERS += ("A_NUM_GATES", "W_NUM_GATES", "NUM_GATES", "NUM_DIGITS")
+ENCODING_TABLES = ("A_GATES", "A_WIRES", "W_GATES", "W_WIRES", "GATES", "BITS", "DIGITS", "EXTRA")
 TABLE_SUFFIXES = (".npy", ".npz", ".c", ".bin")  # files of bare products, see models/multiplier.py
 
 # Gate types in the order of their codes in SystemVerilog (rtl/encmac_pkg.sv).
@@ -246,32 +250,40 @@ class Encoding:
             raise UserError(f"encoding '{self.name}': all products are 0; no column is built of that")
         shared = self.shared_bits()
         column, alone = self.column_table, self._weighted(shared)
-        lines = [
-            *_count("A_BITS", len(a_wires), "bits of an activation that a row holds"),
-            *self._network("A_", tuple(range(8)), a_wires, "A_WIRES", "of an activation from its 8 operand bits"),
-            *_count("W_BITS", len(w_wires), "bits of a weight that a row holds"),
-            *self._network("W_", tuple(range(8, 16)), w_wires, "W_WIRES", "of a weight from its 8 operand bits"),
-            *_count("M", self.m, "product bits"),
-            *self._network("", a_wires + w_wires, self.bits, "BITS", "product bits from the bits a row holds"),
-            *_digit_lines("", self.digits, "of the position weights"),
-            *_count("MIN_SUM", int(column.min()), "least sum one row adds to its column"),
-            *_count("MAX_SUM", int(column.max()), "largest sum one row adds to its column"),
-            *_count("F_M", len(shared), "bits of the activation that the extra column weighs; 0: no extra column"),
-            *self._network("F_", tuple(range(8)), tuple(i for i, _ in shared), "F_BITS", "bits of the extra column"),
-            *_digit_lines("F_", position_digits([s for _, s in shared]), "of the extra column"),
-            *_count("F_MIN_SUM", int(alone.min()), "least sum one row adds to the extra column"),
-            *_count("F_MAX_SUM", int(alone.max()), "largest sum one row adds to the extra column"),
-        ]
+        package = _Package()
+        package.count("A_BITS", len(a_wires), "bits of an activation that a row holds")
+        self._network(package, "A_", tuple(range(8)), a_wires, "A_WIRES", "of an activation from its 8 operand bits")
+        package.count("W_BITS", len(w_wires), "bits of a weight that a row holds")
+        self._network(package, "W_", tuple(range(8, 16)), w_wires, "W_WIRES", "of a weight from its 8 operand bits")
+        package.count("M", self.m, "product bits")
+        self._network(package, "", a_wires + w_wires, self.bits, "BITS", "product bits from the bits a row holds")
+        package.digits("", self.digits, "of the position weights")
+        package.count("MIN_SUM", int(column.min()), "least sum one row adds to its column")
+        package.count("MAX_SUM", int(column.max()), "largest sum one row adds to its column")
+        package.count("F_M", len(shared), "bits of the activation that the extra column weighs; 0: no extra column")
+        f_wires = tuple(i for i, _ in shared)
+        self._network(package, "F_", tuple(range(8)), f_wires, "F_BITS", "bits of the extra column")
+        package.digits("F_", position_digits([s for _, s in shared]), "of the extra column")
+        package.count("F_MIN_SUM", int(alone.min()), "least sum one row adds to the extra column")
+        package.count("F_MAX_SUM", int(alone.max()), "largest sum one row adds to the extra column")
+        extra = {name: f"F_{name}" for name in (*ENCODING_NUMBERS, *ENCODING_TABLES)}
+        extra |= {"A_BITS": "32'd8", "W_BITS": "32'd0", "A_NUM_GATES": "32'd0", "W_NUM_GATES": "32'd0"}
+        extra |= {"A_GATES": "32'd0", "A_WIRES": "128'h0007_0006_0005_0004_0003_0002_0001_0000"}
+        extra |= {"W_GATES": "32'd0", "W_WIRES": "16'd0", "EXTRA": ""}
+        if shared:
+            package.encoding("EXTRA", extra, "the extra column as an encoding: rows hold whole activations, no weights")
+        whole = {} if shared else {"EXTRA": ""}
+        package.encoding("ENCODING", whole, "all of it, laid out as encmac_pkg says: the parameter `Encoding`")
         return (
             f"// Exported from {self.provenance.get('function', f'models/encodings/{self.name}.json')}; do not edit.\n"
             f"// {self.description}\n"
-            f"package {self.name}_pkg;\n" + "\n".join(f"  {line}" for line in lines) + "\nendpackage\n"
+            f"package {self.name}_pkg;\n" + "\n".join(f"  {line}" for line in package.lines) + "\nendpackage\n"
         )
 
     def _network(
-        self, prefix: str, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str, text: str
-    ) -> list[str]:
-        """Gates from `inputs` to `outputs` as lines of a package, wires renumbered: inputs first."""
+        self, package: _Package, prefix: str, inputs: tuple[int, ...], outputs: tuple[int, ...], name: str, text: str
+    ) -> None:
+        """Gates from `inputs` to `outputs` into a package, wires renumbered: inputs first."""
         _, wires = self.cone(outputs, frozenset(inputs))
         number = {wire: n for n, wire in enumerate((*inputs, *wires))}
         codes = {op: code for code, op in enumerate(GATES)}
@@ -279,11 +291,9 @@ class Encoding:
         for gate in (self.gates[wire - OPERAND_WIRES] for wire in wires):
             y = gate.x if gate.op in UNARY else gate.y
             words.append((codes[gate.op] << 28) | (number[gate.x] << 14) | number[y])
-        return [
-            *_count(f"{prefix}NUM_GATES", len(wires), f"gates: {text}"),
-            *_vector(f"{prefix}GATES", words, 32, "gate g at [g*32 +: 32]: type, wire x, wire y"),
-            *_vector(name, [number[i] for i in outputs], 16, "wire of output m at [m*16 +: 16]"),
-        ]
+        package.count(f"{prefix}NUM_GATES", len(wires), f"gates: {text}")
+        package.vector(f"{prefix}GATES", words, 32, "gate g at [g*32 +: 32]: type, wire x, wire y")
+        package.vector(name, [number[i] for i in outputs], 16, "wire of output m at [m*16 +: 16]")
 
     def _validate(self) -> None:
         def fail(message: str) -> None:
@@ -459,27 +469,49 @@ def position_digits(weights: Sequence[int]) -> tuple[Digit, ...]:
     return tuple(sorted(digits, key=lambda d: (d.shift, d.bit)))
 
 
-def _count(name: str, value: int, text: str) -> list[str]:
-    """An integer constant of a package."""
-    return [f"/// {text}", f"localparam int {name} = {value};"]
+class _Package:
+    """Constants of a SystemVerilog package, in lines, and how many bits each vector has."""
 
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._length: dict[str, int] = {}
 
-def _vector(name: str, values: Sequence[int], width: int, text: str) -> list[str]:
-    """Constants of `width` bits side by side, element 0 lowest; a single 0 stands for none."""
-    values = list(values) or [0]
-    words = [f"{width}'h{v:0{width // 4}x}" for v in reversed(values)]
-    rows = [", ".join(words[i : i + 6]) for i in range(0, len(words), 6)]
-    body = ",\n".join(f"    {row}" for row in rows)
-    return [f"/// {text}", f"localparam logic [{len(values)}*{width}-1:0] {name} = {{\n{body}\n  }};"]
+    def count(self, name: str, value: int, text: str) -> None:
+        """An integer."""
+        self.lines += [f"/// {text}", f"localparam int {name} = {value};"]
 
+    def vector(self, name: str, values: Sequence[int], width: int, text: str) -> None:
+        """Numbers of `width` bits side by side, element 0 lowest; a single 0 stands for none."""
+        values = list(values) or [0]
+        words = [f"{width}'h{v:0{width // 4}x}" for v in reversed(values)]
+        self._length[name] = len(values) * width
+        self._concatenation(name, f"{len(values)}*{width}", [words[i : i + 6] for i in range(0, len(words), 6)], text)
 
-def _digit_lines(prefix: str, digits: tuple[Digit, ...], text: str) -> list[str]:
-    """Signed digits as constants of a package."""
-    words = [(d.bit << 16) | ((d.sign < 0) << 15) | d.shift for d in digits]
-    return [
-        *_count(f"{prefix}NUM_DIGITS", len(digits), f"signed digits {text}"),
-        *_vector(f"{prefix}DIGITS", words, 32, "digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first"),
-    ]
+    def digits(self, prefix: str, digits: tuple[Digit, ...], text: str) -> None:
+        """Signed digits."""
+        words = [(d.bit << 16) | ((d.sign < 0) << 15) | d.shift for d in digits]
+        self.count(f"{prefix}NUM_DIGITS", len(digits), f"signed digits {text}")
+        text = "digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first"
+        self.vector(f"{prefix}DIGITS", words, 32, text)
+
+    def encoding(self, name: str, given: dict[str, str], text: str) -> None:
+        """A whole encoding: header (format, numbers, places of the tables, length of the last), then the tables.
+
+        Numbers and tables are the constants of those names, or what is `given` for them; a table "" is missing.
+        """
+        tables = [given.get(table, table) for table in ENCODING_TABLES]
+        lengths = [self._length.get(table) or int(table.partition("'")[0] or 0) for table in tables]
+        header = 32 * (1 + len(ENCODING_NUMBERS) + len(ENCODING_TABLES) + 1)
+        places = [header + sum(lengths[:i]) if table else 0 for i, table in enumerate(tables)]
+        self._length[name] = header + sum(lengths)
+        numbers = [ENCODING_MAGIC, *(given.get(number, number) for number in ENCODING_NUMBERS)]
+        words = [[f"32'd{place}" for place in (*places, lengths[-1])], [table for table in tables if table]]
+        rows = [row[::-1] for row in (numbers, *words)][::-1]
+        self._concatenation(name, str(self._length[name]), rows, text)
+
+    def _concatenation(self, name: str, length: str, rows: Sequence[Sequence[str]], text: str) -> None:
+        body = ",\n".join(f"    {', '.join(row)}" for row in rows)
+        self.lines += [f"/// {text}", f"localparam logic [{length}-1:0] {name} = {{\n{body}\n  }};"]
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

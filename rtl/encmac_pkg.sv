@@ -21,6 +21,46 @@ package encmac_pkg;
     GATE_BUF    = 4'd9
   } gate_e;
 
+  // An encoding is one constant, the parameter `Encoding` of modules: a header of words of 32 bits, then tables. It is
+  // as long as its tables are. Packages <name>_pkg, which models/encoding.py exports, have it as ENCODING.
+
+  /// Where in the header a number stands: bit of its lowest bit.
+  localparam int ENC_FORMAT = 0;  // says that this is an encoding, laid out so
+  localparam int ENC_A_BITS = 32;  // bits of an activation, of a weight that a row holds
+  localparam int ENC_W_BITS = 64;
+  localparam int ENC_M = 96;  // product bits
+  localparam int ENC_MIN_SUM = 128;  // least and greatest sum that one row adds to its column
+  localparam int ENC_MAX_SUM = 160;
+  localparam int ENC_A_NUM_GATES = 192;  // gates: of an activation, of a weight from its 8 operand bits, of a row
+  localparam int ENC_W_NUM_GATES = 224;
+  localparam int ENC_NUM_GATES = 256;
+  localparam int ENC_NUM_DIGITS = 288;  // signed digits of the position weights
+
+  /// Where in the header the place of a table stands: bit of the encoding at which the table begins.
+  localparam int ENC_A_GATES_AT = 320;  // gates are as in enc_mult, 32 bits each; a table of none is one word of 0
+  localparam int ENC_A_WIRES_AT = 352;  // wires of outputs are as in enc_mult, 16 bits each; none: as above
+  localparam int ENC_W_GATES_AT = 384;
+  localparam int ENC_W_WIRES_AT = 416;
+  localparam int ENC_GATES_AT = 448;
+  localparam int ENC_BITS_AT = 480;
+  localparam int ENC_DIGITS_AT = 512;  // as in position_decoder, 32 bits each
+  localparam int ENC_EXTRA_AT = 544;  // the encoding of the extra column, which sums f(a); 0: there is none
+  localparam int ENC_EXTRA_LENGTH = 576;  // bits of it
+  localparam int ENC_HEADER_LENGTH = 608;
+
+  /// First word of an encoding: "ENC", version of the layout.
+  localparam logic [31:0] ENC_MAGIC = 32'h454E_4301;
+
+  /// No encoding, what modules have by default: it elaborates, and lacks the word.
+  localparam logic [ENC_HEADER_LENGTH-1:0] ENC_NONE =
+      ENC_HEADER_LENGTH'(1) << ENC_A_BITS | ENC_HEADER_LENGTH'(1) << ENC_W_BITS |
+      ENC_HEADER_LENGTH'(1) << ENC_M | ENC_HEADER_LENGTH'(1) << ENC_NUM_DIGITS;
+
+  /// Entries of a table of so many.
+  function automatic int entries(int count);
+    entries = count > 0 ? count : 1;
+  endfunction
+
   /// Kinds of columns behind one array shell.
   localparam int KIND_ENC = 0;  // encoded
   localparam int KIND_CONV = 1;  // conventional

@@ -14,6 +14,9 @@ import pytest
 
 from common.errors import UserError
 from models.encoding import (
+    ENCODING_MAGIC,
+    ENCODING_NUMBERS,
+    ENCODING_TABLES,
     GATES,
     PACKAGES,
     Encoding,
@@ -50,6 +53,22 @@ SMALL = Encoding(
     weights=(1, -2, 64, 7, -300, 5, 1024, -4096),
     offset=-17,
 )
+
+
+def package_constants(text: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Values of the constants of a package, and their lengths in bits."""
+    value = {name: int(number) for name, number in re.findall(r"localparam int (\w+) = (-?\d+);", text)}
+    length = dict.fromkeys(value, 32)
+    for size, name, body in re.findall(r"localparam logic \[([\d*]+)-1:0\] (\w+) = \{(.*?)\};", text, re.DOTALL):
+        value[name], length[name] = 0, 0
+        for word in reversed([word.strip() for word in body.split(",")]):
+            literal = re.fullmatch(r"(\d+)'([hd])(\w+)", word)
+            bits = int(literal[1]) if literal else length[word]
+            number = int(literal[3], 16 if literal[2] == "h" else 10) if literal else value[word]
+            value[name] |= (number & (1 << bits) - 1) << length[name]
+            length[name] += bits
+        assert length[name] == np.prod([int(part) for part in size.split("*")]), name
+    return value, length
 
 
 def reference_gate(op: str, x: bool, y: bool) -> bool:
@@ -237,6 +256,28 @@ class TestFiles:
 
     def test_exact64_is_what_its_function_makes(self) -> None:
         assert load_encoding("exact64") == exact64()
+
+    @pytest.mark.parametrize("encoding", [SMALL, recoded(), exact64()], ids=lambda e: e.name)
+    def test_whole_encoding_is_laid_out_as_the_rtl_says(self, encoding: Encoding) -> None:
+        """Every number and table of the package is found in ENCODING, and those of the extra column in EXTRA within."""
+        layout = dict(re.findall(r"ENC_(\w+) = (\d+);", (PACKAGES.parent / "encmac_pkg.sv").read_text()))
+        value, length = package_constants(encoding.to_systemverilog())
+
+        def word(whole: str, name: str) -> int:
+            return value[whole] >> int(layout[name]) & 0xFFFFFFFF
+
+        assert f"{word('ENCODING', 'FORMAT'):08x}" == ENCODING_MAGIC.partition("h")[2]
+        wholes = {"ENCODING": ""} | ({"EXTRA": "F_"} if value["F_M"] else {})
+        for whole, prefix in wholes.items():
+            for name in ENCODING_NUMBERS:
+                given = {"A_BITS": 8, "W_BITS": 0, "A_NUM_GATES": 0, "W_NUM_GATES": 0} if prefix else {}
+                assert word(whole, name) == given.get(name, value.get(prefix + name)) & 0xFFFFFFFF, name
+            for name in ENCODING_TABLES:
+                if prefix + name in value:
+                    at, table = word(whole, f"{name}_AT"), prefix + name
+                    assert value[whole] >> at & (1 << length[table]) - 1 == value[table], table
+        assert word("ENCODING", "EXTRA_LENGTH") == length.get("EXTRA", 0)
+        assert value["F_M"] or word("ENCODING", "EXTRA_AT") == 0
 
     def test_package_text(self, tmp_path: Path) -> None:
         text = export_package(SMALL, tmp_path).read_text()

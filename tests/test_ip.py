@@ -73,6 +73,7 @@ def test_example_from_fusesoc(tmp_path: Path, tool: str) -> None:
 
 
 ROWS, COLS = "mac_array: Rows must be a positive multiple", "mac_array: Cols must be a positive multiple"
+NONE = "enc_column: Encoding must be the ENCODING of a package that this version exported"
 SIZES, HEAP = "tile_engine: Rows, Cols and Depth must be 1..65535", "more than 65,535 bits are added at once"
 
 
@@ -86,6 +87,8 @@ SIZES, HEAP = "tile_engine: Rows, Cols and Depth must be 1..65535", "more than 6
         ("array_top", "ENCODED", {"Rows": 2, "Cols": 0}, COLS),
         ("array_top", "ENCODED", {"Rows": 2, "Cols": 2, "ColsPerStage": 0}, COLS),
         ("array_top", "ARRAY_CONV", {"Rows": 0, "Cols": 1}, ROWS),
+        ("mac_array", "ENCODED", {"Rows": 2, "Cols": 2}, NONE),
+        ("mac_array", "ENCODED", {"Rows": 2, "Cols": 2, "Merged": 1}, NONE),
         ("tile_top", "ARRAY_CONV", {"Rows": 0, "Cols": 1}, SIZES),
         ("tile_top", "ARRAY_CONV", {"Rows": 1, "Cols": 1, "Depth": 0}, SIZES),
         # in 16 bits these would be 0 and 4,464

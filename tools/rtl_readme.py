@@ -55,9 +55,9 @@ def read_module(path: Path) -> Module:
         latency = "combinational"
     paragraph = " ".join(header[: header.index("")] if "" in header else header)
     contract = first_sentence(paragraph)
-    head = text[text.index("module ") : text.index(");", text.index("module "))]
-    parameters = re.findall(r"parameter (?:int|bit|logic(?: \[.*?\])?) (\w+)", head.split(") (")[0])
-    parameters += [f"{kind.lower()} of an encoding" for kind in re.findall(r"`ENCMAC_(\w+)_PARAMETERS", head)]
+    start = text.index("module ")
+    head = text[start : text.index("\n)", start)]
+    parameters = re.findall(r"parameter (?:(?:int|bit|logic(?: \[.*?\])?) )?(\w+)", head)
     uses = re.findall(r"^ *(\w+) (?:#|u_\w+ )\($", text, re.MULTILINE)
     lines = sum(bool(line.strip()) and not line.strip().startswith("//") for line in text.splitlines())
     return Module(path.stem, path, contract, latency, lines, tuple(parameters), tuple(dict.fromkeys(uses)))
@@ -225,7 +225,12 @@ def readme() -> str:
     return f"""# The hardware
 
 Hand-written SystemVerilog for simulation, synthesis and proof; no tool or technology is assumed. Encodings are
-constants in `encodings/<name>_pkg.sv`, exported from `models/encodings`; `encmac_encoding.svh` hands them to modules.
+constants in `encodings/<name>_pkg.sv`, exported from `models/encodings`; a module takes one as a whole:
+
+```systemverilog
+mac_array #(.Rows(16), .Cols(16), .Encoding(m14p_pkg::ENCODING)) u_array (.*);
+```
+
 This page is written by `python -m tools.rtl_readme` from the sources.
 
 {pictures}
@@ -238,8 +243,8 @@ Lines are those of code. "proofs" are those of `make formal`, for all inputs; te
 
 {rows}
 
-`encmac_pkg.sv` has codes and widths that several modules share, `encmac_checks.svh` stops elaboration for illegal
-parameters.
+`encmac_pkg.sv` has the layout of an encoding, and codes and widths that several modules share; `encmac_checks.svh`
+stops elaboration for illegal parameters.
 
 ## Registers of a tile engine
 
@@ -264,10 +269,12 @@ fusesoc --cores-root . run --target sim encmac
 
 A test runs both from these lists, and compares the lists with the folder.
 
-Ports are plain vectors and an encoding is a list of parameters because of Icarus 11. It has no interfaces as ports
-("Errors in port declarations"), no parameter of a structure's type ("cannot currently create a parameter of type"), no
-type parameters, and aborts at a port of a package's structure that is named with `::`. Verilator 5.48 and Yosys with
-slang take all four.
+Ports are plain vectors because of Icarus 11. It has no interfaces as ports ("Errors in port declarations"), no type
+parameters, and aborts at a port of a package's structure that is named with `::`. Nor has it a parameter of a
+structure's type ("cannot currently create a parameter of type"): an encoding is a vector, its fields are cut out by the
+constants of `encmac_pkg`. The parameter `Encoding` is declared without a type, and so takes the length of what it is
+given; there is no largest encoding. A module that was given none, or one of another layout, says so when it is
+elaborated. Verilator 5.48 and Yosys with slang take all of these.
 """
 
 

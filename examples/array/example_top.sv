@@ -1,7 +1,5 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-`include "encmac_encoding.svh"
-
 /// An encoded array in a design of one's own: exact products of `exact64`, three AXI4-Streams.
 ///
 /// Another encoding: name its package here and compile its file, rtl/encodings/<name>_pkg.sv. Merged = 1 needs position
@@ -29,10 +27,10 @@ module example_top #(
 );
   logic unused_error;
   mac_array #(
-      .Rows  (Rows),
-      .Cols  (Cols),
-      .Merged(1'b1),
-      `ENCMAC_ARRAY_OF(exact64_pkg)
+      .Rows    (Rows),
+      .Cols    (Cols),
+      .Merged  (1'b1),
+      .Encoding(exact64_pkg::ENCODING)
   ) u_array (
       .position_write_i (1'b0),
       .position_index_i (16'd0),

@@ -50,7 +50,7 @@ endmodule
     array_stage_full #(
         .Kind(Kind), .Rows(Rows), .Cols(Cols), .RowsPerGroup(RowsPerGroup), .Merged(Merged),
         .SumRegister(SumRegister), .Programmable(Programmable), .Form(Form), .Shadow(Shadow), .Width(Width),
-        `ENCMAC_STAGE_PASS
+        .Encoding(Encoding)
     ) u_stage (.*);
   end else begin : gen_column
     {column} #(.A(ABits * Rows), .Y(Width)) u_column (.*);
@@ -88,8 +88,7 @@ def stage_files(folder: Path) -> list[Path]:
         raise UserError("rtl/array/array_stage.sv: no header of module array_stage")
     full, stage = folder / "array_stage_full.sv", folder / "array_stage.sv"
     write_text(full, re.sub(r"\bmodule array_stage\b", "module array_stage_full", text))
-    includes = '`include "encmac_checks.svh"\n`include "encmac_encoding.svh"\n'
-    write_text(stage, includes + STAGE.format(column=COLUMN, header=header.group(0)))
+    write_text(stage, STAGE.format(column=COLUMN, header=header.group(0)))
     return [full, stage]
 
 

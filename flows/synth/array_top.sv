@@ -1,7 +1,5 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-`include "encmac_encoding.svh"
-
 /// What `make synth ARRAY=` measures: an array whose results are always taken, so that nothing in it ever
 /// stalls. `COLUMN_CONV` selects the conventional array; otherwise `ENCODING_PKG` names the encoding.
 module array_top #(
@@ -40,7 +38,7 @@ module array_top #(
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
       .SumRegister (SumRegister),
-      `ENCMAC_ARRAY_OF(`ENCODING_PKG),
+      .Encoding    (`ENCODING_PKG::ENCODING),
 `endif
       .GateWeights (GateWeights),
       .GateZeros   (GateZeros),

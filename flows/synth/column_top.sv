@@ -1,7 +1,5 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-`include "encmac_encoding.svh"
-
 /// What `make synth` measures: one stage of an array that never stalls, its operand registers and the
 /// encoders of its weights included. `COLUMN_CONV` selects conventional columns; otherwise
 /// `ENCODING_PKG` names the encoding, and `COLUMN_SHARED` selects the extra column that sums its f(a).
@@ -64,19 +62,12 @@ module column_top #(
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
       .SumRegister (SumRegister),
-      .ABits       (8),
-      .WBits       (0),
-      .NumGates    (`ENCODING_PKG::F_NUM_GATES),
-      .Gates       (`ENCODING_PKG::F_GATES),
-      .M           (`ENCODING_PKG::F_M),
-      .Bits        (`ENCODING_PKG::F_BITS),
-      .NumDigits   (`ENCODING_PKG::F_NUM_DIGITS),
-      .Digits      (`ENCODING_PKG::F_DIGITS),
+      .Encoding    (`ENCODING_PKG::EXTRA),
 `else
       .RowsPerGroup(RowsPerGroup),
       .Merged      (Merged),
       .SumRegister (SumRegister),
-      `ENCMAC_STAGE_OF(`ENCODING_PKG),
+      .Encoding    (`ENCODING_PKG::ENCODING),
 `endif
       .AddShared   (AddShared),
       .GateWeights (GateWeights),

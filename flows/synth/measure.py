@@ -43,7 +43,7 @@ RIVALS = ("w4a8", "w4a7", "w5a8")  # fewer bits at an accuracy near that of the 
 ZERO_GATED = "zero-gated"  # ends the names of designs whose activation registers stand still at 0
 
 # what every column depends on beside its encoding and its library
-SOURCES = ("rtl/encmac_pkg.sv", "rtl/encmac_encoding.svh", "rtl/encmac_checks.svh", "rtl/mult", "rtl/accum")
+SOURCES = ("rtl/encmac_pkg.sv", "rtl/encmac_checks.svh", "rtl/mult", "rtl/accum")
 SOURCES += ("rtl/array", "flows/synth/netlist.py", "flows/synth/measure.py", "flows/synth/column_top.sv")
 SOURCES += ("flows/cells.py", "flows/platform.py", "flows/sta", "flows/gls", "tb/tests/column.py", "models/hardware")
 KEPT_RESULTS = 4  # of a design on a platform: those before a change of its sources

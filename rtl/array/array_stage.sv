@@ -1,7 +1,6 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
 `include "encmac_checks.svh"
-`include "encmac_encoding.svh"
 
 /// `Cols` columns that share one register per activation bit: the piece an array repeats.
 ///
@@ -32,10 +31,17 @@ module array_stage #(
     parameter bit AddShared = 1'b0,
     /// 1: activation registers stand still while activations are 0 (zero gating, operand isolation).
     parameter bit GateZeros = 1'b0,
-    `ENCMAC_STAGE_PARAMETERS,
+    /// Encoded columns: the encoding, laid out as encmac_pkg says, and what ports need of it.
+    /// Conventional columns: bits of an activation and a weight that are multiplied.
+    parameter Encoding = encmac_pkg::ENC_NONE,
+    parameter int ABits = Kind == encmac_pkg::KIND_CONV ? 8 : Encoding[encmac_pkg::ENC_A_BITS+:32],
+    parameter int WBits = Kind == encmac_pkg::KIND_CONV ? 8 : Encoding[encmac_pkg::ENC_W_BITS+:32],
+    parameter int M = Encoding[encmac_pkg::ENC_M+:32],
     parameter int Groups = Kind == encmac_pkg::KIND_CONV ? Rows : Rows / RowsPerGroup,
-    parameter int Width = encmac_pkg::sum_width(Rows, encmac_pkg::row_min(Kind, Programmable, M, MinSum, ABits, WBits),
-                                                encmac_pkg::row_max(Kind, Programmable, M, MaxSum))
+    parameter int Width = encmac_pkg::sum_width(
+        Rows,
+        encmac_pkg::row_min(Kind, Programmable, M, Encoding[encmac_pkg::ENC_MIN_SUM+:32], ABits, WBits),
+        encmac_pkg::row_max(Kind, Programmable, M, Encoding[encmac_pkg::ENC_MAX_SUM+:32]))
 ) (
     input  logic                  clk_i,
     input  logic                  advance_i,  // the pipeline moves on
@@ -53,6 +59,9 @@ module array_stage #(
     output logic [Width*Cols-1:0] y_o
 );
   localparam int WPorts = WBits > 0 ? WBits : 1;
+  localparam int WNumGates = Encoding[encmac_pkg::ENC_W_NUM_GATES+:32];
+  localparam int WGatesAt = Encoding[encmac_pkg::ENC_W_GATES_AT+:32];
+  localparam int WWiresAt = Encoding[encmac_pkg::ENC_W_WIRES_AT+:32];
 
   `ENCMAC_REQUIRE(gen_check_kind, Kind == encmac_pkg::KIND_ENC || Kind == encmac_pkg::KIND_CONV,
                   "array_stage: Kind must be one of encmac_pkg::KIND_*")
@@ -177,9 +186,9 @@ module array_stage #(
         enc_mult #(
             .Inputs  (8),
             .NumGates(WNumGates),
-            .Gates   (WGates),
+            .Gates   (Encoding[WGatesAt+:32*encmac_pkg::entries(WNumGates)]),
             .M       (WBits),
-            .Bits    (WWires)
+            .Bits    (Encoding[WWiresAt+:16*WBits])
         ) u_encoder (
             .in_i(w_i[c*8+:8]),
             .b_o (w)
@@ -198,7 +207,7 @@ module array_stage #(
           .Shadow      (Shadow),
           .GateWeights (GateWeights),
           .AddShared   (AddShared),
-          `ENCMAC_ROW_PASS,
+          .Encoding    (Encoding),
           .Width       (Width)
       ) u_column (
           .clk_i,

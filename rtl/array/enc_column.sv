@@ -1,7 +1,6 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
 `include "encmac_checks.svh"
-`include "encmac_encoding.svh"
 
 /// Encoded column: y = sum over rows of sum_m s[m] * b[m], `Groups` + SumRegister cycles after the
 /// activations of its first group are in their registers.
@@ -26,7 +25,11 @@ module enc_column #(
     parameter bit GateWeights = 1'b0,
     /// 1: `f_i` is one more row of the final addition.
     parameter bit AddShared = 1'b0,
-    `ENCMAC_ROW_PARAMETERS,
+    /// The encoding, laid out as encmac_pkg says, and what ports need of it.
+    parameter Encoding = encmac_pkg::ENC_NONE,
+    parameter int ABits = Encoding[encmac_pkg::ENC_A_BITS+:32],
+    parameter int WBits = Encoding[encmac_pkg::ENC_W_BITS+:32],
+    parameter int M = Encoding[encmac_pkg::ENC_M+:32],
     /// Bits of the sum.
     parameter int Width = 24,
     parameter int WPorts = WBits > 0 ? WBits : 1
@@ -47,6 +50,11 @@ module enc_column #(
   localparam int StateWidth = Merged ? 2 * Width : M * CountWidth;
   localparam int GroupBits = ABits * RowsPerGroup;
 
+  localparam int NumDigits = Encoding[encmac_pkg::ENC_NUM_DIGITS+:32];
+  localparam int DigitsAt = Encoding[encmac_pkg::ENC_DIGITS_AT+:32];
+
+  `ENCMAC_REQUIRE(gen_check_encoding, Encoding[encmac_pkg::ENC_FORMAT+:32] == encmac_pkg::ENC_MAGIC,
+                  "enc_column: Encoding must be the ENCODING of a package that this version exported")
   `ENCMAC_REQUIRE(gen_check_rows, Rows > 0 && RowsPerGroup > 0 && Rows % RowsPerGroup == 0,
                   "enc_column: Rows must be a positive multiple of RowsPerGroup")
   `ENCMAC_REQUIRE(gen_check_programmable, !(Programmable && Merged),
@@ -70,7 +78,7 @@ module enc_column #(
         .Merged    (Merged),
         .Shadow    (Shadow),
         .GateWeights(GateWeights),
-        `ENCMAC_ROW_PASS,
+        .Encoding  (Encoding),
         .CountWidth(CountWidth),
         .Width     (Width),
         .First     (g == 0),
@@ -119,7 +127,7 @@ module enc_column #(
     position_decoder #(
         .M         (M),
         .NumDigits (NumDigits),
-        .Digits    (Digits),
+        .Digits    (Encoding[DigitsAt+:32*NumDigits]),
         .Lanes     (1),
         .CountWidth(CountWidth),
         .Width     (Width)

@@ -1,7 +1,5 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-`include "encmac_encoding.svh"
-
 /// One group of rows of an encoded column: weight registers, product bits, and the column's running
 /// state with this group's bits added.
 ///
@@ -16,7 +14,11 @@ module enc_group #(
     parameter bit Shadow = 1'b0,
     /// 1: weights that shift are clocked by `w_clk_i`, which runs only then.
     parameter bit GateWeights = 1'b0,
-    `ENCMAC_ROW_PARAMETERS,
+    /// The encoding, laid out as encmac_pkg says, and what ports need of it.
+    parameter Encoding = encmac_pkg::ENC_NONE,
+    parameter int ABits = Encoding[encmac_pkg::ENC_A_BITS+:32],
+    parameter int WBits = Encoding[encmac_pkg::ENC_W_BITS+:32],
+    parameter int M = Encoding[encmac_pkg::ENC_M+:32],
     parameter int CountWidth = 1,
     parameter int Width = 16,
     parameter int StateWidth = Merged ? 2 * Width : M * CountWidth,
@@ -36,6 +38,12 @@ module enc_group #(
     input  logic [StateWidth-1:0] state_i,
     output logic [StateWidth-1:0] state_o
 );
+  localparam int NumGates = Encoding[encmac_pkg::ENC_NUM_GATES+:32];
+  localparam int GatesAt = Encoding[encmac_pkg::ENC_GATES_AT+:32];
+  localparam int BitsAt = Encoding[encmac_pkg::ENC_BITS_AT+:32];
+  localparam int NumDigits = Encoding[encmac_pkg::ENC_NUM_DIGITS+:32];
+  localparam int DigitsAt = Encoding[encmac_pkg::ENC_DIGITS_AT+:32];
+
   logic [(ABits+WBits)*Rows-1:0] operands;
   logic [M*Rows-1:0] product_bits;
   assign operands[ABits*Rows-1:0] = a_i;
@@ -80,9 +88,9 @@ module enc_group #(
       .Lanes   (Rows),
       .Inputs  (ABits + WBits),
       .NumGates(NumGates),
-      .Gates   (Gates),
+      .Gates   (Encoding[GatesAt+:32*encmac_pkg::entries(NumGates)]),
       .M       (M),
-      .Bits    (Bits)
+      .Bits    (Encoding[BitsAt+:16*M])
   ) u_mult (
       .in_i(operands),
       .b_o (product_bits)
@@ -92,7 +100,7 @@ module enc_group #(
     position_decoder #(
         .M            (M),
         .NumDigits    (NumDigits),
-        .Digits       (Digits),
+        .Digits       (Encoding[DigitsAt+:32*NumDigits]),
         .Lanes        (Rows),
         .CountWidth   (1),
         .Width        (Width),

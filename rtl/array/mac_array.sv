@@ -1,7 +1,6 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
 `include "encmac_checks.svh"
-`include "encmac_encoding.svh"
 
 /// Weight-stationary array of Rows x Cols behind three streams (see stream_control for the protocol):
 /// encoded or conventional columns, `ColsPerStage` of them for every activation register.
@@ -36,7 +35,11 @@ module mac_array #(
     parameter bit GateWeights = 1'b0,
     /// 1: activation registers stand still while activations are 0 (see array_stage).
     parameter bit GateZeros = 1'b0,
-    `ENCMAC_ARRAY_PARAMETERS
+    /// Encoded columns: ENCODING of the encoding's package (see encmac_pkg).
+    parameter Encoding = encmac_pkg::ENC_NONE,
+    /// Conventional columns: bits of an activation and a weight that are multiplied.
+    parameter int ABits = Kind == encmac_pkg::KIND_CONV ? 8 : Encoding[encmac_pkg::ENC_A_BITS+:32],
+    parameter int WBits = Kind == encmac_pkg::KIND_CONV ? 8 : Encoding[encmac_pkg::ENC_W_BITS+:32]
 ) (
     input  logic                clk_i,
     input  logic                rst_ni,
@@ -66,12 +69,22 @@ module mac_array #(
   localparam int Group = Conv ? 1 : RowsPerGroup > 0 && SomeRows % RowsPerGroup == 0 ? RowsPerGroup : SomeRows;
   localparam int Groups = SomeRows / Group;
   localparam int Stages = SomeCols / PerStage;
-  localparam bit Shared = !Conv && FM > 0;
+  localparam int M = Encoding[encmac_pkg::ENC_M+:32];
+  localparam int ANumGates = Encoding[encmac_pkg::ENC_A_NUM_GATES+:32];
+  localparam int AGatesAt = Encoding[encmac_pkg::ENC_A_GATES_AT+:32];
+  localparam int AWiresAt = Encoding[encmac_pkg::ENC_A_WIRES_AT+:32];
+  localparam int ExtraAt = Encoding[encmac_pkg::ENC_EXTRA_AT+:32];
+  localparam int ExtraLength = Encoding[encmac_pkg::ENC_EXTRA_LENGTH+:32];
+  localparam bit Shared = !Conv && ExtraAt > 0;
   localparam bit ExtraCycle = Conv ? encmac_pkg::two_rows(Form) : SumRegister;
   localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
   /// Bits of a column's result, f(a) included.
-  localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum, ABits, WBits) + (Shared ? FMinSum : 0);
-  localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum) + (Shared ? FMaxSum : 0);
+  localparam int MinSum = Encoding[encmac_pkg::ENC_MIN_SUM+:32];
+  localparam int MaxSum = Encoding[encmac_pkg::ENC_MAX_SUM+:32];
+  localparam int FMinSum = Shared ? Encoding[ExtraAt+encmac_pkg::ENC_MIN_SUM+:32] : 0;
+  localparam int FMaxSum = Shared ? Encoding[ExtraAt+encmac_pkg::ENC_MAX_SUM+:32] : 0;
+  localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum, ABits, WBits) + FMinSum;
+  localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum) + FMaxSum;
   localparam int Width = encmac_pkg::sum_width(SomeRows, RowMin, RowMax);
 
   `ENCMAC_REQUIRE(gen_check_stages, Cols > 0 && ColsPerStage > 0 && Cols % ColsPerStage == 0,
@@ -105,6 +118,10 @@ module mac_array #(
       .w_shift_o(w_shift),
       .w_swap_o (w_swap)
   );
+
+  localparam int NumDigits = Encoding[encmac_pkg::ENC_NUM_DIGITS+:32];
+  localparam int DigitsAt = Encoding[encmac_pkg::ENC_DIGITS_AT+:32];
+  localparam logic [NumDigits*32-1:0] Digits = Encoding[DigitsAt+:32*NumDigits];
 
   /// Position weights of the encoding, s[m] at [m*16 +: 16].
   function automatic logic [M*16-1:0] of_encoding();
@@ -179,6 +196,7 @@ module mac_array #(
   logic [Groups-1:0] swap_plain;
   logic signed [Width-1:0] f;
   if (Shared) begin : gen_extra
+    localparam int FM = Encoding[ExtraAt+encmac_pkg::ENC_M+:32];
     localparam int FWidth = encmac_pkg::sum_width(SomeRows, FMinSum, FMaxSum);
     logic signed [FWidth-1:0] sum;
     logic [FWidth-1:0] unused_f;
@@ -190,16 +208,7 @@ module mac_array #(
         .Merged      (1'b0),
         .SumRegister (SumRegister),
         .Shadow      (Shadow),
-        .ABits       (8),
-        .WBits       (0),
-        .NumGates    (FNumGates),
-        .Gates       (FGates),
-        .M           (FM),
-        .Bits        (FBits),
-        .NumDigits   (FNumDigits),
-        .Digits      (FDigits),
-        .MinSum      (FMinSum),
-        .MaxSum      (FMaxSum)
+        .Encoding    (Encoding[ExtraAt+:ExtraLength])
     ) u_extra (
         .clk_i,
         .advance_i(advance),
@@ -209,7 +218,7 @@ module mac_array #(
         .w_i      (8'd0),
         .a_i      (a_skewed),
         .a_o      (a_plain),
-        .zero_i   ('0),
+        .zero_i   ({SomeRows{1'b0}}),
         .zero_o   (unused_zero),
         .s_i      ({FM{16'd0}}),
         .f_i      ({FWidth{1'b0}}),
@@ -236,9 +245,9 @@ module mac_array #(
           .Lanes   (Group),
           .Inputs  (8),
           .NumGates(ANumGates),
-          .Gates   (AGates),
+          .Gates   (Encoding[AGatesAt+:32*encmac_pkg::entries(ANumGates)]),
           .M       (ABits),
-          .Bits    (AWires)
+          .Bits    (Encoding[AWiresAt+:16*ABits])
       ) u_encoder (
           .in_i(a_plain[g*8*Group+:8*Group]),
           .b_o (a_encoded[g*ABits*Group+:ABits*Group])
@@ -286,7 +295,9 @@ module mac_array #(
         .GateWeights (GateWeights),
         .GateZeros   (GateZeros),
         .AddShared   (Shared),
-        `ENCMAC_STAGE_PASS,
+        .Encoding    (Encoding),
+        .ABits       (ABits),
+        .WBits       (WBits),
         .Width       (Width)
     ) u_stage (
         .clk_i,

@@ -107,4 +107,10 @@ package and56_pkg;
   localparam int F_MIN_SUM = 0;
   /// largest sum one row adds to the extra column
   localparam int F_MAX_SUM = 0;
+  /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
+  localparam logic [7232-1:0] ENCODING = {
+    DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
+    32'd0, 32'd0, 32'd3616, 32'd2720, 32'd928, 32'd800, 32'd768, 32'd640, 32'd608,
+    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+  };
 endpackage

@@ -1,7 +1,5 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-`include "encmac_encoding.svh"
-
 /// enc_column of the encoding `ENCODING_PKG`, for the proofs of flows/formal.
 module enc_column_dut #(
     parameter int Rows = 16,
@@ -28,14 +26,7 @@ module enc_column_dut #(
       .Merged      (Merged),
       .SumRegister (SumRegister),
       .Shadow      (Shadow),
-      .ABits       (ABits),
-      .WBits       (WBits),
-      .NumGates    (`ENCODING_PKG::NUM_GATES),
-      .Gates       (`ENCODING_PKG::GATES),
-      .M           (`ENCODING_PKG::M),
-      .Bits        (`ENCODING_PKG::BITS),
-      .NumDigits   (`ENCODING_PKG::NUM_DIGITS),
-      .Digits      (`ENCODING_PKG::DIGITS),
+      .Encoding    (`ENCODING_PKG::ENCODING),
       .Width       (Width)
   ) u_column (
       .clk_i,

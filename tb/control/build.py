@@ -52,10 +52,10 @@ def library_top(names: list[str]) -> str:
     """Simulation top with a `library_cell` for each encoding, results at port `<name>_o`."""
     ports = "".join(f",\n    output logic [16*32-1:0] {name}_o" for name in names)
     cells = "".join(
-        f"  library_cell #(`ENCMAC_ARRAY_OF({name}_pkg)) u_{name} (.a_i, .w_i, .y_o({name}_o));\n" for name in names
+        f"  library_cell #(.Encoding({name}_pkg::ENCODING)) u_{name} (.a_i, .w_i, .y_o({name}_o));\n" for name in names
     )
     inputs = "    input  logic [8*16-1:0] a_i,\n    input  logic [8*16-1:0] w_i"
-    return f'`include "encmac_encoding.svh"\nmodule library_top (\n{inputs}{ports}\n);\n{cells}endmodule\n'
+    return f"module library_top (\n{inputs}{ports}\n);\n{cells}endmodule\n"
 
 
 class Bounded:

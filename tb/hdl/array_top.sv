@@ -1,7 +1,5 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-`include "encmac_encoding.svh"
-
 /// Simulation top: one array behind the common port list.
 /// `ARRAY_CONV` selects the conventional array; otherwise `ENCODING_PKG` names the encoding.
 module array_top #(
@@ -50,7 +48,7 @@ module array_top #(
       .Merged      (Merged),
       .SumRegister (SumRegister),
       .Programmable(Programmable),
-      `ENCMAC_ARRAY_OF(`ENCODING_PKG),
+      .Encoding    (`ENCODING_PKG::ENCODING),
 `endif
       .Rows        (Rows),
       .Cols        (Cols),

@@ -1,67 +1,83 @@
 // Copyright encmac contributors. Licensed under the Apache License 2.0, see LICENSE.
 
-`include "encmac_encoding.svh"
-
 /// What one row adds to a result of an array, for `Lanes` operand pairs side by side: encoders, gates,
 /// position weights and f(a) of one encoding, without registers. Combinational.
 module library_cell #(
     parameter int Lanes = 16,
-    `ENCMAC_ARRAY_PARAMETERS
+    /// See encmac_pkg.
+    parameter Encoding = encmac_pkg::ENC_NONE
 ) (
     input  logic [ 8*Lanes-1:0] a_i,  // bit i of all lanes at [i*Lanes +: Lanes]
     input  logic [ 8*Lanes-1:0] w_i,
     output logic [32*Lanes-1:0] y_o   // lane l at [l*32 +: 32]
 );
-  logic [ABits*Lanes-1:0] a;
-  logic [WBits*Lanes-1:0] w;
+  localparam int ABits = Encoding[encmac_pkg::ENC_A_BITS+:32];
+  localparam int WBits = Encoding[encmac_pkg::ENC_W_BITS+:32];
+  localparam int M = Encoding[encmac_pkg::ENC_M+:32];
+  localparam int ANumGates = Encoding[encmac_pkg::ENC_A_NUM_GATES+:32];
+  localparam int AGatesAt = Encoding[encmac_pkg::ENC_A_GATES_AT+:32];
+  localparam int AWiresAt = Encoding[encmac_pkg::ENC_A_WIRES_AT+:32];
+  localparam int WNumGates = Encoding[encmac_pkg::ENC_W_NUM_GATES+:32];
+  localparam int WGatesAt = Encoding[encmac_pkg::ENC_W_GATES_AT+:32];
+  localparam int WWiresAt = Encoding[encmac_pkg::ENC_W_WIRES_AT+:32];
+  localparam int NumGates = Encoding[encmac_pkg::ENC_NUM_GATES+:32];
+  localparam int GatesAt = Encoding[encmac_pkg::ENC_GATES_AT+:32];
+  localparam int BitsAt = Encoding[encmac_pkg::ENC_BITS_AT+:32];
+  localparam int NumDigits = Encoding[encmac_pkg::ENC_NUM_DIGITS+:32];
+  localparam int DigitsAt = Encoding[encmac_pkg::ENC_DIGITS_AT+:32];
+  localparam int ExtraAt = Encoding[encmac_pkg::ENC_EXTRA_AT+:32];
+  localparam int ExtraLength = Encoding[encmac_pkg::ENC_EXTRA_LENGTH+:32];
+
+  logic [(ABits+WBits)*Lanes-1:0] operands;
   logic [M*Lanes-1:0] b;
   enc_mult #(
       .Lanes   (Lanes),
       .Inputs  (8),
       .NumGates(ANumGates),
-      .Gates   (AGates),
+      .Gates   (Encoding[AGatesAt+:32*encmac_pkg::entries(ANumGates)]),
       .M       (ABits),
-      .Bits    (AWires)
+      .Bits    (Encoding[AWiresAt+:16*ABits])
   ) u_encode_a (
       .in_i(a_i),
-      .b_o (a)
+      .b_o (operands[ABits*Lanes-1:0])
   );
-  enc_mult #(
-      .Lanes   (Lanes),
-      .Inputs  (8),
-      .NumGates(WNumGates),
-      .Gates   (WGates),
-      .M       (WBits),
-      .Bits    (WWires)
-  ) u_encode_w (
-      .in_i(w_i),
-      .b_o (w)
-  );
+  if (WBits > 0) begin : gen_weight
+    enc_mult #(
+        .Lanes   (Lanes),
+        .Inputs  (8),
+        .NumGates(WNumGates),
+        .Gates   (Encoding[WGatesAt+:32*encmac_pkg::entries(WNumGates)]),
+        .M       (WBits),
+        .Bits    (Encoding[WWiresAt+:16*WBits])
+    ) u_encode_w (
+        .in_i(w_i),
+        .b_o (operands[ABits*Lanes+:WBits*Lanes])
+    );
+  end else begin : gen_no_weight
+    logic unused_w;
+    assign unused_w = ^w_i;
+  end
   enc_mult #(
       .Lanes   (Lanes),
       .Inputs  (ABits + WBits),
       .NumGates(NumGates),
-      .Gates   (Gates),
+      .Gates   (Encoding[GatesAt+:32*encmac_pkg::entries(NumGates)]),
       .M       (M),
-      .Bits    (Bits)
+      .Bits    (Encoding[BitsAt+:16*M])
   ) u_mult (
-      .in_i({w, a}),
+      .in_i(operands),
       .b_o (b)
   );
 
-  localparam int FPorts = FM > 0 ? FM : 1;
-  logic [FPorts*Lanes-1:0] f;
-  if (FM > 0) begin : gen_f
-    enc_mult #(
+  logic [32*Lanes-1:0] f;
+  if (ExtraAt > 0) begin : gen_f
+    library_cell #(
         .Lanes   (Lanes),
-        .Inputs  (8),
-        .NumGates(FNumGates),
-        .Gates   (FGates),
-        .M       (FM),
-        .Bits    (FBits)
+        .Encoding(Encoding[ExtraAt+:ExtraLength])
     ) u_f (
-        .in_i(a_i),
-        .b_o (f)
+        .a_i,
+        .w_i,
+        .y_o(f)
     );
   end else begin : gen_no_f
     assign f = '0;
@@ -69,18 +85,14 @@ module library_cell #(
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     logic [M-1:0] bits;
-    logic [FPorts-1:0] f_bits;
-    logic [31:0] row0, row1, f_row0, f_row1;
+    logic [31:0] row0, row1;
     for (genvar m = 0; m < M; m++) begin : gen_bit
       assign bits[m] = b[m*Lanes+l];
-    end
-    for (genvar m = 0; m < FPorts; m++) begin : gen_f_bit
-      assign f_bits[m] = f[m*Lanes+l];
     end
     position_decoder #(
         .M        (M),
         .NumDigits(NumDigits),
-        .Digits   (Digits),
+        .Digits   (Encoding[DigitsAt+:32*NumDigits]),
         .Width    (32)
     ) u_decoder (
         .counts_i(bits),
@@ -89,25 +101,6 @@ module library_cell #(
         .row0_o  (row0),
         .row1_o  (row1)
     );
-    if (FM > 0) begin : gen_f_decoder
-      position_decoder #(
-          .M        (FM),
-          .NumDigits(FNumDigits),
-          .Digits   (FDigits),
-          .Width    (32)
-      ) u_decoder (
-          .counts_i(f_bits),
-          .acc0_i  (32'd0),
-          .acc1_i  (32'd0),
-          .row0_o  (f_row0),
-          .row1_o  (f_row1)
-      );
-    end else begin : gen_no_f_decoder
-      assign f_row0 = '0;
-      assign f_row1 = '0;
-      logic unused_f;
-      assign unused_f = ^f_bits;
-    end
-    assign y_o[l*32+:32] = row0 + row1 + f_row0 + f_row1;
+    assign y_o[l*32+:32] = row0 + row1 + f[l*32+:32];
   end
 endmodule
