@@ -11,12 +11,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml  # FuseSoC brings it
+from pyslang import driver
 
 from common.provenance import ROOT
 from tb.control.build import prepare_environment
+from tb.lint import SLANG_WAIVED, SLANG_WARNINGS
 
 LIST = ROOT / "rtl" / "encmac.f"
 EXAMPLE = sorted((ROOT / "examples" / "array").glob("*.sv"))
+BY_LIST = [*LIST.read_text().splitlines(), *(path.relative_to(ROOT).as_posix() for path in EXAMPLE)]
+TILE = sorted((ROOT / "examples" / "tile").glob("*.sv"))
+BENDER_PACKAGE, BENDER_GROUP = {"name", "authors"}, {"target", "include_dirs", "defines", "files"}
 needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="needs Icarus Verilog (make setup)")
 
 
@@ -34,18 +40,51 @@ def test_lists_of_files_agree_with_the_folder() -> None:
         assert listed((ROOT / other).read_text()) == files, f"{other} and rtl/encmac.f list different files"
 
 
-def run_example(root: Path, out: Path) -> subprocess.CompletedProcess:
-    """Build the example by the list of files and run it."""
-    sources = [str(path.relative_to(ROOT)) for path in EXAMPLE]
-    command = ["iverilog", "-g2012", "-s", "example_tb", "-o", str(out), "-f", "rtl/encmac.f", *sources]
+def bender_sources(text: str, targets: set[str]) -> list[str]:
+    """What `bender script flist` gives for a manifest: include folders and files of the groups without a target and of
+    those whose target is asked for, in order. Of a target only a name is known here, of sources only groups.
+    """
+    manifest = yaml.safe_load(text)
+    assert set(manifest) <= {"package", "export_include_dirs", "sources"} and set(manifest["package"]) <= BENDER_PACKAGE
+    found: list[str] = []
+    for group in manifest["sources"]:
+        assert set(group) <= BENDER_GROUP, f"a group of sources has {sorted(set(group) - BENDER_GROUP)}"
+        if group.get("target") in {None, *targets}:
+            found += [f"+incdir+{folder}" for folder in group.get("include_dirs", [])]
+            found += group["files"]
+    return found
+
+
+def run_example(root: Path, out: Path, files: list[str]) -> subprocess.CompletedProcess:
+    """Build the example from a list of files and run it."""
+    listing = out.with_suffix(".f")
+    listing.write_text("".join(f"{line}\n" for line in files))
+    command = ["iverilog", "-g2012", "-s", "example_tb", "-o", str(out), "-f", str(listing)]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
     return subprocess.run(["vvp", str(out)], capture_output=True, text=True, timeout=1200)
 
 
 @needs_icarus
 def test_example_from_the_list_of_files(tmp_path: Path) -> None:
-    done = run_example(ROOT, tmp_path / "example.vvp")
+    done = run_example(ROOT, tmp_path / "example.vvp", BY_LIST)
     assert done.returncode == 0 and "PASS: 320 sums equal integer products" in done.stdout
+
+
+@needs_icarus
+def test_example_from_benders_manifest(tmp_path: Path) -> None:
+    files = bender_sources((ROOT / "Bender.yml").read_text(), {"encmac_example"})
+    assert all((ROOT / path.removeprefix("+incdir+")).exists() for path in files)
+    done = run_example(ROOT, tmp_path / "example.vvp", files)
+    assert done.returncode == 0 and "PASS: 320 sums equal integer products" in done.stdout
+
+
+def test_targets_of_benders_manifest() -> None:
+    text = (ROOT / "Bender.yml").read_text()
+    alone, tile = (bender_sources(text, targets) for targets in (set(), {"encmac_tile"}))
+    assert [path for path in alone if path.endswith(".sv")] == listed(LIST.read_text())
+    assert tile == [*alone, *(path.relative_to(ROOT).as_posix() for path in TILE)]
+    with pytest.raises(AssertionError, match=r"has \['file'\]"):
+        bender_sources(text.replace("files:", "file:"), set())
 
 
 @needs_icarus
@@ -56,20 +95,63 @@ def test_example_sees_a_broken_adder(tmp_path: Path) -> None:
     text = adder.read_text()
     adder.write_text(re.sub(r"x_i \^ y_i \^ z_i", "x_i ^ y_i | z_i", text))
     assert adder.read_text() != text
-    done = run_example(tmp_path, tmp_path / "example.vvp")
+    done = run_example(tmp_path, tmp_path / "example.vvp", BY_LIST)
     assert done.returncode != 0 and "PASS" not in done.stdout and "expected" in done.stdout
 
 
-@needs_icarus
-@pytest.mark.parametrize("tool", ["lint", "sim"])
-def test_example_from_fusesoc(tmp_path: Path, tool: str) -> None:
+def fusesoc(root: Path, target: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run a target of encmac.core as found below `root`."""
     prepare_environment()
     main = importlib.import_module("fusesoc.main").__name__
-    command = [sys.executable, "-m", main, "--cores-root", str(ROOT), "run", "--target", tool, "encmac"]
-    env = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=1200)
+    command = [sys.executable, "-m", main, "--cores-root", str(root), "run", "--target", target, "encmac"]
+    env = os.environ | {"XDG_CACHE_HOME": str(folder), "XDG_DATA_HOME": str(folder), "HOME": str(folder)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=1200)
+
+
+@needs_icarus
+@pytest.mark.parametrize("target", ["lint", "sim"])
+def test_example_from_fusesoc(tmp_path: Path, target: str) -> None:
+    done = fusesoc(ROOT, target, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert tool == "lint" or "PASS: 320 sums equal integer products" in done.stdout + done.stderr
+    assert target == "lint" or "PASS: 320 sums equal integer products" in done.stdout + done.stderr
+
+
+def test_tile_behind_interfaces(tmp_path: Path) -> None:
+    """Verilator's lint is part of the build."""
+    done = fusesoc(ROOT, "tile", tmp_path)
+    assert done.returncode == 0 and "PASS: 48 sums and 48 int8 results" in done.stdout + done.stderr, done.stderr
+
+
+def test_tile_testbench_sees_crossed_columns(tmp_path: Path) -> None:
+    for part in ("rtl", "examples"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    shutil.copy(ROOT / "encmac.core", tmp_path)
+    top = tmp_path / "examples/tile/tile_accelerator.sv"
+    text = top.read_text()
+    top.write_text(re.sub(r"\(array_y.tdata\)(?=,\n.*s_axis_array_y_tvalid)", "({<<32{array_y.tdata}})", text))
+    assert top.read_text() != text
+    done = fusesoc(tmp_path, "tile", tmp_path)
+    assert done.returncode != 0 and "expected" in done.stdout + done.stderr and "PASS" not in done.stdout
+
+
+def slang_accepts(files: list[Path]) -> bool:
+    """True if slang finds no error and nothing to warn of, with the testbench at the top."""
+    words = [f"-W{name}" for name in SLANG_WARNINGS] + [f"-Wno-{name}" for name in SLANG_WAIVED]
+    words += ["-Werror", f"-I{ROOT / 'rtl'}", "--top", "tile_tb"]
+    words += [str(ROOT / path) for path in listed(LIST.read_text())]
+    slang = driver.Driver()
+    slang.addStandardArgs()
+    assert slang.parseCommandLine(" ".join(["slang", *words, *map(str, files)]))
+    assert slang.processOptions() and slang.parseAllSources()
+    slang.reportCompilation(slang.createCompilation(), True)
+    return slang.reportDiagnostics(True)
+
+
+def test_slang_takes_the_interfaces(tmp_path: Path) -> None:
+    assert slang_accepts(TILE)
+    narrow = tmp_path / "tile_tb.sv"
+    narrow.write_text(TILE[-1].read_text().replace("axis_if #(.Width(128)) axis_p", "axis_if #(.Width(120)) axis_p"))
+    assert not slang_accepts([*TILE[:-1], narrow])
 
 
 ROWS, COLS = "mac_array: Rows must be a positive multiple", "mac_array: Cols must be a positive multiple"

@@ -267,7 +267,13 @@ iverilog -g2012 -s example_tb -o example.vvp -f rtl/encmac.f examples/array/*.sv
 fusesoc --cores-root . run --target sim encmac
 ```
 
-A test runs both from these lists, and compares the lists with the folder.
+Tests run it from each of these lists (Bender's manifest is read by a test, not by Bender), and compare the lists with
+the folder. `../examples/tile` has the tile engine with its array behind SystemVerilog interfaces, for tools that take
+them: five ports in place of fifty, and a layer as a testbench:
+
+```sh
+fusesoc --cores-root . run --target tile encmac    # Verilator
+```
 
 Ports are plain vectors because of Icarus 11. It has no interfaces as ports ("Errors in port declarations"), no type
 parameters, and aborts at a port of a package's structure that is named with `::`. Nor has it a parameter of a
