@@ -82,7 +82,7 @@ MUTANTS = {
     "writes while busy": (
         "conv",
         "tile/axil_registers.sv",
-        {"&& (write_word == ERRORS || !busy_i)": ""},
+        {"&& (free_while_busy || !busy_i)": ""},
         "response to a write",
     ),
 }
