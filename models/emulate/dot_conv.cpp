@@ -7,20 +7,33 @@
 
 #include "planes.h"
 
+#include <memory>
+
 namespace {
 
 using namespace encmac;
 
 constexpr int64_t QUAD = 4;
 constexpr int64_t LANES = VECTOR / QUAD;  // positions of a vector
+constexpr int64_t HALF = LANES / 2;
 constexpr int64_t TILE = 6;               // outputs at a time: with 4 vectors of positions all in registers
 
 struct Features {
-  const uint8_t* of_activation;  // [rank][256]; the sum of what its low and its high four bits give
+  const uint8_t* of_activation;  // [rank][256]
   const int8_t* of_weight;       // [rank][256]
   const int32_t* constant;       // [256] by weight
   int64_t rank;
 };
+
+constexpr int64_t WORD = 16;  // bytes of the features of a weight side by side, as many as there can be
+
+// Features of all weights side by side: [256][WORD].
+std::vector<uint8_t> side_by_side(const Features& f) {
+  std::vector<uint8_t> words(256 * WORD);
+  for (int64_t r = 0; r < f.rank; ++r)
+    for (int64_t w = 0; w < 256; ++w) words[w * WORD + r] = f.of_weight[256 * r + w];
+  return words;
+}
 
 // Places of the features of one group.
 struct Quads {
@@ -37,6 +50,8 @@ struct Quads {
         for (int64_t kx = 0; kx < s.kernel_w; ++kx) offsets.push_back(quad * pitch + QUAD * p.offset(ky, kx));
   }
   int64_t steps() const { return number * taps; }
+  // Bytes of the planes of one group: its channels, then its quads.
+  int64_t set(const Shape& s, const Planes& p) const { return s.group_channels() * p.channel_pitch + number * pitch; }
 };
 
 // Consecutive output pixels among the positions of a vector: `mask` of its lanes, `to` in the plane of output 0.
@@ -45,99 +60,77 @@ struct Run {
   uint32_t mask;
 };
 
-struct Runs {
-  std::vector<Run> list;
-  std::vector<int64_t> first;  // of each vector
+// The vectors of positions that are computed. Each is two halves, consecutive positions each: eight of one row
+// where that wastes least, else the next eight with a pixel among them.
+struct Vectors {
+  std::vector<int64_t> halves;  // offset of each in a plane of a quad
+  std::vector<Run> runs;
+  std::vector<int64_t> first;  // run of each vector, and the end
 
-  Runs(const Shape& s, const Planes& p) {
-    int64_t image = 0, y = 0, x = 0;
-    bool fresh = true;
-    for (int64_t position = 0; position < p.positions; ++position) {
-      if (position % LANES == 0) {
-        first.push_back(list.size());
-        fresh = true;
-      }
-      if (y < s.rows && x < s.columns) {
-        if (fresh) list.push_back({(image * s.outputs * s.rows + y) * s.columns + x, 0});
-        list.back().mask |= 1u << position % LANES;
-        fresh = false;
-      }
-      if (++x < p.x.pitch) continue;
-      x = 0;
-      if (++y < p.y.pitch) continue;
-      y = 0, ++image, fresh = true;
-    }
-    first.push_back(list.size());
-  }
-};
-
-// Weights as the kernel reads them: outputs of a tile side by side for each quad and tap.
-struct Weights {
-  std::vector<int64_t> tiles;  // first output of each, and their end; a tile has outputs of one group only
-  std::vector<int32_t> quads;
-  std::vector<int32_t> constants;  // of outputs
-
-  Weights(const Shape& s, const Quads& q, const int8_t* weights, const Features& f)
-      : quads(s.outputs * q.steps()), constants(s.outputs) {
-    const int64_t each = s.outputs / s.groups, parts = (each + TILE - 1) / TILE;
-    for (int64_t group = 0; group < s.groups; ++group)
-      for (int64_t part = 0; part < parts; ++part) tiles.push_back(group * each + part * each / parts);
-    tiles.push_back(s.outputs);
-    const int8_t none[256] = {};
-    const int64_t depth = s.group_channels() * q.taps;
-    for (size_t tile = 0; tile + 1 < tiles.size(); ++tile) {
-      const int64_t width = tiles[tile + 1] - tiles[tile];
-      for (int64_t o = 0; o < width; ++o) {
-        const uint8_t* from = reinterpret_cast<const uint8_t*>(weights) + (tiles[tile] + o) * depth;
-        uint32_t constant = 0;
-        for (int64_t i = 0; i < depth; ++i) constant += f.constant[from[i]];
-        constants[tiles[tile] + o] = static_cast<int32_t>(constant);
-        int32_t* to = quads.data() + tiles[tile] * q.steps() + o;
-        for (int64_t quad = 0; quad < q.number; ++quad) {
-          const int8_t* feature[QUAD];
-          const uint8_t* at[QUAD];
-          for (int64_t j = 0; j < QUAD; ++j) {
-            const int64_t number = quad * QUAD + j;
-            const bool used = number < q.features;
-            feature[j] = used ? f.of_weight + number % f.rank * 256 : none;
-            at[j] = from + (used ? number / f.rank * q.taps : 0);
-          }
-          for (int64_t tap = 0; tap < q.taps; ++tap, to += width) {
-            uint32_t bytes = 0;
-            for (int64_t j = 0; j < QUAD; ++j) bytes |= uint32_t{static_cast<uint8_t>(feature[j][at[j][tap]])} << 8 * j;
-            *to = static_cast<int32_t>(bytes);
-          }
+  Vectors(const Shape& s, const Planes& p) {
+    const int64_t across = (s.columns + HALF - 1) / HALF;
+    const bool by_rows = s.images * s.rows * across <= (p.positions + HALF - 1) / HALF;
+    for (int64_t image = 0; image < s.images; ++image) {
+      for (int64_t y = 0; y < s.rows; ++y) {
+        const int64_t from = image * p.image_pitch + y * p.x.pitch, origin = by_rows ? from : 0;
+        const int64_t to = (image * s.outputs * s.rows + y) * s.columns;
+        for (int64_t x = 0, number; x < s.columns; x += number) {
+          const int64_t lane = (from + x - origin) % HALF;
+          number = std::min(HALF - lane, s.columns - x);
+          add(QUAD * (from + x - lane), lane, number, to + x);
         }
       }
     }
+    if (halves.size() % 2) halves.push_back(halves.back());
+    first.push_back(runs.size());
   }
+  int64_t number() const { return first.size() - 1; }
+
+ private:
+  void add(int64_t half, int64_t lane, int64_t number, int64_t to) {
+    if (halves.empty() || halves.back() != half) {
+      if (halves.size() % 2 == 0) first.push_back(runs.size());
+      halves.push_back(half);
+    }
+    const uint32_t lanes = ((1u << number) - 1) << (lane + (halves.size() % 2 ? 0 : HALF));
+    if (first.back() == static_cast<int64_t>(runs.size()) || next != to) runs.push_back({to, 0});
+    runs.back().mask |= lanes;
+    next = to + number;
+  }
+  int64_t next = 0;  // pixel that continues the last run
 };
 
 #ifdef ENCMAC_X86
 
-#define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")))
 #define VNNI_INLINE VNNI __attribute__((always_inline)) inline
+
+// 256 bytes in registers.
+struct Bytes {
+  __m512i part[4];
+
+  VNNI_INLINE void load(const void* from) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) part[i] = _mm512_loadu_si512(static_cast<const uint8_t*>(from) + VECTOR * i);
+  }
+  VNNI_INLINE __m512i operator[](__m512i a) const {
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(a), _mm512_permutex2var_epi8(part[0], a, part[1]),
+                                  _mm512_permutex2var_epi8(part[2], a, part[3]));
+  }
+};
 
 // `bytes` positions of the four features of a quad: `from` planes of their channels, interleaved into `to`.
 VNNI void fill_quad(const uint8_t* const from[QUAD], const uint8_t* const feature[QUAD], int64_t bytes, uint8_t* to) {
-  const __m512i nibble = _mm512_set1_epi8(15);
   // 128-bit lane j gets 32-bit lanes j, 4 + j, ..: so that what two levels of unpacking bring together is in order
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  __m512i low[QUAD], high[QUAD];
-  for (int64_t j = 0; j < QUAD; ++j) {
-    uint8_t steps[16];
-    for (int i = 0; i < 16; ++i) steps[i] = feature[j][16 * i] - feature[j][0];
-    low[j] = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(feature[j])));
-    high[j] = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(steps)));
-  }
+  Bytes table[QUAD];
+#pragma GCC unroll 4
+  for (int64_t j = 0; j < QUAD; ++j) table[j].load(feature[j]);
   for (int64_t i = 0; i < bytes; i += VECTOR) {
     __m512i f[QUAD];
 #pragma GCC unroll 4
-    for (int64_t j = 0; j < QUAD; ++j) {
-      const __m512i a = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(from[j] + i));
-      const __m512i up = _mm512_and_si512(_mm512_srli_epi16(a, 4), nibble);
-      f[j] = _mm512_add_epi8(_mm512_shuffle_epi8(low[j], _mm512_and_si512(a, nibble)), _mm512_shuffle_epi8(high[j], up));
-    }
+    for (int64_t j = 0; j < QUAD; ++j)
+      f[j] = table[j][_mm512_permutexvar_epi32(order, _mm512_loadu_si512(from[j] + i))];
     const __m512i a = _mm512_unpacklo_epi8(f[0], f[1]), b = _mm512_unpackhi_epi8(f[0], f[1]);
     const __m512i c = _mm512_unpacklo_epi8(f[2], f[3]), d = _mm512_unpackhi_epi8(f[2], f[3]);
     _mm512_storeu_si512(to + QUAD * i, _mm512_unpacklo_epi16(a, c));
@@ -147,18 +140,69 @@ VNNI void fill_quad(const uint8_t* const from[QUAD], const uint8_t* const featur
   }
 }
 
+// Features of the weights of one output, four bytes for each quad and tap; gives the sum of their constants.
+VNNI int32_t fill_weights(const int8_t* weights, int64_t depth, const Quads& q, const Features& f,
+                          const uint8_t* words, int32_t* to) {
+  const uint8_t* codes = reinterpret_cast<const uint8_t*>(weights);
+  uint32_t constant = 0;
+  for (int64_t i = 0; i < depth; ++i) constant += f.constant[codes[i]];
+  if (q.taps == 1) {  // features follow each other as they are stored
+    uint8_t* bytes = reinterpret_cast<uint8_t*>(to);
+    std::memset(to + q.number - 1, 0, QUAD);
+    int64_t i = 0;
+    for (; (i * f.rank + WORD) <= QUAD * q.number; ++i) std::memcpy(bytes + i * f.rank, words + codes[i] * WORD, WORD);
+    for (; i < depth; ++i) std::memcpy(bytes + i * f.rank, words + codes[i] * WORD, f.rank);
+    return static_cast<int32_t>(constant);
+  }
+  const int64_t pitch = depth + VECTOR;  // a row of features, one of zeros follows
+  const std::unique_ptr<uint8_t[]> rows(new uint8_t[(f.rank + 1) * pitch]);
+  std::memset(rows.get() + f.rank * pitch, 0, pitch);
+  for (int64_t r = 0; r < f.rank; ++r) {
+    Bytes table;
+    table.load(f.of_weight + 256 * r);
+    for (int64_t i = 0; i < depth; i += VECTOR) {
+      const __mmask64 some = ~uint64_t{0} >> std::max<int64_t>(VECTOR - (depth - i), 0);
+      _mm512_storeu_si512(rows.get() + r * pitch + i, table[_mm512_maskz_loadu_epi8(some, codes + i)]);
+    }
+  }
+  const int64_t run = f.rank == QUAD ? depth : q.taps;  // steps for which the four come from runs of bytes
+  for (int64_t quad = 0; quad * run < q.steps(); ++quad, to += run) {
+    const uint8_t* at[QUAD];
+    for (int64_t j = 0; j < QUAD; ++j) {
+      const int64_t number = quad * QUAD + j;
+      at[j] = number < q.features ? rows.get() + number % f.rank * pitch + number / f.rank * q.taps
+                                  : rows.get() + f.rank * pitch;
+    }
+    for (int64_t tap = 0; tap < run; tap += LANES) {
+      __m512i bytes[QUAD];
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < QUAD; ++j)
+        bytes[j] = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at[j] + tap)));
+      const __m512i low = _mm512_or_si512(bytes[0], _mm512_slli_epi32(bytes[1], 8));
+      const __m512i high = _mm512_or_si512(bytes[2], _mm512_slli_epi32(bytes[3], 8));
+      const int64_t number = std::min(LANES, run - tap);
+      _mm512_mask_storeu_epi32(to + tap, static_cast<__mmask16>((1u << number) - 1),
+                               _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    }
+  }
+  return static_cast<int32_t>(constant);
+}
+
 struct Tile {
   const int64_t* offsets;
   int64_t steps;
-  const int32_t* weights;    // [steps][outputs of the tile]
+  const int32_t* weights;    // [outputs][steps]
   const int32_t* constants;  // of outputs
+  const int64_t* halves;     // of the vectors
   const Run* runs;
-  const int64_t* first;  // runs of the vectors
+  const int64_t* first;  // of the vectors
   int32_t* out;          // plane of the first output
   int64_t plane;
 };
 
-// V vectors of positions from `x` on, O outputs.
+VNNI_INLINE __m256i load_half(const uint8_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
+
+// V vectors of positions of the group whose first plane is `x`, O outputs.
 template <int V, int O>
 VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
   __m512i sums[O][V];
@@ -166,15 +210,21 @@ VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
   for (int o = 0; o < O; ++o)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sums[o][v] = _mm512_set1_epi32(tile.constants[o]);
-  const int32_t* weights = tile.weights;
-  for (int64_t step = 0; step < tile.steps; ++step, weights += O) {
-    const uint8_t* at = x + tile.offsets[step];
+  const uint8_t *left[V], *right[V];
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) left[v] = x + tile.halves[2 * v], right[v] = x + tile.halves[2 * v + 1];
+  const int32_t* weights[O];
+#pragma GCC unroll 8
+  for (int o = 0; o < O; ++o) weights[o] = tile.weights + o * tile.steps;
+  for (int64_t step = 0; step < tile.steps; ++step) {
+    const int64_t offset = tile.offsets[step];
     __m512i a[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) a[v] = _mm512_loadu_si512(at + VECTOR * v);
+    for (int v = 0; v < V; ++v)
+      a[v] = _mm512_inserti64x4(_mm512_castsi256_si512(load_half(left[v] + offset)), load_half(right[v] + offset), 1);
 #pragma GCC unroll 8
     for (int o = 0; o < O; ++o) {
-      const __m512i w = _mm512_set1_epi32(weights[o]);
+      const __m512i w = _mm512_set1_epi32(weights[o][step]);
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) __asm__("vpdpbusd %2, %1, %0" : "+v"(sums[o][v]) : "v"(a[v]), "v"(w));
     }
@@ -195,15 +245,67 @@ VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
 
 using Sum = void (*)(const uint8_t* x, const Tile& tile);
 constexpr int MOST = 8;  // vectors at a time
-constexpr int vectors(int64_t outputs) { return outputs < 3 ? MOST : 4; }
+constexpr int vectors_of(int64_t outputs) { return outputs < 3 ? MOST : 4; }
 
-// [outputs - 1][vectors - 1]; those of more than `vectors(outputs)` are not called
+// [outputs - 1][vectors - 1]; those of more than `vectors_of(outputs)` are not called
 constexpr Sum SUMS[TILE][MOST] = {
 #define ROW(O) {sum_tile<1, O>, sum_tile<2, O>, sum_tile<3, O>, sum_tile<4, O>}
     {sum_tile<1, 1>, sum_tile<2, 1>, sum_tile<3, 1>, sum_tile<4, 1>, sum_tile<5, 1>, sum_tile<6, 1>, sum_tile<7, 1>, sum_tile<8, 1>},
     {sum_tile<1, 2>, sum_tile<2, 2>, sum_tile<3, 2>, sum_tile<4, 2>, sum_tile<5, 2>, sum_tile<6, 2>, sum_tile<7, 2>, sum_tile<8, 2>},
     ROW(3), ROW(4), ROW(5), ROW(6)
 #undef ROW
+};
+
+struct Work {
+  const Shape& s;
+  const Planes& p;
+  const Features& f;
+  const Quads& q;
+  const Vectors& vectors;
+  const int8_t *x, *weights;
+  const uint8_t* words;
+  int32_t *quads, *constants, *out;
+
+  void convolve(int64_t group, uint8_t* channels, int threads) const {
+    const int64_t depth = s.group_channels() * q.taps, each = s.outputs / s.groups;
+    uint8_t* features = channels + s.group_channels() * p.channel_pitch;
+    in_parallel(s.group_channels(), threads, [&](int64_t c, int64_t) {
+      fill_channel(s, p, x, group * s.group_channels() + c, channels + c * p.channel_pitch);
+    });
+    in_parallel(q.number, threads, [&](int64_t quad, int64_t) {
+      static const uint8_t none[256] = {};
+      const uint8_t *from[QUAD], *feature[QUAD];
+      for (int64_t j = 0; j < QUAD; ++j) {
+        const int64_t number = quad * QUAD + j;
+        const bool used = number < q.features;
+        from[j] = channels + (used ? number / f.rank : 0) * p.channel_pitch;
+        feature[j] = used ? f.of_activation + number % f.rank * 256 : none;
+      }
+      fill_quad(from, feature, p.channel_pitch, features + quad * q.pitch);
+    });
+    in_parallel(each, threads, [&](int64_t i, int64_t) {
+      const int64_t o = group * each + i;
+      constants[o] = fill_weights(weights + o * depth, depth, q, f, words, quads + o * q.steps());
+    });
+    const int64_t tiles = (each + TILE - 1) / TILE, most = vectors_of((each + tiles - 1) / tiles);
+    const int64_t all = vectors.number();
+    in_parallel((all + most - 1) / most, threads, [&](int64_t block, int64_t) {
+      const int64_t vector = block * most, number = std::min(most, all - vector);
+      for (int64_t tile = 0; tile < tiles; ++tile) {  // of nearly equal sizes
+        const int64_t first = group * each + tile * each / tiles, end = group * each + (tile + 1) * each / tiles;
+        const Tile t{q.offsets.data(),
+                     q.steps(),
+                     quads + first * q.steps(),
+                     constants + first,
+                     &vectors.halves[2 * vector],
+                     vectors.runs.data(),
+                     &vectors.first[vector],
+                     out + first * s.rows * s.columns,
+                     s.rows * s.columns};
+        SUMS[end - first - 1][number - 1](features, t);
+      }
+    });
+  }
 };
 
 #endif
@@ -215,18 +317,18 @@ extern "C" {
 // Whether this processor and build can run encmac_dot_conv.
 int encmac_has_dot() {
 #ifdef ENCMAC_X86
-  return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #endif
   return 0;
 }
 
 // Bytes that encmac_dot_conv needs for planes.
-int64_t encmac_dot_bytes(const int64_t* numbers, int64_t rank) {
+int64_t encmac_dot_bytes(const int64_t* numbers, int64_t rank, int threads) {
   Shape s;
   std::memcpy(&s, numbers, sizeof s);
   const Planes p(s);
-  return (s.channels + s.groups * Quads(s, p, rank).number * QUAD) * p.channel_pitch;
+  return std::min<int64_t>(threads, s.groups) * Quads(s, p, rank).set(s, p);
 }
 
 // x int8 [images][channels][height][width], weights int8 [outputs][channels / groups][kernel_h][kernel_w],
@@ -240,31 +342,13 @@ void encmac_dot_conv(const int8_t* x, const int8_t* weights, const uint8_t* of_a
   const Planes p(s);
   const Features f{of_activation, of_weight, constant, rank};
   const Quads q(s, p, rank);
-  const Runs runs(s, p);
-  const Weights w(s, q, weights, f);
-  uint8_t* quads = planes + s.channels * p.channel_pitch;
-  in_parallel(s.channels, threads, [&](int64_t c) { fill_channel(s, p, x, c, planes + c * p.channel_pitch); });
-  in_parallel(s.groups * q.number, threads, [&](int64_t quad) {
-    const uint8_t none[256] = {};
-    const uint8_t *from[QUAD], *feature[QUAD];
-    for (int64_t j = 0; j < QUAD; ++j) {
-      const int64_t number = quad % q.number * QUAD + j;
-      const bool used = number < q.features;
-      from[j] = planes + (quad / q.number * s.group_channels() + (used ? number / rank : 0)) * p.channel_pitch;
-      feature[j] = used ? of_activation + number % rank * 256 : none;
-    }
-    fill_quad(from, feature, p.channel_pitch, quads + quad * q.pitch);
-  });
-  const int64_t tiles = w.tiles.size() - 1, each = s.outputs / s.groups;
-  const int64_t most = vectors(w.tiles[1]), all = runs.first.size() - 1, blocks = (all + most - 1) / most;
-  in_parallel(blocks, threads, [&](int64_t block) {
-    const int64_t vector = block * most, number = std::min(most, all - vector);
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t first = w.tiles[tile], width = w.tiles[tile + 1] - first;
-      const Tile t{q.offsets.data(), q.steps(),           w.quads.data() + first * q.steps(),  w.constants.data() + first,
-                   runs.list.data(), &runs.first[vector], out + first * s.rows * s.columns, s.rows * s.columns};
-      SUMS[width - 1][number - 1](quads + first / each * q.number * q.pitch + vector * VECTOR, t);
-    }
+  const Vectors vectors(s, p);
+  const std::unique_ptr<int32_t[]> quads(new int32_t[s.outputs * q.steps()]), constants(new int32_t[s.outputs]);
+  const std::vector<uint8_t> words = side_by_side(f);
+  const Work work{s, p, f, q, vectors, x, weights, words.data(), quads.get(), constants.get(), out};
+  // one group at a time where there are several: its planes stay in the cache
+  in_parallel(s.groups, threads, [&](int64_t group, int64_t worker) {
+    work.convolve(group, planes + worker * q.set(s, p), s.groups > 1 ? 1 : threads);
   });
 #endif
 }

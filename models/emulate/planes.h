@@ -76,46 +76,87 @@ struct Planes {
   }
 };
 
-// Every `stride`-th of `from`; a STRIDE that is known lets the compiler use vectors.
+// Every `stride`-th byte of rows; a STRIDE that is known lets the compiler use vectors.
 template <int STRIDE>
-void every(const int8_t* from, int64_t stride, int64_t count, uint8_t* to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<uint8_t>(from[i * (STRIDE ? STRIDE : stride)]);
+inline void copy_rows(const int8_t* from, int64_t from_pitch, int64_t stride, uint8_t* to, int64_t to_pitch,
+                      int64_t rows, int64_t count) {
+  for (int64_t row = 0; row < rows; ++row, from += from_pitch, to += to_pitch)
+    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<uint8_t>(from[i * (STRIDE ? STRIDE : stride)]);
 }
 
-void fill_channel(const Shape& s, const Planes& p, const int8_t* x, int64_t channel, uint8_t* to) {
+#ifdef ENCMAC_X86
+
+// The same for strides 1 and 2: short rows are a masked load and a masked store.
+template <int STRIDE>
+__attribute__((target("avx512f,avx512bw,avx512vl"))) void copy_rows_wide(const int8_t* from, int64_t from_pitch,
+                                                                         uint8_t* to, int64_t to_pitch, int64_t rows,
+                                                                         int64_t count) {
+  constexpr int64_t STEP = VECTOR / STRIDE;
+  for (int64_t done = 0; done < count; done += STEP, from += VECTOR, to += STEP) {
+    const int64_t number = std::min(STEP, count - done);
+    const __mmask64 read = ~uint64_t{0} >> (VECTOR - 1 - STRIDE * (number - 1));
+    for (int64_t row = 0; row < rows; ++row) {
+      const __m512i bytes = _mm512_maskz_loadu_epi8(read, from + row * from_pitch);
+      if constexpr (STRIDE == 1) {
+        _mm512_mask_storeu_epi8(to + row * to_pitch, read, bytes);
+      } else {
+        const __mmask32 written = ~uint32_t{0} >> (STEP - number);
+        _mm256_mask_storeu_epi8(to + row * to_pitch, written, _mm512_cvtepi16_epi8(bytes));
+      }
+    }
+  }
+}
+
+#endif
+
+inline void copy_rows(const int8_t* from, int64_t from_pitch, int64_t stride, uint8_t* to, int64_t to_pitch,
+                      int64_t rows, int64_t count) {
+#ifdef ENCMAC_X86
+  static const bool wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  if (wide && stride == 1) return copy_rows_wide<1>(from, from_pitch, to, to_pitch, rows, count);
+  if (wide && stride == 2) return copy_rows_wide<2>(from, from_pitch, to, to_pitch, rows, count);
+#endif
+  if (stride == 1) return copy_rows<1>(from, from_pitch, 1, to, to_pitch, rows, count);
+  if (stride == 2) return copy_rows<2>(from, from_pitch, 2, to, to_pitch, rows, count);
+  copy_rows<0>(from, from_pitch, stride, to, to_pitch, rows, count);
+}
+
+inline void fill_channel(const Shape& s, const Planes& p, const int8_t* x, int64_t channel, uint8_t* to) {
   for (int64_t ry = 0; ry < p.y.planes; ++ry) {
     for (int64_t rx = 0; rx < p.x.planes; ++rx, to += p.plane_pitch) {
-      const int64_t begin = p.x.begin(rx), count = p.x.end(rx) - begin, rows = p.y.end(ry) - p.y.begin(ry);
+      const int64_t left = p.x.begin(rx), count = p.x.end(rx) - left, top = p.y.begin(ry), rows = p.y.end(ry) - top;
       const bool whole = s.stride_x == 1 && s.stride_y == 1 && count == p.x.pitch;  // an image is one run of bytes
       const int64_t dense = count == p.x.pitch && rows == p.y.pitch ? p.positions : 0;  // will be overwritten
       std::memset(to + dense, static_cast<int>(s.pad_value), p.used - dense);
+      if (!rows || !count) continue;
+      const int64_t first = p.y.pixel(top, ry) * s.width + p.x.pixel(left, rx);
       for (int64_t image = 0; image < s.images; ++image) {
-        for (int64_t row = 0; row < (whole ? 1 : rows); ++row) {
-          const int64_t y = p.y.begin(ry) + row;
-          const int8_t* from = x + ((image * s.channels + channel) * s.height + p.y.pixel(y, ry)) * s.width;
-          uint8_t* line = to + image * p.image_pitch + y * p.x.pitch + begin;
-          if (s.stride_x == 1) {
-            std::memcpy(line, from + p.x.pixel(begin, rx), whole ? rows * count : count);
-          } else if (s.stride_x == 2) {
-            every<2>(from + p.x.pixel(begin, rx), 2, count, line);
-          } else {
-            every<0>(from + p.x.pixel(begin, rx), s.stride_x, count, line);
-          }
+        const int8_t* from = x + (image * s.channels + channel) * s.height * s.width + first;
+        uint8_t* lines = to + image * p.image_pitch + top * p.x.pitch + left;
+        if (whole) {
+          std::memcpy(lines, from, rows * count);
+        } else {
+          copy_rows(from, s.stride_y * s.width, s.stride_x, lines, p.x.pitch, rows, count);
         }
       }
     }
   }
 }
 
+// work(item, worker) for all items; those of one worker follow each other.
 template <class Work>
 void in_parallel(int64_t items, int threads, Work work) {
+  if (threads < 2 || items < 2) {  // without the atomic: it would wait for every store before it
+    for (int64_t item = 0; item < items; ++item) work(item, 0);
+    return;
+  }
   std::atomic<int64_t> next{0};
-  auto loop = [&] {
-    for (int64_t item; (item = next++) < items;) work(item);
+  auto loop = [&](int64_t worker) {
+    for (int64_t item; (item = next++) < items;) work(item, worker);
   };
   std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) others.emplace_back(loop);
-  loop();
+  for (int64_t i = 1; i < std::min<int64_t>(threads, items); ++i) others.emplace_back(loop, i);
+  loop(0);
   for (std::thread& thread : others) thread.join();
 }
 

@@ -35,7 +35,7 @@ def _kernels(name: str) -> ctypes.CDLL:
         library.encmac_table_conv.argtypes = [pointer] * 8 + [number] + [flag] * 3
         library.encmac_table_conv.restype = None
     else:
-        library.encmac_dot_bytes.argtypes = [pointer, number]
+        library.encmac_dot_bytes.argtypes = [pointer, number, flag]
         library.encmac_dot_bytes.restype = number
         library.encmac_dot_conv.argtypes = [pointer] * 8 + [number, flag]
         library.encmac_dot_conv.restype = None
@@ -120,7 +120,7 @@ class _LookUps:
         self.path = path
         self._rows = cache(lambda signed: _rows(table, path, signed))
 
-    def planes_bytes(self, numbers: np.ndarray) -> int:
+    def planes_bytes(self, numbers: np.ndarray, _threads: int) -> int:
         return _kernels("table_conv").encmac_planes_bytes(numbers.ctypes.data)
 
     def run(self, operands: tuple[np.ndarray, ...], signed: bool, threads: int) -> None:
@@ -138,8 +138,8 @@ class _Products:
     def __init__(self, terms: Features) -> None:
         self.terms = terms
 
-    def planes_bytes(self, numbers: np.ndarray) -> int:
-        return _kernels("dot_conv").encmac_dot_bytes(numbers.ctypes.data, self.terms.rank)
+    def planes_bytes(self, numbers: np.ndarray, threads: int) -> int:
+        return _kernels("dot_conv").encmac_dot_bytes(numbers.ctypes.data, self.terms.rank, threads)
 
     def run(self, operands: tuple[np.ndarray, ...], _signed: bool, threads: int) -> None:
         """`operands` are x, weights, result, planes and the kernel's shape."""
@@ -189,7 +189,7 @@ class TableEngine:
         x, weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
         out = np.empty((x.shape[0], weights.shape[0], rows, columns), np.int32)
         numbers = _numbers(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
-        planes = _aligned(self._kernel.planes_bytes(numbers))
+        planes = _aligned(self._kernel.planes_bytes(numbers, self.threads))
         signed = pad_value < 0 or bool(x.min() < 0)
         self._kernel.run((x, weights, out, planes, numbers), signed, self.threads)
         return out
@@ -205,7 +205,8 @@ class TableEngine:
         """Bytes that a convolution takes beside its operands and its result: the kernel's planes of the input."""
         sizes = zip(x_shape[2:], weights_shape[2:], padding[::2], padding[1::2], stride, strict=True)
         rows, columns = ((size + before + after - kernel) // step + 1 for size, kernel, before, after, step in sizes)
-        return self._kernel.planes_bytes(_numbers(x_shape, weights_shape, stride, padding, groups, 0, rows, columns))
+        numbers = _numbers(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
+        return self._kernel.planes_bytes(numbers, self.threads)
 
 
 def _numbers(x_shape, weights_shape, stride, padding, groups, pad_value, rows, columns) -> np.ndarray:

@@ -300,9 +300,9 @@ void encmac_table_conv(const int8_t* x, const int8_t* weights, const uint8_t* ro
   if (path == 2) sum = is_signed ? sum_vbmi<true> : sum_vbmi<false>;
 #endif
   const Outputs outputs(s, p, weights, Table{rows, first, constant, row_bytes});
-  in_parallel(s.channels, threads, [&](int64_t c) { fill_channel(s, p, x, c, planes + c * p.channel_pitch); });
+  in_parallel(s.channels, threads, [&](int64_t c, int64_t) { fill_channel(s, p, x, c, planes + c * p.channel_pitch); });
   in_parallel((p.positions + BLOCK - 1) / BLOCK, threads,
-              [&](int64_t block) { convolve_block(s, p, planes, outputs, sum, block * BLOCK, out); });
+              [&](int64_t block, int64_t) { convolve_block(s, p, planes, outputs, sum, block * BLOCK, out); });
 }
 
 }  // extern "C"
