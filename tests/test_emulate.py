@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,17 +13,15 @@ import pytest
 from common.errors import UserError
 from models.emulate import ExactEngine, GatherEngine, TableEngine, available_paths, exact_table, native
 from models.emulate.features import features
-from models.emulate.table import LOOK_UPS, PATHS
+from models.emulate.table import LOOK_UPS, NIBBLES, PATHS, ROWS, kernel_rows, kernel_shape, output_size
 from models.encoding import library_names, load_encoding
 
 RNG = np.random.default_rng(7)
 
 
 def where_available(paths):
-    return [
-        pytest.param(p, marks=pytest.mark.skipif(p not in available_paths(), reason=f"no {p} on this processor"))
-        for p in paths
-    ]
+    """Those of `paths` that this processor has; what aarch64 has is run by an emulator below."""
+    return [path for path in paths if path in available_paths()]
 
 
 # images, channels, height, width, outputs, (kh, kw), stride, padding, groups
@@ -69,7 +70,7 @@ def operands(shape, lowest=-128):
     return x, weights, stride, padding, groups
 
 
-@pytest.mark.parametrize("path", where_available(LOOK_UPS))
+@pytest.mark.parametrize("path", where_available(ROWS))
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("lowest", [-128, 0], ids=["signed", "non_negative"])
 def test_random_tables_equal_int64(path, shape, lowest):
@@ -81,10 +82,10 @@ def test_random_tables_equal_int64(path, shape, lowest):
         assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, pad_value))
 
 
-@pytest.mark.parametrize("path", where_available(PATHS[len(LOOK_UPS) :]))
+@pytest.mark.parametrize("path", where_available(PATHS[len(ROWS) :]))
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", ["exact36", "m32p", "m14p", "and36"])
-def test_tables_of_few_terms_equal_int64(path, shape, name):
+def test_affine_tables_equal_int64(path, shape, name):
     table = load_encoding(name).product_table
     x, weights, stride, padding, groups = operands(shape)
     for threads, pad_value in ((1, 0), (3, -5)):
@@ -117,10 +118,64 @@ def test_other_tables_have_no_terms():
     table[3, 5] += 1
     assert features(table) is None
     assert features(RNG.integers(-(1 << 15), 1 << 15, (256, 256))) is None
-    if "vnni" in available_paths():
-        assert available_paths(table) == available_paths()[:-1]
-        with pytest.raises(UserError, match="few products of bytes"):
-            TableEngine(table, path="vnni")
+    for path in set(available_paths()) - set(ROWS):
+        assert path not in available_paths(table)
+        with pytest.raises(UserError, match="another kind"):
+            TableEngine(table, path=path)
+
+
+@pytest.mark.parametrize("path", where_available(NIBBLES))
+@pytest.mark.parametrize("reach", [1, 2000, 1 << 14])
+def test_random_sums_of_two_nibbles_equal_int64(path, reach):
+    low, high = RNG.integers(-reach, reach, (256, 16)), RNG.integers(-reach, reach, (256, 16))
+    by_byte = (high[:, :, None] + low[:, None]).reshape(256, 256)  # [weight, activation]
+    table = np.clip(by_byte, -(1 << 15), (1 << 15) - 1)[np.ix_(np.arange(256) ^ 128, np.arange(256) ^ 128)].T
+    for shape in SHAPES[1:9]:
+        x, weights, stride, padding, groups = operands(shape)
+        found = TableEngine(table, 1, path)(x, weights, stride, padding, groups, -5)
+        assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, -5))
+    # all sums as large as they can be, more taps than 16 bits hold
+    x, weights = np.full((1, 70, 3, 5), 127, np.int8), np.full((1, 70, 2, 2), 127, np.int8)
+    most = np.where(table == table, (1 << 15) - 1, 0)
+    most[np.arange(256) % 16 == 0] = -(1 << 15) + 1
+    if path in available_paths(most.astype(np.int32)):
+        assert (TableEngine(most, 1, path)(x, weights) == 280 * ((1 << 15) - 1)).all()
+
+
+@pytest.fixture(scope="module")
+def aarch64(tmp_path_factory):
+    """Runs a convolution of a table by a path of the kernel on an emulated aarch64."""
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    compiler = shutil.which("aarch64-linux-gnu-g++")
+    if not emulator or not compiler:
+        pytest.skip("needs g++ for aarch64 and its emulator: apt install g++-aarch64-linux-gnu qemu-user")
+    folder = tmp_path_factory.mktemp("aarch64")
+    source = Path(__file__).parent / "aarch64_conv.cpp"
+    options = [option for option in native.OPTIONS if option not in ("-shared", "-fPIC")] + ["-static", "-Werror"]
+    subprocess.run([compiler, *options, "-o", folder / "conv", source], check=True)
+
+    def convolve(path, table, x, weights, stride, padding, groups, pad_value):
+        rows, columns = output_size(x, weights, stride, padding, groups)
+        form = kernel_rows(table, path, True)
+        shape = kernel_shape(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
+        names = [str(folder / f"{i}.bin") for i in range(7)]
+        for name, array in zip(names, (x, weights, form.data, form.first, form.constant, shape), strict=False):
+            array.tofile(name)
+        numbers = [str(LOOK_UPS.index(path)), str(form.data[0].nbytes)]
+        subprocess.run([emulator, folder / "conv", *numbers, *names], check=True, timeout=120)
+        return np.fromfile(names[-1], np.int32).reshape(len(x), len(weights), rows, columns)
+
+    return convolve
+
+
+@pytest.mark.parametrize("path", ["portable", "nibbles_neon"])
+@pytest.mark.parametrize("name", ["m14p", "exact36", "and60"])
+def test_aarch64_equals_int64(aarch64, path, name):
+    table = load_encoding(name).product_table
+    for shape in (SHAPES[1], SHAPES[4], SHAPES[8], SHAPES[9], SHAPES[13], SHAPES[15]):
+        x, weights, stride, padding, groups = operands(shape)
+        found = aarch64(path, table, x, weights, stride, padding, groups, -5)
+        assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, -5))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -20,8 +20,8 @@ from common.provenance import ROOT
 FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 # source -> tests that call all of its functions
 SUITES = {
-    "models/emulate/dot_conv.cpp": ["tests/test_emulate.py", "-k", "few_terms"],
-    "models/emulate/table_conv.cpp": ["tests/test_emulate.py"],
+    "models/emulate/dot_conv.cpp": ["tests/test_emulate.py", "-k", "vnni"],
+    "models/emulate/table_conv.cpp": ["tests/test_emulate.py", "-k", "not vnni"],
     "models/quant/exchange.cpp": ["tests/test_choose.py", "-k", "lowers_the_error or threads"],
     "models/search/kernel.cpp": ["tests/test_search.py", "-k", "native or same_seed or paper or csd or wide"],
     "flows/power/simulate.cpp": [
@@ -39,6 +39,7 @@ SUITES = {
     "tb/hdl/tile_port.cpp": ["tests/test_tile_port.py"],
 }
 LOOP = "bench/array_main.cpp"  # a program, not a library
+EMULATED = "tests/aarch64_conv.cpp"  # another, run by an emulator of its processor
 # an array of 3 rows and 2 columns in place of the Verilated one: each column gives the sum of activations, late
 STAND_IN = """
 #include <cstdint>
@@ -99,7 +100,7 @@ def sanitized(*command: str | Path, **more: str) -> subprocess.CompletedProcess:
 
 def test_every_source_is_here():
     sources = subprocess.check_output(["git", "ls-files", "*.cpp"], cwd=ROOT, text=True).split()
-    assert sorted([*SUITES, LOOP]) == sorted(sources)
+    assert sorted([*SUITES, LOOP, EMULATED]) == sorted(sources)
 
 
 @pytest.mark.parametrize("source", SUITES, ids=lambda source: Path(source).stem)

@@ -8,6 +8,7 @@ module brings the table into the form that a path of them reads and checks shape
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -19,9 +20,11 @@ from common.errors import UserError
 from models.emulate.features import Features, features
 from models.emulate.native import load_library
 
-LOOK_UPS = ("portable", "avx2", "vbmi")  # of any table; slowest first, in the order of the kernel's numbers
+ROWS = ("portable", "avx2", "vbmi")  # look-ups of any table
+NIBBLES = ("nibbles_avx2", "nibbles_avx512", "nibbles_neon")  # of one that is low four bits' plus high four bits'
+LOOK_UPS = (*ROWS, *NIBBLES)  # in the order of the kernel's numbers
 PRODUCTS = "vnni"  # of a table of few terms (models/emulate/features.py)
-PATHS = (*LOOK_UPS, PRODUCTS)
+PATHS = (*LOOK_UPS, PRODUCTS)  # slowest first
 PIECE = (1 << 14) - 1  # largest value in a row of the vector paths: 7 bits and 7 bits
 
 
@@ -30,7 +33,7 @@ def _kernels(name: str) -> ctypes.CDLL:
     library = load_library(Path(__file__).parent / f"{name}.cpp")
     pointer, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     if name == "table_conv":
-        library.encmac_planes_bytes.argtypes = [pointer]
+        library.encmac_planes_bytes.argtypes = [pointer, flag]
         library.encmac_planes_bytes.restype = number
         library.encmac_table_conv.argtypes = [pointer] * 8 + [number] + [flag] * 3
         library.encmac_table_conv.restype = None
@@ -44,10 +47,16 @@ def _kernels(name: str) -> ctypes.CDLL:
 
 def available_paths(table: np.ndarray | None = None) -> tuple[str, ...]:
     """Paths that this processor can run, of any table or of `table` int32 [256, 256], fastest last."""
-    paths = LOOK_UPS[: _kernels("table_conv").encmac_best_path() + 1]
-    if _kernels("dot_conv").encmac_has_dot() and (table is None or _features(table.tobytes())):
+    paths = tuple(path for i, path in enumerate(LOOK_UPS) if _kernels("table_conv").encmac_has_path(i))
+    if _kernels("dot_conv").encmac_has_dot():
         paths += (PRODUCTS,)
-    return paths
+    return paths if table is None else tuple(path for path in paths if _takes(path, table))
+
+
+def _takes(path: str, table: np.ndarray) -> bool:
+    if path == PRODUCTS:
+        return _features(table.tobytes()) is not None
+    return path in ROWS or nibbles(table) is not None
 
 
 @lru_cache(maxsize=32)
@@ -72,6 +81,21 @@ def checked_table(table: np.ndarray, source: str = "product table") -> np.ndarra
     return table.astype(np.int32)
 
 
+def nibbles(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(constant [256], low [256, 16], high [256, 16]) by weight byte, int64, of an int [256, 256] `table`.
+
+    Its products are constant[w] + low[w, a & 15] + high[w, a >> 4] of the activation byte, neither below 0; None if
+    the table is not of that form.
+    """
+    by_byte = np.arange(256) ^ 128
+    products = table[np.ix_(by_byte, by_byte)].T.astype(np.int64)
+    low, high = products[:, :16], products[:, ::16] - products[:, :1]
+    if not np.array_equal(products.reshape(256, 16, 16), high[:, :, None] + low[:, None]):
+        return None
+    least = low.min(axis=1, keepdims=True), high.min(axis=1, keepdims=True)
+    return (least[0] + least[1])[:, 0], low - least[0], high - least[1]
+
+
 @dataclass(frozen=True)
 class _Rows:
     """A table as the kernel reads it: rows of weight byte w are `data[first[w] : first[w + 1]]`, see the kernel."""
@@ -81,35 +105,60 @@ class _Rows:
     constant: np.ndarray  # int32 [256]
 
 
-def _rows(table: np.ndarray, path: str, is_signed: bool) -> _Rows:
-    """Rows of `table` int [256, 256] for activations 0..127 or, if `is_signed`, for all."""
+def kernel_rows(table: np.ndarray, path: str, is_signed: bool) -> _Rows:
+    """Rows of `table` int [256, 256] for one of LOOK_UPS and activations 0..127 or, if `is_signed`, for all."""
+    if path in NIBBLES:
+        return _nibble_rows(table)
     by_byte = np.arange(256) ^ 128  # index of the value whose two's complement byte is i
     products = table[np.ix_(by_byte, by_byte)].T[:, : 256 if is_signed else 128]
-    constant = products.min(axis=1).astype(np.int32)
-    rest = products - constant[:, None]
-    piece = PIECE if path != "portable" else 1 << 16
-    pieces = -(-rest.max(axis=1) // piece)
+    constant = products.min(axis=1)
+    rows, first = _pieces(products - constant[:, None], PIECE if path != "portable" else 1 << 16)
+    if path == "portable":
+        return _Rows(_kept(rows, np.uint16), first, constant.astype(np.int32))
+    data = np.stack([rows & 127, rows >> 7], axis=1)  # [rows, plane, activation byte]
+    if path == "avx2":  # differences of steps of 16 activations, from 0 on in each half of the codes
+        steps = data.reshape(len(rows), 2, -1, 8, 16)
+        data = np.diff(steps, axis=3, prepend=0).transpose(0, 2, 3, 1, 4)
+    return _Rows(_kept(data, np.uint8), first, constant.astype(np.int32))
+
+
+def _nibble_rows(table: np.ndarray) -> _Rows:
+    """Rows of a table that has `nibbles`: digits of the low four bits' values, then of the high ones'."""
+    found = nibbles(table)
+    if found is None:
+        raise AssertionError("a table without nibbles")
+    constant, low, high = found
+    most = min(max(int(low.max()), 1), PIECE)
+    limits = np.repeat([most, ((255 - (most >> 7)) << 7) + 127], 16)  # digits of both sum to a byte
+    rows, first = _pieces(np.concatenate([low, high], axis=1), limits)
+    data = np.stack([rows & 127, rows >> 7], axis=1).reshape(-1, 2, 2, 16).transpose(0, 2, 1, 3)
+    return _Rows(_kept(data, np.uint8), first, constant.astype(np.int32))
+
+
+def _pieces(rest: np.ndarray, limit: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of at most `limit` whose sums are the rows `rest` [256, ...], then zeros; number of each one's first."""
+    pieces = (-(-rest // limit)).max(axis=1)
     first = np.concatenate([[0], pieces.cumsum()]).astype(np.int32)
     number = np.arange(first[-1]) - np.repeat(first[:-1], pieces)  # of a piece in its row
-    rows = np.clip(np.repeat(rest, pieces, axis=0) - piece * number[:, None], 0, piece)
-    rows = np.concatenate([rows, np.zeros_like(rest[:1])])
-    if path == "portable":
-        data = rows.astype(np.uint16)
-    else:
-        data = np.stack([rows & 127, rows >> 7], axis=1)  # [rows, plane, activation byte]
-        if path == "avx2":  # differences of steps of 16 activations, from 0 on in each half of the codes
-            steps = data.reshape(len(rows), 2, -1, 8, 16)
-            data = np.diff(steps, axis=3, prepend=0).transpose(0, 2, 3, 1, 4)
-        data = data.astype(np.uint8)
-    place = _aligned(data.nbytes).view(data.dtype).reshape(data.shape)
+    rows = np.clip(np.repeat(rest, pieces, axis=0) - limit * number[:, None], 0, limit)
+    return np.concatenate([rows, np.zeros_like(rest[:1])]), first
+
+
+def _kept(data: np.ndarray, kind: type) -> np.ndarray:
+    """`data` as numbers of `kind`, beginning with a cache line."""
+    place: np.ndarray = _aligned(data.size * np.dtype(kind).itemsize).view(kind).reshape(data.shape)
     place[:] = data
-    return _Rows(place, first, constant)
+    return place
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]  # `ctypes.data` takes several times as long
 
 
 def _aligned(size: int) -> np.ndarray:
     """uint8 [size], not initialised, that begins with a cache line: vector loads that cross one are slow."""
     memory = np.empty(size + 63, np.uint8)
-    begin = -memory.ctypes.data % 64
+    begin = -_address(memory) % 64
     return memory[begin : begin + size]
 
 
@@ -118,16 +167,16 @@ class _LookUps:
 
     def __init__(self, table: np.ndarray, path: str) -> None:
         self.path = path
-        self._rows = cache(lambda signed: _rows(table, path, signed))
+        self._rows = cache(lambda signed: kernel_rows(table, path, signed))
 
     def planes_bytes(self, numbers: np.ndarray, _threads: int) -> int:
-        return _kernels("table_conv").encmac_planes_bytes(numbers.ctypes.data)
+        return _kernels("table_conv").encmac_planes_bytes(_address(numbers), LOOK_UPS.index(self.path))
 
     def run(self, operands: tuple[np.ndarray, ...], signed: bool, threads: int) -> None:
         """`operands` are x, weights, result, planes and the kernel's shape."""
         x, weights, *rest = operands
         table = self._rows(signed)
-        pointers = (o.ctypes.data for o in (x, weights, table.data, table.first, table.constant, *rest))
+        pointers = map(_address, (x, weights, table.data, table.first, table.constant, *rest))
         path = LOOK_UPS.index(self.path)
         _kernels("table_conv").encmac_table_conv(*pointers, table.data[0].nbytes, signed, path, threads)
 
@@ -139,13 +188,13 @@ class _Products:
         self.terms = terms
 
     def planes_bytes(self, numbers: np.ndarray, threads: int) -> int:
-        return _kernels("dot_conv").encmac_dot_bytes(numbers.ctypes.data, self.terms.rank, threads)
+        return _kernels("dot_conv").encmac_dot_bytes(_address(numbers), self.terms.rank, threads)
 
     def run(self, operands: tuple[np.ndarray, ...], _signed: bool, threads: int) -> None:
         """`operands` are x, weights, result, planes and the kernel's shape."""
         x, weights, *rest = operands
         terms = self.terms
-        pointers = (o.ctypes.data for o in (x, weights, terms.u, terms.v, terms.constant, *rest))
+        pointers = map(_address, (x, weights, terms.u, terms.v, terms.constant, *rest))
         _kernels("dot_conv").encmac_dot_conv(*pointers, terms.rank, threads)
 
 
@@ -165,7 +214,7 @@ class TableEngine:
             raise UserError(f"this processor has no path '{path}'; it has: auto, {', '.join(available_paths())}")
         paths = available_paths(self.table)
         if path not in ("auto", *paths):
-            raise UserError(f"path '{path}' is for tables of few products of bytes; for this one: {', '.join(paths)}")
+            raise UserError(f"path '{path}' is for tables of another kind; for this one: {', '.join(paths)}")
         self.path = paths[-1] if path == "auto" else path
         terms = _features(self.table.tobytes()) if self.path == PRODUCTS else None
         self._kernel = _Products(terms) if terms else _LookUps(self.table, self.path)
@@ -183,14 +232,14 @@ class TableEngine:
     ) -> np.ndarray:
         """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
         rows, columns = output_size(x, weights, stride, padding, groups)
-        taps = int(np.prod(weights.shape[1:]))
+        taps = math.prod(weights.shape[1:])
         if taps * self._largest >= 1 << 31:
             raise UserError(f"sums of {taps} products of up to {self._largest} do not fit int32")
         x, weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
         out = np.empty((x.shape[0], weights.shape[0], rows, columns), np.int32)
-        numbers = _numbers(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
+        numbers = kernel_shape(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
         planes = _aligned(self._kernel.planes_bytes(numbers, self.threads))
-        signed = pad_value < 0 or bool(x.min() < 0)
+        signed = self.path in ROWS and (pad_value < 0 or bool(x.min() < 0))
         self._kernel.run((x, weights, out, planes, numbers), signed, self.threads)
         return out
 
@@ -205,12 +254,12 @@ class TableEngine:
         """Bytes that a convolution takes beside its operands and its result: the kernel's planes of the input."""
         sizes = zip(x_shape[2:], weights_shape[2:], padding[::2], padding[1::2], stride, strict=True)
         rows, columns = ((size + before + after - kernel) // step + 1 for size, kernel, before, after, step in sizes)
-        numbers = _numbers(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
+        numbers = kernel_shape(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
         return self._kernel.planes_bytes(numbers, self.threads)
 
 
-def _numbers(x_shape, weights_shape, stride, padding, groups, pad_value, rows, columns) -> np.ndarray:
-    """The kernel's `Shape`."""
+def kernel_shape(x_shape, weights_shape, stride, padding, groups, pad_value, rows, columns) -> np.ndarray:
+    """`Shape` of the kernels, int64 [15]."""
     top, _, left, _ = padding
     kernel = (weights_shape[0], *weights_shape[2:])
     return np.array([*x_shape, *kernel, *stride, top, left, rows, columns, groups, pad_value], np.int64)

@@ -5,8 +5,17 @@
 // up: a value v < 2^14 is (v & 127, v >> 7), a row that reaches further is the sum of several. Two of
 // each fit a byte, so weights are taken in pairs, bytes are added, then even and odd bytes are summed
 // in 16 bits (all: sum of even + 256 * odd; and odd alone) and widened every MAX_TAPS.
+//
+// Where products are the sum of what the activation's low and high four bits give, as those of a table that is
+// affine in the bits, each is a look-up among 16: one byte shuffle for a digit of seven bits. Such a row is
+// low digit, high digit for the low four bits, then for the high; all shuffled bytes of a digit sum to a byte,
+// so these weights are taken one by one. The four bits have planes of their own.
 
 #include "planes.h"
+
+#ifdef __aarch64__
+#include <arm_neon.h>
+#endif
 
 namespace {
 
@@ -14,6 +23,7 @@ using namespace encmac;
 
 constexpr int64_t BLOCK = 256;     // positions that one output channel computes before the next one does
 constexpr int64_t MAX_TAPS = 512;  // 256 pairs of at most 254 fit 16 bits
+constexpr int64_t MAX_NIBBLE_TAPS = 256;
 
 // Rows of the products of weight byte w: first[w] .. first[w + 1]; products are constant[w] + their sum.
 struct Table {
@@ -32,6 +42,7 @@ struct Tap {  // one row of products and where the activations for it lie, from 
 // exact where the result fits int32.
 struct Output {
   const Tap *begin, *end;
+  int64_t high;  // from the plane of low four bits to that of high ones
   uint32_t constant;
 };
 
@@ -39,7 +50,7 @@ struct Outputs {
   std::vector<Tap> taps;
   std::vector<Output> list;
 
-  Outputs(const Shape& s, const Planes& p, const int8_t* weights, const Table& table) : list(s.outputs) {
+  Outputs(const Shape& s, const Planes& p, const int8_t* weights, const Table& table, int64_t high) : list(s.outputs) {
     std::vector<int64_t> offsets;
     for (int64_t c = 0; c < s.group_channels(); ++c)
       for (int64_t ky = 0; ky < s.kernel_h; ++ky)
@@ -51,7 +62,7 @@ struct Outputs {
     taps.resize(number);
     Tap* tap = taps.data();
     for (Output& output : list) {
-      output = {tap, tap, 0};
+      output = {tap, tap, high, 0};
       for (int64_t k = 0; k < each; ++k) {
         const int w = static_cast<uint8_t>(*weights++);
         output.constant += table.constant[w];
@@ -148,11 +159,42 @@ AVX2 void sum_avx2(const uint8_t* x, const Output& output, int64_t count, uint32
   }
 }
 
+AVX2 void sum_nibbles_avx2(const uint8_t* x, const Output& output, int64_t count, uint32_t* sums) {
+  constexpr int V = 2;
+  for (int64_t p = 0; p < count; p += 32 * V, x += 32 * V, sums += 32 * V) {
+    std::fill_n(sums, 32 * V, output.constant);
+    for (const Tap *tap = output.begin, *end; tap < output.end; tap = end) {
+      end = std::min(tap + MAX_NIBBLE_TAPS, output.end);
+      __m256i all_l[V], odd_l[V], all_h[V], odd_h[V];
+      for (int v = 0; v < V; ++v) all_l[v] = odd_l[v] = all_h[v] = odd_h[v] = _mm256_setzero_si256();
+      for (; tap < end; ++tap) {
+        const __m128i* row = reinterpret_cast<const __m128i*>(tap->row);
+        const __m256i low_l = _mm256_broadcastsi128_si256(row[0]), low_h = _mm256_broadcastsi128_si256(row[1]);
+        const __m256i high_l = _mm256_broadcastsi128_si256(row[2]), high_h = _mm256_broadcastsi128_si256(row[3]);
+        const uint8_t* at = x + tap->offset;
+        for (int v = 0; v < V; ++v) {
+          const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32 * v));
+          const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + output.high + 32 * v));
+          const __m256i l = _mm256_add_epi8(_mm256_shuffle_epi8(low_l, low), _mm256_shuffle_epi8(high_l, high));
+          const __m256i h = _mm256_add_epi8(_mm256_shuffle_epi8(low_h, low), _mm256_shuffle_epi8(high_h, high));
+          all_l[v] = _mm256_add_epi16(all_l[v], l);
+          odd_l[v] = _mm256_add_epi16(odd_l[v], _mm256_srli_epi16(l, 8));
+          all_h[v] = _mm256_add_epi16(all_h[v], h);
+          odd_h[v] = _mm256_add_epi16(odd_h[v], _mm256_srli_epi16(h, 8));
+        }
+      }
+      for (int v = 0; v < V; ++v) widen_avx2(all_l[v], odd_l[v], all_h[v], odd_h[v], sums + 32 * v);
+    }
+  }
+}
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define AVX512_INLINE AVX512 __attribute__((always_inline)) inline
 #define VBMI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 #define VBMI_INLINE VBMI __attribute__((always_inline)) inline
 
 // Adds to the sums of 64 positions: low + 128 * high, each as (all, odd) 16-bit sums.
-VBMI_INLINE void widen_vbmi(__m512i low, __m512i low_odd, __m512i high, __m512i high_odd, uint32_t* sums) {
+AVX512_INLINE void widen_avx512(__m512i low, __m512i low_odd, __m512i high, __m512i high_odd, uint32_t* sums) {
   const __m512i mask = _mm512_set1_epi32(0xFFFF);
   const __m512i low_even = _mm512_sub_epi16(low, _mm512_slli_epi16(low_odd, 8));
   const __m512i high_even = _mm512_sub_epi16(high, _mm512_slli_epi16(high_odd, 8));
@@ -217,7 +259,7 @@ VBMI_INLINE void sum_vectors(const uint8_t* x, const Output& output, uint32_t* s
       }
     }
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) widen_vbmi(all_l[v], odd_l[v], all_h[v], odd_h[v], sums + 64 * v);
+    for (int v = 0; v < V; ++v) widen_avx512(all_l[v], odd_l[v], all_h[v], odd_h[v], sums + 64 * v);
     __asm__ volatile("" ::: "memory");
   }
 }
@@ -231,7 +273,95 @@ VBMI void sum_vbmi(const uint8_t* x, const Output& output, int64_t count, uint32
   if (count > 0) sum_vectors<SIGNED, 1>(x, output, sums);
 }
 
+template <int V>
+AVX512_INLINE void sum_nibble_vectors(const uint8_t* x, const Output& output, uint32_t* sums) {
+  std::fill_n(sums, 64 * V, output.constant);
+  for (const Tap *tap = output.begin, *end; tap < output.end; tap = end) {
+    end = std::min(tap + MAX_NIBBLE_TAPS, output.end);
+    __m512i all_l[V], odd_l[V], all_h[V], odd_h[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) all_l[v] = odd_l[v] = all_h[v] = odd_h[v] = _mm512_setzero_si512();
+    for (; tap < end; ++tap) {
+      const __m128i* row = reinterpret_cast<const __m128i*>(tap->row);
+      const __m512i low_l = _mm512_broadcast_i32x4(row[0]), low_h = _mm512_broadcast_i32x4(row[1]);
+      const __m512i high_l = _mm512_broadcast_i32x4(row[2]), high_h = _mm512_broadcast_i32x4(row[3]);
+      const uint8_t* at = x + tap->offset;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        __m512i low = _mm512_loadu_si512(at + 64 * v), high = _mm512_loadu_si512(at + output.high + 64 * v);
+        __asm__("" : "+v"(low), "+v"(high));
+        const __m512i l = _mm512_add_epi8(_mm512_shuffle_epi8(low_l, low), _mm512_shuffle_epi8(high_l, high));
+        const __m512i h = _mm512_add_epi8(_mm512_shuffle_epi8(low_h, low), _mm512_shuffle_epi8(high_h, high));
+        all_l[v] = _mm512_add_epi16(all_l[v], l);
+        odd_l[v] = _mm512_add_epi16(odd_l[v], _mm512_srli_epi16(l, 8));
+        all_h[v] = _mm512_add_epi16(all_h[v], h);
+        odd_h[v] = _mm512_add_epi16(odd_h[v], _mm512_srli_epi16(h, 8));
+      }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) widen_avx512(all_l[v], odd_l[v], all_h[v], odd_h[v], sums + 64 * v);
+    __asm__ volatile("" ::: "memory");
+  }
+}
+
+AVX512 void sum_nibbles_avx512(const uint8_t* x, const Output& output, int64_t count, uint32_t* sums) {
+  for (; count > 192; count -= 256, x += 256, sums += 256) sum_nibble_vectors<4>(x, output, sums);
+  if (count > 128) return sum_nibble_vectors<3>(x, output, sums);
+  if (count > 64) return sum_nibble_vectors<2>(x, output, sums);
+  if (count > 0) sum_nibble_vectors<1>(x, output, sums);
+}
+
 #endif
+
+#ifdef __aarch64__
+
+void sum_nibbles_neon(const uint8_t* x, const Output& output, int64_t count, uint32_t* sums) {
+  constexpr int V = 4;
+  for (int64_t p = 0; p < count; p += 16 * V, x += 16 * V, sums += 16 * V) {
+    std::fill_n(sums, 16 * V, output.constant);
+    for (const Tap *tap = output.begin, *end; tap < output.end; tap = end) {
+      end = std::min(tap + MAX_NIBBLE_TAPS, output.end);
+      uint16x8_t sums_l[2 * V], sums_h[2 * V];
+      for (int i = 0; i < 2 * V; ++i) sums_l[i] = sums_h[i] = vdupq_n_u16(0);
+      for (; tap < end; ++tap) {
+        const uint8x16_t low_l = vld1q_u8(tap->row), low_h = vld1q_u8(tap->row + 16);
+        const uint8x16_t high_l = vld1q_u8(tap->row + 32), high_h = vld1q_u8(tap->row + 48);
+        const uint8_t* at = x + tap->offset;
+        for (int v = 0; v < V; ++v) {
+          const uint8x16_t low = vld1q_u8(at + 16 * v), high = vld1q_u8(at + output.high + 16 * v);
+          const uint8x16_t l = vaddq_u8(vqtbl1q_u8(low_l, low), vqtbl1q_u8(high_l, high));
+          const uint8x16_t h = vaddq_u8(vqtbl1q_u8(low_h, low), vqtbl1q_u8(high_h, high));
+          sums_l[2 * v] = vaddw_u8(sums_l[2 * v], vget_low_u8(l));
+          sums_l[2 * v + 1] = vaddw_high_u8(sums_l[2 * v + 1], l);
+          sums_h[2 * v] = vaddw_u8(sums_h[2 * v], vget_low_u8(h));
+          sums_h[2 * v + 1] = vaddw_high_u8(sums_h[2 * v + 1], h);
+        }
+      }
+      for (int i = 0; i < 2 * V; ++i) {
+        uint32_t* at = sums + 8 * i;
+        const uint32x4_t first = vaddw_u16(vld1q_u32(at), vget_low_u16(sums_l[i]));
+        const uint32x4_t second = vaddw_high_u16(vld1q_u32(at + 4), sums_l[i]);
+        vst1q_u32(at, vaddq_u32(first, vshll_n_u16(vget_low_u16(sums_h[i]), 7)));
+        vst1q_u32(at + 4, vaddq_u32(second, vshll_high_n_u16(sums_h[i], 7)));
+      }
+    }
+  }
+}
+
+#endif
+
+// The low four bits of bytes, and the high ones.
+void split_nibbles(uint8_t* low, uint8_t* high, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; ++i) {
+    high[i] = low[i] >> 4;
+    low[i] &= 15;
+  }
+}
+
+// In the order of models/emulate/table.py.
+enum Path { PORTABLE, AVX2_ROWS, VBMI_ROWS, NIBBLES_AVX2, NIBBLES_AVX512, NIBBLES_NEON };
+
+bool has_nibbles(int path) { return path >= NIBBLES_AVX2; }
 
 struct Segment {  // consecutive pixels of one output row: `at` in the block, `to` in the plane of output channel 0
   int64_t at, to, length;
@@ -267,40 +397,55 @@ void convolve_block(const Shape& s, const Planes& p, const uint8_t* planes, cons
 
 extern "C" {
 
-// Paths of this processor and build: 0 portable, 1 AVX2, 2 AVX-512 VBMI; all up to the result are there.
-int encmac_best_path() {
+// Whether this processor and build have a path.
+int encmac_has_path(int path) {
 #ifdef ENCMAC_X86
-  if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return 2;
-  if (__builtin_cpu_supports("avx2")) return 1;
+  const bool wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl");
+  if (path == AVX2_ROWS || path == NIBBLES_AVX2) return __builtin_cpu_supports("avx2") != 0;
+  if (path == VBMI_ROWS) return wide && __builtin_cpu_supports("avx512vbmi");
+  if (path == NIBBLES_AVX512) return wide;
 #endif
-  return 0;
+#ifdef __aarch64__
+  if (path == NIBBLES_NEON) return 1;
+#endif
+  return path == PORTABLE;
 }
 
 // Bytes that encmac_table_conv needs for its planes.
-int64_t encmac_planes_bytes(const int64_t* numbers) {
+int64_t encmac_planes_bytes(const int64_t* numbers, int path) {
   Shape s;
   std::memcpy(&s, numbers, sizeof s);
-  return s.channels * Planes(s).channel_pitch;
+  return s.channels * Planes(s).channel_pitch * (has_nibbles(path) ? 2 : 1);
 }
 
 // x int8 [images][channels][height][width], weights int8 [outputs][channels / groups][kernel_h][kernel_w],
 // out int32 [images][outputs][rows][columns]. Rows of the table have the form that `path` reads, for activations
-// 0 .. 127 or, if `is_signed`, for all; one row of zeros follows the last.
+// 0 .. 127 or, if `is_signed` or of nibbles, for all; one row of zeros follows the last.
 void encmac_table_conv(const int8_t* x, const int8_t* weights, const uint8_t* rows, const int32_t* first,
                        const int32_t* constant, int32_t* out, uint8_t* planes, const int64_t* numbers, int64_t row_bytes,
                        int is_signed, int path, int threads) {
   Shape s;
   std::memcpy(&s, numbers, sizeof s);
-  const Planes p(s);
+  Planes p(s);
+  const int64_t high = p.channel_pitch;
+  if (has_nibbles(path)) p.channel_pitch *= 2;
   Sum sum = sum_portable;
 #ifdef ENCMAC_X86
-  if (path == 1) sum = is_signed ? sum_avx2<true> : sum_avx2<false>;
-  if (path == 2) sum = is_signed ? sum_vbmi<true> : sum_vbmi<false>;
+  if (path == AVX2_ROWS) sum = is_signed ? sum_avx2<true> : sum_avx2<false>;
+  if (path == VBMI_ROWS) sum = is_signed ? sum_vbmi<true> : sum_vbmi<false>;
+  if (path == NIBBLES_AVX2) sum = sum_nibbles_avx2;
+  if (path == NIBBLES_AVX512) sum = sum_nibbles_avx512;
 #endif
-  const Outputs outputs(s, p, weights, Table{rows, first, constant, row_bytes});
-  in_parallel(s.channels, threads, [&](int64_t c, int64_t) { fill_channel(s, p, x, c, planes + c * p.channel_pitch); });
+#ifdef __aarch64__
+  if (path == NIBBLES_NEON) sum = sum_nibbles_neon;
+#endif
+  const Outputs outputs(s, p, weights, Table{rows, first, constant, row_bytes}, high);
+  in_parallel(s.channels, threads, [&](int64_t c, int64_t) {
+    uint8_t* to = planes + c * p.channel_pitch;
+    fill_channel(s, p, x, c, to);
+    if (has_nibbles(path)) split_nibbles(to, to + high, high);
+  });
   in_parallel((p.positions + BLOCK - 1) / BLOCK, threads,
               [&](int64_t block, int64_t) { convolve_block(s, p, planes, outputs, sum, block * BLOCK, out); });
 }
