@@ -62,6 +62,20 @@ module mac_array #(
     output logic                m_axis_y_tlast
 );
   localparam bit Conv = Kind == encmac_pkg::KIND_CONV;
+  localparam int M = Encoding[encmac_pkg::ENC_M+:32];
+  localparam int ANumGates = Encoding[encmac_pkg::ENC_A_NUM_GATES+:32];
+  localparam int AGatesAt = Encoding[encmac_pkg::ENC_A_GATES_AT+:32];
+  localparam int AWiresAt = Encoding[encmac_pkg::ENC_A_WIRES_AT+:32];
+  localparam int NumDigits = Encoding[encmac_pkg::ENC_NUM_DIGITS+:32];
+  localparam int DigitsAt = Encoding[encmac_pkg::ENC_DIGITS_AT+:32];
+  localparam int ExtraAt = Encoding[encmac_pkg::ENC_EXTRA_AT+:32];
+  localparam int ExtraLength = Encoding[encmac_pkg::ENC_EXTRA_LENGTH+:32];
+  localparam bit Shared = !Conv && ExtraAt > 0;
+  localparam int MinSum = Encoding[encmac_pkg::ENC_MIN_SUM+:32];
+  localparam int MaxSum = Encoding[encmac_pkg::ENC_MAX_SUM+:32];
+  localparam int FMinSum = Shared ? Encoding[ExtraAt+encmac_pkg::ENC_MIN_SUM+:32] : 0;
+  localparam int FMaxSum = Shared ? Encoding[ExtraAt+encmac_pkg::ENC_MAX_SUM+:32] : 0;
+
   // sizes that cannot be: something that elaborates, so that the checks below have their say
   localparam int SomeRows = Rows > 0 ? Rows : 1;
   localparam int SomeCols = Cols > 0 ? Cols : 1;
@@ -69,20 +83,9 @@ module mac_array #(
   localparam int Group = Conv ? 1 : RowsPerGroup > 0 && SomeRows % RowsPerGroup == 0 ? RowsPerGroup : SomeRows;
   localparam int Groups = SomeRows / Group;
   localparam int Stages = SomeCols / PerStage;
-  localparam int M = Encoding[encmac_pkg::ENC_M+:32];
-  localparam int ANumGates = Encoding[encmac_pkg::ENC_A_NUM_GATES+:32];
-  localparam int AGatesAt = Encoding[encmac_pkg::ENC_A_GATES_AT+:32];
-  localparam int AWiresAt = Encoding[encmac_pkg::ENC_A_WIRES_AT+:32];
-  localparam int ExtraAt = Encoding[encmac_pkg::ENC_EXTRA_AT+:32];
-  localparam int ExtraLength = Encoding[encmac_pkg::ENC_EXTRA_LENGTH+:32];
-  localparam bit Shared = !Conv && ExtraAt > 0;
   localparam bit ExtraCycle = Conv ? encmac_pkg::two_rows(Form) : SumRegister;
   localparam int Latency = Groups + Stages + 32'(ExtraCycle) + 32'(Shared);
   /// Bits of a column's result, f(a) included.
-  localparam int MinSum = Encoding[encmac_pkg::ENC_MIN_SUM+:32];
-  localparam int MaxSum = Encoding[encmac_pkg::ENC_MAX_SUM+:32];
-  localparam int FMinSum = Shared ? Encoding[ExtraAt+encmac_pkg::ENC_MIN_SUM+:32] : 0;
-  localparam int FMaxSum = Shared ? Encoding[ExtraAt+encmac_pkg::ENC_MAX_SUM+:32] : 0;
   localparam int RowMin = encmac_pkg::row_min(Kind, Programmable, M, MinSum, ABits, WBits) + FMinSum;
   localparam int RowMax = encmac_pkg::row_max(Kind, Programmable, M, MaxSum) + FMaxSum;
   localparam int Width = encmac_pkg::sum_width(SomeRows, RowMin, RowMax);
@@ -119,8 +122,6 @@ module mac_array #(
       .w_swap_o (w_swap)
   );
 
-  localparam int NumDigits = Encoding[encmac_pkg::ENC_NUM_DIGITS+:32];
-  localparam int DigitsAt = Encoding[encmac_pkg::ENC_DIGITS_AT+:32];
   localparam logic [NumDigits*32-1:0] Digits = Encoding[DigitsAt+:32*NumDigits];
 
   /// Position weights of the encoding, s[m] at [m*16 +: 16].
