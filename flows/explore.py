@@ -26,11 +26,14 @@ from common.errors import UserError, run_cli
 from common.files import write_text
 from common.processes import run
 from common.provenance import git_commit
-from flows.pareto import Choice, Column, accuracies, choices, columns_of
+from common.store import file_sha256
+from flows.pareto import EXACT, Accuracy, Column, accuracies_of, columns_in_array, place_of, points_of
 from flows.platform import load_platform
+from flows.power.measure import tiles_sha256
+from flows.ppa import conditions_of
 from flows.report.records import load_records
 from flows.verdict import FORMAT, page
-from models.datasets import load_dataset
+from models.datasets import images_sha256, load_dataset
 from models.encoding import load_encoding
 from models.mapping import Mapping, Timing, best
 from models.networks import network_name, network_spec
@@ -38,6 +41,7 @@ from models.quant.checkpoint import load_network
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import capture, load_capture, save_capture
 from models.rivals import NAME
+from models.search.figures import significant
 from tools.options import parse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,9 +52,11 @@ SUM_BITS = 32  # of a partial sum in memory
 CANDIDATES = ("m28p", "m20p", "m16p", "c15p", "c14p", "m14p", "m12p")
 RIVALS = ("w5a8", "w4a8", "w4a7")
 QUICK_CANDIDATES, QUICK_RIVALS = ("m16p", "c14p", "m14p"), ("w4a8", "w4a7")
+QUICK_SAMPLES, SAMPLES = 200, 500  # training images for the choice of weights
 TILE_LAYERS = 6  # from which power is measured
 SEARCHED_BITS = (16, 14, 12)
-WORTH_PERCENT = 10.0  # of area and of power against the cheapest rival of equal accuracy: below it is not worth it
+WORTH_PERCENT = 10.0  # of area and of power against the cheapest rivals of equal accuracy: below it is not worth it
+IMAGES_OF_TILES = 1024  # at most, for layers of few vectors
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,12 @@ class Plan:
     rivals: tuple[str, ...]
     searched: tuple[int, ...]
     data: str | None
+    data_sha256: str  # of the test images and their labels
+
+    @property
+    def label(self) -> str:
+        """A name that no other network has."""
+        return f"{self.network.name}-{self.network.sha256[:6]}"
 
 
 @dataclass(frozen=True)
@@ -84,13 +96,16 @@ class Traffic:
 def plan_of(args) -> Plan:
     """What the user asked for, all of it checked."""
     platform = load_platform(args.platform)
+    if args.dataset or args.data:  # told before the model is read
+        load_dataset(args.dataset or "", "test", args.data)
     net = args.net
     if Path(net).suffix in (".onnx", ".tflite"):
         net = imported(Path(net), args)
     elif ".py:" in net:
         net = quantised(net, args)
     network = load_network(net)
-    count = len(load_dataset(network.dataset, "test", args.data).labels)
+    test = load_dataset(network.dataset, "test", args.data)
+    count = len(test.labels)
     images = min(args.images or (1000 if args.quick else count), count)
     return Plan(
         network,
@@ -101,17 +116,18 @@ def plan_of(args) -> Plan:
         args.clock_ns or platform.clock_ns,
         args.loss,
         images,
-        200 if args.quick else 500,
+        QUICK_SAMPLES if args.quick else SAMPLES,
         QUICK_CANDIDATES if args.quick else CANDIDATES,
         QUICK_RIVALS if args.quick else RIVALS,
         () if args.quick else SEARCHED_BITS,
         str(args.data) if args.data else None,
+        images_sha256(test, images),
     )
 
 
 def imported(model: Path, args) -> str:
     """The checkpoint of a model file, made now."""
-    out = BUILD / "imported" / f"{model.stem}.npz"
+    out = BUILD / "imported" / file_sha256(model)[:6] / f"{model.stem}.npz"  # models of one name may be others
     words = ["models.importers", str(model), "--out", str(out)]
     for name in ("dataset", "mean", "std", "size"):
         words += [f"--{name}", str(value)] if (value := getattr(args, name)) else []
@@ -162,7 +178,9 @@ def say_plan(plan: Plan) -> None:
         f"accuracy of {', '.join(names)}, weights chosen (about {accuracy:.0f} min)",
         f"area, timing and power of those that keep to it, beside exact columns (about {2 + 3 * mapped:.0f} min)",
         "an image through the RTL of the winner (about 1 min)",
+        "the verdict, and the page of the report",
     ]
+    print("minutes are those of two cores with nothing else to do:")
     for number, line in enumerate(lines, 1):
         print(f"  {number}. {line}")
     sys.stdout.flush()
@@ -176,17 +194,22 @@ def shapes(network: QuantNetwork, data: str | None) -> dict:
 
 def tiles_of(plan: Plan) -> Path:
     """Tiles of some layers, first to last, from as many images as their vectors need; kept by the network's hash."""
-    path = BUILD / "captures" / f"explore_{plan.network.name}-{plan.network.sha256[:8]}-{plan.rows}.npz"
+    path = BUILD / "captures" / f"explore_{plan.label}-{plan.data_sha256[:6]}-{plan.rows}.npz"
     if not path.is_file():
         found = shapes(plan.network, plan.data)
         deep = [name for name, layer in found.items() if layer.group_inputs > 1] or list(found)
         picked = [deep[i] for i in sorted({round(x) for x in np.linspace(0, len(deep) - 1, TILE_LAYERS)})]
         needed = plan.rows + 128
-        layers = {name: min(64, -(-needed // int(np.prod(found[name].size)))) for name in picked}
-        layers = {n: count for n, count in layers.items() if count * int(np.prod(found[n].size)) >= needed}
+        test = load_dataset(plan.network.dataset, "test", plan.data)
+        most = min(IMAGES_OF_TILES, len(test.labels))
+        layers = {name: -(-needed // int(np.prod(found[name].size))) for name in picked}
+        layers = {name: count for name, count in layers.items() if count <= most}
         if not layers:
-            raise UserError(f"no layer of {plan.network.name} has {needed} vectors; give fewer ROWS=")
-        images = load_dataset(plan.network.dataset, "test", plan.data).images[: max(layers.values())]
+            raise UserError(
+                f"power of {plan.rows} rows needs {needed} activation vectors of a layer, and {most} test images have "
+                "fewer; give more images as DATA=, or fewer ROWS="
+            )
+        images = test.images[: max(layers.values())]
         save_capture(capture(plan.network, images, layers), path)
     load_capture(path)
     return path
@@ -194,21 +217,32 @@ def tiles_of(plan: Plan) -> Path:
 
 def measured_accuracy(plan: Plan, names: list[str]) -> list[str]:
     """Those of `names` whose accuracy on these images no record holds yet."""
-    reports = BUILD / "reports"
-    rows = load_records(reports)["accuracy"].get("rows", []) if reports.is_dir() else []
-    known = {
-        (row["encoding"], row["encoding_sha256"])
-        for row in rows
-        if row["checkpoint_sha256"] == plan.network.sha256 and row["images"] == plan.images and row["choose"]
-    }
+    known = {(row["encoding"], row["encoding_sha256"]) for row in rows_of(plan)}
     return [name for name in names if (load_encoding(name).name, load_encoding(name).sha256) not in known]
+
+
+def rows_of(plan: Plan) -> list[dict]:
+    """What is known of the accuracy of this network, on these images, prepared as this plan does."""
+    reports = BUILD / "reports"
+    if not reports.is_dir():
+        return []
+    records = load_records(reports)
+    with records.reading("accuracy"):
+        return [
+            row
+            for row in records["accuracy"].get("rows", [])
+            if row["checkpoint_sha256"] == plan.network.sha256
+            and row.get("data_sha256") == plan.data_sha256
+            and row["choose"]
+            and row["correction"]["training_images"] == plan.samples
+        ]
 
 
 def search(plan: Plan) -> list[str]:
     """Encodings searched for this network, made now unless they are there."""
     found = []
     for bits in plan.searched:
-        name = f"{plan.network.name}_m{bits}".lower()
+        name = f"{plan.label}_m{bits}".lower().replace("-", "_")
         path = BUILD / "encodings" / f"{name}.json"
         if not path.is_file():
             words = ["models.search", "--net", plan.net, "--m", str(bits), "--name", name]
@@ -219,11 +253,7 @@ def search(plan: Plan) -> list[str]:
 
 def keeping(plan: Plan) -> tuple[list[str], list[str]]:
     """Names of encodings, and of rivals, that lose no more than is allowed; the fewest product bits first."""
-    kept = [
-        a
-        for a in accuracies(load_records(BUILD / "reports"), plan.images)
-        if a.checkpoint == plan.network.sha256 and a.points >= -plan.loss
-    ]
+    kept = [a for a in accuracies_of(rows_of(plan)) if a.points >= -plan.loss]
     names = sorted({a.products for a in kept}, key=lambda name: (load_encoding(_path(name)).m, name))
     return [n for n in names if not NAME.fullmatch(n)], [n for n in names if NAME.fullmatch(n)]
 
@@ -247,34 +277,91 @@ def traffic(plan: Plan) -> Traffic:
     return Traffic(cycles, macs, bits)
 
 
-def verdict(plan: Plan, seconds: float) -> dict:
+@dataclass(frozen=True)
+class Design:
+    """A column that keeps enough, in the array that is explored: what it is there for, its figures."""
+
+    column: Column
+    kept: Accuracy
+    roles: list[str]
+
+    def cost(self, quantity: str) -> float:
+        """um2 or mW of a column with its share of the array's extra column; infinite if it was not measured."""
+        value = self.column.area_um2 if quantity == "area" else self.column.power_mw
+        return float("inf") if value is None else value
+
+
+def saving(design: Design, other: Design, quantity: str) -> float:
+    """How much less of area or power a design takes than another, %."""
+    return 100 * (1 - design.cost(quantity) / other.cost(quantity))
+
+
+def picked(plan: Plan, there: list[Column]) -> dict[str, Design]:
+    """The designs that the verdict is about, by role: "encoded", and "rival", "multipliers" and "8 bits" by cost.
+
+    The encoded one is that which saves most, where it saves less, against the cheapest exact designs that keep as much:
+    its area and power are both its own.
+    """
+    kept = accuracies_of(rows_of(plan))
+    points = [Design(c, a, []) for c, a in points_of(there, kept, plan.network.name) if a.points >= -plan.loss]
+    points = [d for d in points if d.column.power_mw]
+    exact = [d for d in points if d.column.is_rival]
+    groups = {"rival": exact, "multipliers": [d for d in exact if d.column.design.startswith("conv ")]}
+    groups["8 bits"] = [d for d in groups["multipliers"] if d.column.products == EXACT]
+    found: dict[str, Design] = {}
+    for name, designs in groups.items():
+        for cost in ("area", "power"):
+            if designs:
+                found[f"{name}, {cost}"] = min(designs, key=lambda d: d.cost(cost))
+    encoded = [d for d in points if not d.column.is_rival]
+    if encoded and exact:
+
+        def least(design: Design) -> float:
+            return min(saving(design, found[f"rival, {cost}"], cost) for cost in ("area", "power"))
+
+        found["encoded"] = max(encoded, key=least)
+    return found
+
+
+ROLES = {
+    "encoded": "best encoding",
+    "rival, area": "smallest exact",
+    "rival, power": "exact, least power",
+    "multipliers, area": "smallest with multipliers",
+    "multipliers, power": "with multipliers, least power",
+    "8 bits, area": "smallest of 8 bits",
+    "8 bits, power": "8 bits, least power",
+}
+
+
+def verdict(plan: Plan, tiles: Path, seconds: float) -> dict:
     """The winner and what it is compared with, from the records."""
     records = load_records(BUILD / "reports")
     platform = load_platform(plan.platform)
-    where = f"{platform.name}, {plan.rows} rows, {plan.clock_ns:g} ns"
+    conditions = {"platform": platform.name, "platform_sha256": platform.sha256, "clock_ns": plan.clock_ns}
+    conditions |= {"rows": plan.rows, "columns": 1, "gated": int(bool(platform.clock_gate))}
+    where = place_of(conditions)
     with records.reading("ppa"):
-        designs = [d for d in records["ppa"]["designs"] if d["platform_sha256"] == platform.sha256]
-        there = [c for c in columns_of(designs) if c.where == where]
-    kept = [a for a in accuracies(records, plan.images) if a.checkpoint == plan.network.sha256]
-    picked = {(c.cost, c.kind): c for c in choices(there, kept, [plan.loss])}
-    load = traffic(plan)
-    sram_uj = load.bits * SRAM_PJ_PER_BIT / 1e6
-    conventional = [c for c in there if c.design.startswith("conv ") and c.products.startswith("8 bits")]
-    if not any(c.power_mw for c in conventional):
+        designs = records["ppa"]["designs"]
+        there = columns_in_array(designs, conditions, plan.columns, tiles_sha256(load_capture(tiles)))
+    found, load = picked(plan, there), traffic(plan)
+    if "8 bits, power" not in found:
         raise UserError(f"no conventional column meets {plan.clock_ns:g} ns on {where}; give a longer CLOCK_NS=")
-    base = {
-        "area": min(conventional, key=lambda c: c.area_um2),
-        "power": min((c for c in conventional if c.power_mw), key=lambda c: c.power_mw),
+    ours = found.get("encoded")
+    saved = {
+        f"{cost}_against_{name.replace(' ', '_')}_percent": round(saving(ours, found[f"{name}, {cost}"], cost), 1)
+        for cost in ("area", "power")
+        for name in ("rival", "multipliers", "8 bits")
+        if ours
     }
-    rows = [entry(plan, load, there, choice) for choice in picked.values()]
-    encoded, rival = picked.get(("area", "encoded")), picked.get(("area", "rival"))
-    saved = {}
-    for cost in ("area", "power"):
-        ours, theirs = picked.get((cost, "encoded")), picked.get((cost, "rival"))
-        if ours and theirs:
-            saved[f"{cost}_against_rival_percent"] = round(100 * (1 - ours.value / theirs.value), 1)
-            value = base[cost].area_um2 if cost == "area" else base[cost].power_mw
-            saved[f"{cost}_against_8_bits_percent"] = round(100 * (1 - ours.value / value), 1)
+    rows: dict[str, dict] = {}
+    for role, design in found.items():
+        row = rows.setdefault(design.column.design, entry(plan, load, design))
+        row["roles"].append(ROLES[role])
+    sram_uj = load.bits * SRAM_PJ_PER_BIT / 1e6
+    energy = {
+        role: rows[found[role].column.design]["array_uj_per_image"] for role in ("encoded", "rival, power") if ours
+    }
     worth = bool(saved) and min(saved[f"{c}_against_rival_percent"] for c in ("area", "power")) >= WORTH_PERCENT
     return {
         "format": FORMAT,
@@ -285,27 +372,25 @@ def verdict(plan: Plan, seconds: float) -> dict:
         "loss": plan.loss,
         "images": plan.images,
         "build_it": worth,
-        "encoding": encoded.design if encoded else None,
-        "rival": rival.design if rival else None,
+        "worth_percent": WORTH_PERCENT,
+        "encoding": ours.column.design if ours else None,
+        "rivals": {cost: found[f"rival, {cost}"].column.design for cost in ("area", "power")},
         "saved": saved,
-        "choices": rows,
+        "choices": list(rows.values()),
         "per_image": asdict(load) | {"sram_uj": round(sram_uj, 3), "sram_pj_per_bit": SRAM_PJ_PER_BIT},
-        "energy_saved_percent": energy_saved(rows, sram_uj),
-        "parts": parts(designs, where, encoded) if encoded else {},
+        "energy_saved_percent": round(100 * (1 - (energy["encoded"] + sram_uj) / (energy["rival, power"] + sram_uj)), 1)
+        if ours
+        else None,
+        "parts": parts(designs, where, platform.sha256, ours.column.design) if ours else {},
         "seconds": round(seconds),
         "git_commit": git_commit(),
     }
 
 
-def energy_saved(rows: list[dict], sram_uj: float) -> float | None:
-    """What an image saves with the memories in it, %: the thriftiest encoded array against the thriftiest rival."""
-    energy = {row["kind"]: row["array_uj_per_image"] + sram_uj for row in rows if row["cost"] == "power"}
-    return round(100 * (1 - energy["encoded"] / energy["rival"]), 1) if len(energy) == 2 else None
-
-
-def parts(designs: list[dict], where: str, chosen: Choice) -> dict[str, dict[str, float]]:
+def parts(designs: list[dict], where: str, platform_sha256: str, name: str) -> dict[str, dict[str, float]]:
     """Shares of the winner's parts in its area and power, %, the largest first; those below 1 % are together."""
-    winner = next(d for d in designs if d["design"] == chosen.design and [c.where for c in columns_of([d])] == [where])
+    here = (d for d in designs if d["design"] == name and d["platform_sha256"] == platform_sha256)
+    winner = next(d for d in here if place_of(conditions_of(d)) == where)
     found = {}
     for quantity, field in (("area", "area_um2"), ("power", "power_mw")):
         measured = (winner[field] or {}).get("by_part") or {}
@@ -318,23 +403,25 @@ def parts(designs: list[dict], where: str, chosen: Choice) -> dict[str, dict[str
     return found
 
 
-def entry(plan: Plan, load: Traffic, there: list[Column], choice: Choice) -> dict:
+def entry(plan: Plan, load: Traffic, design: Design) -> dict:
     """A design with what an architect asks of it: area and power of the array, energy of an image, efficiency."""
-    column = next(c for c in there if c.design == choice.design)
-    array_mm2 = column.area_um2 * plan.columns / 1e6
-    found = {"cost": choice.cost, "kind": choice.kind, "design": choice.design, "points": choice.points}
-    found |= {"interval": list(choice.interval), "way": choice.way, "array_mm2": round(array_mm2, 5)}
-    if column.power_mw:
-        array_mw = column.power_mw * plan.columns
-        seconds = load.cycles * plan.clock_ns * 1e-9
-        tops = 2 * load.macs / seconds / 1e12
-        found |= {
-            "array_mw": round(array_mw, 3),
-            "array_uj_per_image": round(array_mw * seconds * 1e3, 3),
-            "tops_per_w": round(tops / (array_mw / 1e3), 3),
-            "tops_per_mm2": round(tops / array_mm2, 4),
-        }
-    return found
+    array_mm2 = design.cost("area") * plan.columns / 1e6
+    array_mw = design.cost("power") * plan.columns
+    seconds = load.cycles * plan.clock_ns * 1e-9
+    tops = 2 * load.macs / seconds / 1e12
+    kept = design.kept
+    return {
+        "design": design.column.design,
+        "roles": [],
+        "points": kept.points,
+        "interval": list(kept.interval),
+        "way": kept.way,
+        "array_mm2": significant(array_mm2, 4),
+        "array_mw": significant(array_mw, 4),
+        "array_uj_per_image": significant(array_mw * seconds * 1e3, 4),
+        "tops_per_w": significant(tops / (array_mw / 1e3), 3),
+        "tops_per_mm2": significant(tops / array_mm2, 3),
+    }
 
 
 def main() -> int:
@@ -344,6 +431,7 @@ def main() -> int:
     began = time.monotonic()
     plan = plan_of(args)
     say_plan(plan)
+    tiles = tiles_of(plan)  # told before anything slow if they cannot be had
     data = ["--data", plan.data] if plan.data else []
     names = [*plan.candidates, *plan.rivals, *search(plan)]
     if lacking := measured_accuracy(plan, names):
@@ -351,23 +439,26 @@ def main() -> int:
         words += ["--images", str(plan.images), "--samples", str(plan.samples), *data]
         step("accuracy", words)
     able, rivals = keeping(plan)
-    tiles = tiles_of(plan)
     words = ["flows.power", "--platform", plan.platform, "--rows", str(plan.rows)]
     words += ["--clock-ns", f"{plan.clock_ns:g}", "--tiles", str(tiles)]
     words += ["--designs", ",".join(["exact36", *map(_path, able[:3])])]
     words += ["--rivals", ",".join(rivals[:2])] if rivals else []
+    words += [] if load_platform(plan.platform).clock_gate else ["--ungated"]  # all designs alike
     step("area and power", words)
-    found = verdict(plan, time.monotonic() - began)
+    found = verdict(plan, tiles, time.monotonic() - began)
     if found["encoding"]:
         winner = next(n for n in able if f"enc {load_encoding(_path(n)).name} " in f"{found['encoding']} ")
         words = ["tb.replay", "--net", plan.net, "--array", "enc", "--encoding", _path(winner), "--rows"]
         words += [str(plan.rows), "--cols", str(plan.columns)] + (["--sample", "0.01"] if args.quick else [])
         step("RTL", words + data)
-    place = BUILD / "reports" / f"verdict_{plan.network.name}"
-    write_text(place.with_suffix(".json"), json.dumps(found, indent=1) + "\n")
-    write_text(place.with_suffix(".md"), page(found))
+    name = f"{plan.label}-{Path(plan.platform).name}-{plan.rows}x{plan.columns}-{plan.clock_ns:g}ns"
+    place = BUILD / "reports" / f"verdict_{name}-{plan.loss:g}-{plan.images}"
+    for suffix, text in ((".json", json.dumps(found, indent=1) + "\n"), (".md", page(found))):
+        write_text(place.with_name(place.name + suffix), text)  # a name may have dots
     tell(found)
-    print(f"\n{page(found)}\n{(time.monotonic() - began) / 60:.1f} min; written to {place}.md and .json")
+    print(f"\n{page(found)}")
+    step("report", ["flows.report"])
+    print(f"{(time.monotonic() - began) / 60:.1f} min; written to {place}.md and .json, and build/reports/report.html")
     return 0
 
 

@@ -9,6 +9,7 @@ columns that meet their clock and passed at gate level count, and only those of 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from common.console import obey, tell
 from common.errors import UserError, run_cli
 from common.files import write_text
-from flows.ppa import conditions_of
+from flows.ppa import conditions_of, share_of_f
 from flows.report.records import Records, load_records
 from models.accuracy import pooled
 from models.rivals import NAME
@@ -81,19 +82,25 @@ def accuracies(records: Records, count: int | None = None) -> list[Accuracy]:
 
     On `count` test images, or on the most that a network has.
     """
-    found = []
     with records.reading("accuracy"):
-        for row in pooled(records["accuracy"].get("rows", [])):
-            differences = row.get("against_int8", {})
-            for way in (row.get("way"), "finetuned"):
-                if way in differences:
-                    one = differences[way]
-                    name, images, products = row["network"], row["images"], row["encoding"]
-                    interval = (one["interval"][0], one["interval"][1])
-                    measured = (products, row["encoding_sha256"], way, one["points"], interval)
-                    found.append(Accuracy(name, images, *measured, row["checkpoint_sha256"]))
+        found = accuracies_of(pooled(records["accuracy"].get("rows", [])))
     most = {network: max(a.images for a in found if a.network == network) for network in {a.network for a in found}}
     return [a for a in found if a.images == (count or most[a.network])]
+
+
+def accuracies_of(rows: Iterable[dict]) -> list[Accuracy]:
+    """What rows of accuracy.json say, one for each way."""
+    found = []
+    for row in rows:
+        differences = row.get("against_int8", {})
+        for way in (row.get("way"), "finetuned"):
+            if way in differences:
+                one = differences[way]
+                name, images, products = row["network"], row["images"], row["encoding"]
+                interval = (one["interval"][0], one["interval"][1])
+                measured = (products, row["encoding_sha256"], way, one["points"], interval)
+                found.append(Accuracy(name, images, *measured, row["checkpoint_sha256"]))
+    return found
 
 
 def columns(records: Records, network: str | None = None) -> list[Column]:
@@ -106,21 +113,53 @@ def columns(records: Records, network: str | None = None) -> list[Column]:
 
 
 def columns_of(designs: Iterable[dict], network: str | None = None) -> list[Column]:
-    """Those of `designs`, rows of ppa.json, that count."""
+    """Those of `designs`, rows of ppa.json, that count; extra columns in the share of an array of ARRAY_COLUMNS."""
     found = []
     for design in designs:
         if design["shared"] or design["wns_ns"] < 0 or design["gate_sim"] != "passed":
             continue
         there = conditions_of(design)
-        gated = "gated" if there["gated"] else "ungated"
-        where = f"{there['platform']}, {there['rows']} rows, {there['clock_ns']:g} ns"
-        where += f", {there['columns']} columns" if there["columns"] > 1 else ""
-        where += "" if there["gated"] else f", {gated} weights"
-        products = design.get("rival") or design["encoding"] or EXACT
         runs = [design] if network is None else runs_on(design, network)
         power = (runs[0]["power_mw"] or {}).get("column") if runs else None
-        area, sha256 = design["area_um2"]["column"], design.get("encoding_sha256") or ""
-        found.append(Column(where, design["design"], products, sha256, area, power))
+        found.append(column_of(design, place_of(there), design["area_um2"]["column"], power))
+    return found
+
+
+def place_of(conditions: dict) -> str:
+    """Conditions of a measurement in words."""
+    where = f"{conditions['platform']}, {conditions['rows']} rows, {conditions['clock_ns']:g} ns"
+    where += f", {conditions['columns']} columns" if conditions["columns"] > 1 else ""
+    return where + ("" if conditions["gated"] else ", ungated weights")
+
+
+def column_of(design: dict, where: str, area_um2: float, power_mw: float | None) -> Column:
+    """A row of ppa.json with the area and power that count."""
+    products = design.get("rival") or design["encoding"] or EXACT
+    return Column(where, design["design"], products, design.get("encoding_sha256") or "", area_um2, power_mw)
+
+
+def columns_in_array(designs: Iterable[dict], conditions: dict, in_array: int, tiles_sha256: str) -> list[Column]:
+    """Columns of an array of `in_array` that count, each with its share of the one extra column of the array.
+
+    Of `designs` (rows of ppa.json) those of the same `conditions`. Power is that of these tiles, or None.
+    """
+    there = [d for d in designs if conditions_of(d) == conditions]
+
+    def power(design: dict) -> float:
+        for run in (design, *design.get("workloads", {}).values()):
+            if ((run.get("activity") or {}).get("workload") or {}).get("tiles_sha256") == tiles_sha256:
+                return run["power_mw"]["total"]
+        return math.nan
+
+    found = []
+    for design in there:
+        if design["shared"] or design["wns_ns"] < 0 or design["gate_sim"] != "passed":
+            continue
+        one = design["parameters"].get("Cols", 1)
+        area = design["area_um2"]["total"] / one
+        area += share_of_f(there, design, lambda extra: extra["area_um2"]["total"], in_array)
+        whole = power(design) / one + share_of_f(there, design, power, in_array)
+        found.append(column_of(design, place_of(conditions), area, None if math.isnan(whole) else whole))
     return found
 
 

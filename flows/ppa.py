@@ -42,12 +42,14 @@ def key_of(record: dict) -> dict:
     return conditions_of(record) | form | {"package_sha256": record["package_sha256"]}
 
 
-def share_of_f(records: list[dict], record: dict, value: Callable[[dict], float]) -> float:
-    """What one of ARRAY_COLUMNS columns bears of the extra column of its encoding's f(a), or of the surplus of FIP."""
+def share_of_f(
+    records: list[dict], record: dict, value: Callable[[dict], float], in_array: int = ARRAY_COLUMNS
+) -> float:
+    """What one of `in_array` columns bears of the extra column of its encoding's f(a), or of the surplus of FIP."""
     if record["shared"]:
         return 0.0
     extra = (r for r in records if r["shared"] and _served(r) == _served(record))
-    return next((value(r) / ARRAY_COLUMNS for r in extra), 0.0)
+    return next((value(r) / in_array for r in extra), 0.0)
 
 
 def _served(record: dict) -> tuple:

@@ -8,10 +8,10 @@ from pathlib import Path
 from common.console import signed
 from common.errors import UserError
 
-FORMAT = "encmac-verdict/2"
+FORMAT = "encmac-verdict/3"
 COLUMNS = {  # of the table of choices
     "design": "design",
-    "cheapest": "cheapest by",
+    "roles": "what it is",
     "change": "points against int8",
     "array_mm2": "array mm2",
     "array_mw": "mW",
@@ -48,32 +48,47 @@ def title(verdict: dict) -> str:
 
 
 def answer(verdict: dict) -> tuple[str, str]:
-    """Build it or not, and why; two sentences."""
-    saved, loss = verdict["saved"], f"{verdict['loss']:g} points"
+    """Build it or not, and why; a few sentences."""
+    loss, rivals = f"{verdict['loss']:g} points", list(dict.fromkeys(verdict["rivals"].values()))
     if not verdict["encoding"]:
-        return f"No encoding keeps to {loss}.", "Build the exact array, or allow more: LOSS=."
-    if not saved:
-        return f"{verdict['encoding']} keeps to {loss}.", "There is nothing to compare it with."
-    percent = {key.removesuffix("_percent"): f"{value:g} %" for key, value in saved.items()}
-    return (
-        f"Build it: {verdict['encoding']}." if verdict["build_it"] else "Not worth it here.",
-        f"Within {loss} of int8 {verdict['encoding']} saves {percent['area_against_rival']} of the area and "
-        f"{percent['power_against_rival']} of the power of the cheapest exact design of equal accuracy "
-        f"({verdict['rival']}), and {percent['area_against_8_bits']} and {percent['power_against_8_bits']} against the "
-        "best conventional array of 8 bits.",
+        return f"No encoding keeps to {loss}.", f"Build {rivals[0]}, or allow more: LOSS=."
+    saved = {key.removesuffix("_percent"): _percent(value) for key, value in verdict["saved"].items()}
+    asked = f"{verdict['worth_percent']:g} %"
+    why = (
+        f"Within {loss} of int8 {verdict['encoding']} saves {saved['area_against_rival']} of the area and "
+        f"{saved['power_against_rival']} of the power of the cheapest exact design{'s' * (len(rivals) > 1)} of equal "
+        f"accuracy ({' and '.join(rivals)}); {asked} of both are asked for. Against the best designs of equal accuracy "
+        f"with multipliers it saves {saved['area_against_multipliers']} and {saved['power_against_multipliers']}, "
+        f"against the best of 8 bits {saved['area_against_8_bits']} and {saved['power_against_8_bits']}."
     )
+    if not verdict["build_it"] and rivals[0].startswith("enc "):
+        why += f" {rivals[0]} is an encoded array as well: exact products of fewer bits, summed in one compressor tree."
+    if doubt := doubt_of(verdict):
+        why += f" {doubt}"
+    return f"Build it: {verdict['encoding']}." if verdict["build_it"] else f"Build {rivals[0]} instead.", why
+
+
+def _percent(value: float) -> str:
+    return f"{value:g} %"
+
+
+def doubt_of(verdict: dict) -> str:
+    """What these test images do not settle, "" if nothing."""
+    low = next(row["interval"][0] for row in verdict["choices"] if row["design"] == verdict["encoding"])
+    if low >= -verdict["loss"]:
+        return ""
+    count = f"{verdict['images']:,} images"
+    return f"With {count} the loss may also be {-low:.2f} points (95 % interval): not settled; more IMAGES= tell more."
 
 
 def rows(verdict: dict) -> list[dict[str, str]]:
     """Cells of the table of choices, by the keys of COLUMNS; one row a design."""
-    costs: dict[str, list[str]] = {}
-    for row in verdict["choices"]:
-        costs.setdefault(row["design"], []).append(row["cost"])
     found = []
-    for row in {row["design"]: row for row in verdict["choices"]}.values():
+    for row in verdict["choices"]:
         low, high = row["interval"]
         cells = {key: f"{row.get(key, '-')}" for key in COLUMNS}
-        cells |= {"design": f"{row['design']}, {row['way']}", "cheapest": " and ".join(costs[row["design"]])}
+        way = "" if row["way"] == "int8" else f", {row['way']}"
+        cells |= {"design": f"{row['design']}{way}", "roles": "; ".join(row["roles"])}
         found.append(cells | {"change": f"{signed(row['points'], 2)} ({signed(low, 2)} to {signed(high, 2)})"})
     return found
 
@@ -82,13 +97,15 @@ def notes(verdict: dict) -> list[str]:
     """How it was measured, an image, where the cost of the winner is; paragraphs."""
     load = verdict["per_image"]
     found = [
-        f"Top-1 on {verdict['images']:,} test images, paired, 95 % intervals. Power is of columns at gate level on "
+        f"Top-1 on {verdict['images']:,} test images, paired, 95 % intervals. Area and power are of "
+        f"{verdict['array'][1]} columns and the one extra column that an encoding with f(a) needs, at gate level, on "
         "tiles of this network, before wires and clock tree.",
-        f"An image takes {load['cycles']:,} cycles for {load['macs']:,} products. Its operands and sums are "
-        f"{load['bits'] / 1e6:,.1f} Mbit through the array's memories, about {load['sram_uj']:g} uJ at "
+        f"An image takes {load['cycles']:,} cycles for {load['macs']:,} products. It moves "
+        f"{load['bits'] / 1e6:,.1f} Mbit of operands and partial sums between the array and its memories, about "
+        f"{load['sram_uj']:g} uJ at "
         f"{load['sram_pj_per_bit']:g} pJ a bit (45 nm), the same for all designs."
         + (
-            f" With them the saving in energy against {verdict['rival']} is {verdict['energy_saved_percent']:g} %."
+            f" With them {verdict['energy_saved_percent']:g} % of the energy of {verdict['rivals']['power']} are saved."
             if verdict["energy_saved_percent"] is not None
             else ""
         ),

@@ -22,7 +22,7 @@ from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
 from common.provenance import git_commit
 from common.store import Store, marked, outdated, sources_of
-from models.datasets import Cifar, ImageNet, load_dataset
+from models.datasets import Cifar, ImageNet, images_sha256, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import encoding_file, library_names, load_encoding
 from models.importers.weights import read_weights
@@ -217,6 +217,7 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         "product_bits": encoding.m,
         "mean_relative_error": relative_error(encoding.product_table),
         "images": len(baseline.test.labels),
+        "data_sha256": images_sha256(baseline.test),
         "top1": {
             "fp32": baseline.fp32,
             "int8": baseline.int8,
@@ -247,6 +248,7 @@ KEY = (
     "network",
     "checkpoint_sha256",
     "dataset",
+    "data_sha256",
     "encoding",
     "encoding_sha256",
     "images",

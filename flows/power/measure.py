@@ -182,6 +182,7 @@ def weigh(
         "activity": {
             "source": "workload",
             "workload": {
+                "tiles_sha256": tiles_sha256(given.capture),
                 "network": given.capture.network,
                 "tiles": list(timed.windows),
                 "cycles_per_image": load.cycles.tolist(),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+
+import numpy as np
 
 from models.datasets.arrays import Arrays, load_arrays
 from models.datasets.cifar import DATASETS, Cifar, class_count, download_cifar, have_cifar, load_cifar
 from models.datasets.imagenet import CLASSES, ImageNet, have_imagenet, load_imagenet
+
+HASHED = 250  # images at a time
 
 
 def load_dataset(name: str, split: str, folder: str | Path | None = None) -> Cifar | ImageNet | Arrays:
@@ -17,6 +22,15 @@ def load_dataset(name: str, split: str, folder: str | Path | None = None) -> Cif
     if not name or (folder is not None and Path(folder).suffix == ".npz"):
         return load_arrays(split, folder)
     return load_imagenet(split, folder) if name == "imagenet" else load_cifar(name, split, folder)
+
+
+def images_sha256(data: Cifar | ImageNet | Arrays, count: int | None = None) -> str:
+    """Hash of the first `count` images (of all, by default) and their labels: data sets of one name may differ."""
+    count = len(data.labels) if count is None else count
+    digest = hashlib.sha256(data.labels[:count].astype("<i8").tobytes())
+    for first in range(0, count, HASHED):
+        digest.update(np.ascontiguousarray(data.images[first : min(first + HASHED, count)]).tobytes())
+    return digest.hexdigest()
 
 
 def classes_of(name: str) -> int:
@@ -33,6 +47,7 @@ __all__ = [
     "download_cifar",
     "have_cifar",
     "have_imagenet",
+    "images_sha256",
     "load_arrays",
     "load_cifar",
     "load_dataset",
