@@ -66,6 +66,7 @@ struct Vectors {
   std::vector<int64_t> halves;  // offset of each in a plane of a quad
   std::vector<Run> runs;
   std::vector<int64_t> first;  // run of each vector, and the end
+  bool whole;                  // halves of every vector follow each other
 
   Vectors(const Shape& s, const Planes& p) {
     const int64_t across = (s.columns + HALF - 1) / HALF;
@@ -81,8 +82,10 @@ struct Vectors {
         }
       }
     }
-    if (halves.size() % 2) halves.push_back(halves.back());
+    if (halves.size() % 2) halves.push_back(halves.back() + VECTOR / 2);
     first.push_back(runs.size());
+    whole = true;
+    for (size_t i = 0; i < halves.size(); i += 2) whole = whole && halves[i + 1] == halves[i] + VECTOR / 2;
   }
   int64_t number() const { return first.size() - 1; }
 
@@ -203,7 +206,7 @@ struct Tile {
 VNNI_INLINE __m256i load_half(const uint8_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
 
 // V vectors of positions of the group whose first plane is `x`, O outputs.
-template <int V, int O>
+template <bool WHOLE, int V, int O>
 VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
   __m512i sums[O][V];
 #pragma GCC unroll 8
@@ -221,7 +224,9 @@ VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
     __m512i a[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v)
-      a[v] = _mm512_inserti64x4(_mm512_castsi256_si512(load_half(left[v] + offset)), load_half(right[v] + offset), 1);
+      a[v] = WHOLE ? _mm512_loadu_si512(left[v] + offset)
+                   : _mm512_inserti64x4(_mm512_castsi256_si512(load_half(left[v] + offset)),
+                                        load_half(right[v] + offset), 1);
 #pragma GCC unroll 8
     for (int o = 0; o < O; ++o) {
       const __m512i w = _mm512_set1_epi32(weights[o][step]);
@@ -247,14 +252,16 @@ using Sum = void (*)(const uint8_t* x, const Tile& tile);
 constexpr int MOST = 8;  // vectors at a time
 constexpr int vectors_of(int64_t outputs) { return outputs < 3 ? MOST : 4; }
 
-// [outputs - 1][vectors - 1]; those of more than `vectors_of(outputs)` are not called
-constexpr Sum SUMS[TILE][MOST] = {
-#define ROW(O) {sum_tile<1, O>, sum_tile<2, O>, sum_tile<3, O>, sum_tile<4, O>}
-    {sum_tile<1, 1>, sum_tile<2, 1>, sum_tile<3, 1>, sum_tile<4, 1>, sum_tile<5, 1>, sum_tile<6, 1>, sum_tile<7, 1>, sum_tile<8, 1>},
-    {sum_tile<1, 2>, sum_tile<2, 2>, sum_tile<3, 2>, sum_tile<4, 2>, sum_tile<5, 2>, sum_tile<6, 2>, sum_tile<7, 2>, sum_tile<8, 2>},
-    ROW(3), ROW(4), ROW(5), ROW(6)
-#undef ROW
-};
+// [whole][outputs - 1][vectors - 1]; those of more than `vectors_of(outputs)` are not called.
+#define FOUR(WHOLE, O) sum_tile<WHOLE, 1, O>, sum_tile<WHOLE, 2, O>, sum_tile<WHOLE, 3, O>, sum_tile<WHOLE, 4, O>
+#define EIGHT(WHOLE, O) \
+  FOUR(WHOLE, O), sum_tile<WHOLE, 5, O>, sum_tile<WHOLE, 6, O>, sum_tile<WHOLE, 7, O>, sum_tile<WHOLE, 8, O>
+#define ALL(WHOLE) \
+  {{EIGHT(WHOLE, 1)}, {EIGHT(WHOLE, 2)}, {FOUR(WHOLE, 3)}, {FOUR(WHOLE, 4)}, {FOUR(WHOLE, 5)}, {FOUR(WHOLE, 6)}}
+constexpr Sum SUMS[2][TILE][MOST] = {ALL(false), ALL(true)};
+#undef ALL
+#undef EIGHT
+#undef FOUR
 
 struct Work {
   const Shape& s;
@@ -302,7 +309,7 @@ struct Work {
                      &vectors.first[vector],
                      out + first * s.rows * s.columns,
                      s.rows * s.columns};
-        SUMS[end - first - 1][number - 1](features, t);
+        SUMS[vectors.whole][end - first - 1][number - 1](features, t);
       }
     });
   }
