@@ -60,44 +60,42 @@ struct Run {
   uint32_t mask;
 };
 
-// The vectors of positions that are computed. Each is two halves, consecutive positions each: eight of one row
-// where that wastes least, else the next eight with a pixel among them.
+// The vectors of positions that are computed, whichever are the fewest: 16 consecutive positions, 16 of one row,
+// or 8 of one row and 8 of the next.
 struct Vectors {
-  std::vector<int64_t> halves;  // offset of each in a plane of a quad
+  std::vector<int64_t> places;  // offset of each in a plane of a quad
+  int64_t gap = VECTOR / 2;     // from there to its second half
   std::vector<Run> runs;
   std::vector<int64_t> first;  // run of each vector, and the end
-  bool whole;                  // halves of every vector follow each other
 
   Vectors(const Shape& s, const Planes& p) {
-    const int64_t across = (s.columns + HALF - 1) / HALF;
-    const bool by_rows = s.images * s.rows * across <= (p.positions + HALF - 1) / HALF;
+    const int64_t along = (p.positions + LANES - 1) / LANES, across = (s.columns + LANES - 1) / LANES;
+    const bool pairs = s.columns <= HALF && s.rows % 2 == 0 && s.images * s.rows / 2 < along;
+    const bool by_rows = s.images * s.rows * across < along;
+    if (pairs) gap = QUAD * p.x.pitch;
     for (int64_t image = 0; image < s.images; ++image) {
       for (int64_t y = 0; y < s.rows; ++y) {
-        const int64_t from = image * p.image_pitch + y * p.x.pitch, origin = by_rows ? from : 0;
+        const int64_t from = image * p.image_pitch + y * p.x.pitch;
         const int64_t to = (image * s.outputs * s.rows + y) * s.columns;
         for (int64_t x = 0, number; x < s.columns; x += number) {
-          const int64_t lane = (from + x - origin) % HALF;
-          number = std::min(HALF - lane, s.columns - x);
-          add(QUAD * (from + x - lane), lane, number, to + x);
+          const int64_t lane = pairs ? y % 2 * HALF : (by_rows ? x : from + x) % LANES;
+          number = std::min(LANES - lane, s.columns - x);
+          add(QUAD * (pairs ? from - y % 2 * p.x.pitch : from + x - lane), lane, number, to + x);
         }
       }
     }
-    if (halves.size() % 2) halves.push_back(halves.back() + VECTOR / 2);
     first.push_back(runs.size());
-    whole = true;
-    for (size_t i = 0; i < halves.size(); i += 2) whole = whole && halves[i + 1] == halves[i] + VECTOR / 2;
   }
-  int64_t number() const { return first.size() - 1; }
+  int64_t number() const { return places.size(); }
 
  private:
-  void add(int64_t half, int64_t lane, int64_t number, int64_t to) {
-    if (halves.empty() || halves.back() != half) {
-      if (halves.size() % 2 == 0) first.push_back(runs.size());
-      halves.push_back(half);
+  void add(int64_t place, int64_t lane, int64_t number, int64_t to) {
+    if (places.empty() || places.back() != place) {
+      first.push_back(runs.size());
+      places.push_back(place);
     }
-    const uint32_t lanes = ((1u << number) - 1) << (lane + (halves.size() % 2 ? 0 : HALF));
     if (first.back() == static_cast<int64_t>(runs.size()) || next != to) runs.push_back({to, 0});
-    runs.back().mask |= lanes;
+    runs.back().mask |= ((1u << number) - 1) << lane;
     next = to + number;
   }
   int64_t next = 0;  // pixel that continues the last run
@@ -196,7 +194,8 @@ struct Tile {
   int64_t steps;
   const int32_t* weights;    // [outputs][steps]
   const int32_t* constants;  // of outputs
-  const int64_t* halves;     // of the vectors
+  const int64_t* places;     // of the vectors
+  int64_t gap;
   const Run* runs;
   const int64_t* first;  // of the vectors
   int32_t* out;          // plane of the first output
@@ -213,20 +212,19 @@ VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
   for (int o = 0; o < O; ++o)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sums[o][v] = _mm512_set1_epi32(tile.constants[o]);
-  const uint8_t *left[V], *right[V];
+  const uint8_t* at[V];
 #pragma GCC unroll 8
-  for (int v = 0; v < V; ++v) left[v] = x + tile.halves[2 * v], right[v] = x + tile.halves[2 * v + 1];
+  for (int v = 0; v < V; ++v) at[v] = x + tile.places[v];
   const int32_t* weights[O];
 #pragma GCC unroll 8
   for (int o = 0; o < O; ++o) weights[o] = tile.weights + o * tile.steps;
   for (int64_t step = 0; step < tile.steps; ++step) {
-    const int64_t offset = tile.offsets[step];
+    const int64_t offset = tile.offsets[step], second = offset + tile.gap;
     __m512i a[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v)
-      a[v] = WHOLE ? _mm512_loadu_si512(left[v] + offset)
-                   : _mm512_inserti64x4(_mm512_castsi256_si512(load_half(left[v] + offset)),
-                                        load_half(right[v] + offset), 1);
+      a[v] = WHOLE ? _mm512_loadu_si512(at[v] + offset)
+                   : _mm512_inserti64x4(_mm512_castsi256_si512(load_half(at[v] + offset)), load_half(at[v] + second), 1);
 #pragma GCC unroll 8
     for (int o = 0; o < O; ++o) {
       const __m512i w = _mm512_set1_epi32(weights[o][step]);
@@ -304,12 +302,13 @@ struct Work {
                      q.steps(),
                      quads + first * q.steps(),
                      constants + first,
-                     &vectors.halves[2 * vector],
+                     &vectors.places[vector],
+                     vectors.gap,
                      vectors.runs.data(),
                      &vectors.first[vector],
                      out + first * s.rows * s.columns,
                      s.rows * s.columns};
-        SUMS[vectors.whole][end - first - 1][number - 1](features, t);
+        SUMS[vectors.gap == VECTOR / 2][end - first - 1][number - 1](features, t);
       }
     });
   }
