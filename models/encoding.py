@@ -470,14 +470,16 @@ def position_digits(weights: Sequence[int]) -> tuple[Digit, ...]:
 
 
 class _Package:
-    """Constants of a SystemVerilog package, in lines, and how many bits each vector has."""
+    """Constants of a SystemVerilog package, in lines; values of the integers, how many bits each vector has."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self._value: dict[str, int] = {}
         self._length: dict[str, int] = {}
 
     def count(self, name: str, value: int, text: str) -> None:
         """An integer."""
+        self._value[name] = value
         self.lines += [f"/// {text}", f"localparam int {name} = {value};"]
 
     def vector(self, name: str, values: Sequence[int], width: int, text: str) -> None:
@@ -498,13 +500,22 @@ class _Package:
         """A whole encoding: header (format, numbers, places of the tables, length of the last), then the tables.
 
         Numbers and tables are the constants of those names, or what is `given` for them; a table "" is missing.
+        Numbers are written out: Verilator 5.006 warns of the name of an integer in a concatenation.
         """
+
+        def number(name: str) -> str:
+            constant = given.get(name, name)
+            if constant not in self._value:
+                return constant
+            value = self._value[constant]
+            return f"32'd{value}" if value >= 0 else f"-32'd{-value}"
+
         tables = [given.get(table, table) for table in ENCODING_TABLES]
         lengths = [self._length.get(table) or int(table.partition("'")[0] or 0) for table in tables]
         header = 32 * (1 + len(ENCODING_NUMBERS) + len(ENCODING_TABLES) + 1)
         places = [header + sum(lengths[:i]) if table else 0 for i, table in enumerate(tables)]
         self._length[name] = header + sum(lengths)
-        numbers = [ENCODING_MAGIC, *(given.get(number, number) for number in ENCODING_NUMBERS)]
+        numbers = [ENCODING_MAGIC, *map(number, ENCODING_NUMBERS)]
         words = [[f"32'd{place}" for place in (*places, lengths[-1])], [table for table in tables if table]]
         rows = [row[::-1] for row in (numbers, *words)][::-1]
         self._concatenation(name, str(self._length[name]), rows, text)

@@ -62,9 +62,9 @@ def package_constants(text: str) -> tuple[dict[str, int], dict[str, int]]:
     for size, name, body in re.findall(r"localparam logic \[([\d*]+)-1:0\] (\w+) = \{(.*?)\};", text, re.DOTALL):
         value[name], length[name] = 0, 0
         for word in reversed([word.strip() for word in body.split(",")]):
-            literal = re.fullmatch(r"(\d+)'([hd])(\w+)", word)
-            bits = int(literal[1]) if literal else length[word]
-            number = int(literal[3], 16 if literal[2] == "h" else 10) if literal else value[word]
+            literal = re.fullmatch(r"(-?)(\d+)'([hd])(\w+)", word)
+            bits = int(literal[2]) if literal else length[word]
+            number = int(literal[1] + literal[4], 16 if literal[3] == "h" else 10) if literal else value[word]
             value[name] |= (number & (1 << bits) - 1) << length[name]
             length[name] += bits
         assert length[name] == np.prod([int(part) for part in size.split("*")]), name

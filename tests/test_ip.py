@@ -134,6 +134,20 @@ def test_tile_testbench_sees_crossed_columns(tmp_path: Path) -> None:
     assert done.returncode != 0 and "expected" in done.stdout + done.stderr and "PASS" not in done.stdout
 
 
+@pytest.mark.parametrize("example", ["array", "tile"])
+def test_lint_of_debians_verilator(example: str) -> None:
+    """What a user without our Python environment has on PATH."""
+    program = Path("/usr/bin/verilator")
+    told = subprocess.run([program, "--version"], capture_output=True, text=True).stdout if program.is_file() else ""
+    if "5.006" not in told:
+        pytest.skip("needs Debian 12's Verilator 5.006 (/usr/bin/verilator)")
+    top, files = {"array": ("example_tb", EXAMPLE), "tile": ("tile_tb", TILE)}[example]
+    command = [program, "--lint-only", "--timing", "-Wall", "-Wno-SYNCASYNCNET", "--top-module", top, "rtl/encmac.vlt"]
+    env = {name: value for name, value in os.environ.items() if name != "VERILATOR_ROOT"}
+    done = subprocess.run([*command, "-f", LIST, *files], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
 def slang_accepts(files: list[Path]) -> bool:
     """True if slang finds no error and nothing to warn of, with the testbench at the top."""
     words = [f"-W{name}" for name in SLANG_WARNINGS] + [f"-Wno-{name}" for name in SLANG_WAIVED]

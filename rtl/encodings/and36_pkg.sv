@@ -104,6 +104,6 @@ package and36_pkg;
   localparam logic [6368-1:0] ENCODING = {
     DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
     32'd0, 32'd0, 32'd2656, 32'd2080, 32'd928, 32'd800, 32'd768, 32'd640, 32'd608,
-    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+    32'd116, 32'd36, 32'd0, 32'd0, 32'd16344, -32'd16196, 32'd36, 32'd8, 32'd8, 32'h454e4301
   };
 endpackage

@@ -112,6 +112,6 @@ package and52_pkg;
   localparam logic [7488-1:0] ENCODING = {
     DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
     32'd0, 32'd0, 32'd3424, 32'd2592, 32'd928, 32'd800, 32'd768, 32'd640, 32'd608,
-    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+    32'd127, 32'd52, 32'd0, 32'd0, 32'd16381, -32'd16254, 32'd52, 32'd8, 32'd8, 32'h454e4301
   };
 endpackage

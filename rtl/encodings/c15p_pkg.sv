@@ -89,12 +89,12 @@ package c15p_pkg;
   localparam logic [1472-1:0] EXTRA = {
     F_DIGITS, F_BITS, F_GATES, 16'd0, 32'd0, 128'h0007_0006_0005_0004_0003_0002_0001_0000, 32'd0,
     32'd0, 32'd0, 32'd960, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
-    F_NUM_DIGITS, F_NUM_GATES, 32'd0, 32'd0, F_MAX_SUM, F_MIN_SUM, F_M, 32'd0, 32'd8, 32'h454e4301
+    32'd16, 32'd0, 32'd0, 32'd0, 32'd4098, -32'd66, 32'd7, 32'd0, 32'd8, 32'h454e4301
   };
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [4704-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
     32'd1472, 32'd3232, 32'd2752, 32'd2512, 32'd848, 32'd784, 32'd752, 32'd640, 32'd608,
-    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+    32'd15, 32'd52, 32'd0, 32'd0, 32'd24448, -32'd16320, 32'd15, 32'd4, 32'd7, 32'h454e4301
   };
 endpackage

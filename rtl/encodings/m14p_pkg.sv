@@ -91,12 +91,12 @@ package m14p_pkg;
   localparam logic [1936-1:0] EXTRA = {
     F_DIGITS, F_BITS, F_GATES, 16'd0, 32'd0, 128'h0007_0006_0005_0004_0003_0002_0001_0000, 32'd0,
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
-    F_NUM_DIGITS, F_NUM_GATES, 32'd0, 32'd0, F_MAX_SUM, F_MIN_SUM, F_M, 32'd0, 32'd8, 32'h454e4301
+    32'd30, 32'd0, 32'd0, 32'd0, 32'd4891, -32'd3004, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [5072-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
     32'd1936, 32'd3136, 32'd2688, 32'd2464, 32'd864, 32'd784, 32'd752, 32'd640, 32'd608,
-    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+    32'd14, 32'd50, 32'd0, 32'd0, 32'd18432, -32'd20352, 32'd14, 32'd5, 32'd7, 32'h454e4301
   };
 endpackage

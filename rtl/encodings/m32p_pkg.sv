@@ -110,12 +110,12 @@ package m32p_pkg;
   localparam logic [1776-1:0] EXTRA = {
     F_DIGITS, F_BITS, F_GATES, 16'd0, 32'd0, 128'h0007_0006_0005_0004_0003_0002_0001_0000, 32'd0,
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
-    F_NUM_DIGITS, F_NUM_GATES, 32'd0, 32'd0, F_MAX_SUM, F_MIN_SUM, F_M, 32'd0, 32'd8, 32'h454e4301
+    32'd25, 32'd0, 32'd0, 32'd0, 32'd5332, -32'd4864, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [8112-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
     32'd1776, 32'd6336, 32'd5312, 32'd4800, 32'd928, 32'd800, 32'd768, 32'd640, 32'd608,
-    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+    32'd32, 32'd121, 32'd0, 32'd0, 32'd21184, -32'd21648, 32'd32, 32'd8, 32'd8, 32'h454e4301
   };
 endpackage

@@ -82,6 +82,6 @@ package xnor21_pkg;
   localparam logic [2544-1:0] ENCODING = {
     DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
     32'd0, 32'd0, 32'd1872, 32'd1536, 32'd864, 32'd768, 32'd736, 32'd640, 32'd608,
-    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+    32'd21, 32'd21, 32'd0, 32'd0, 32'd15872, -32'd14848, 32'd21, 32'd6, 32'd6, 32'h454e4301
   };
 endpackage

@@ -87,6 +87,6 @@ package xnor28_pkg;
   localparam logic [3136-1:0] ENCODING = {
     DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
     32'd0, 32'd0, 32'd2240, 32'd1792, 32'd896, 32'd784, 32'd752, 32'd640, 32'd608,
-    NUM_DIGITS, NUM_GATES, W_NUM_GATES, A_NUM_GATES, MAX_SUM, MIN_SUM, M, W_BITS, A_BITS, 32'h454e4301
+    32'd28, 32'd28, 32'd0, 32'd0, 32'd16128, -32'd15488, 32'd28, 32'd7, 32'd7, 32'h454e4301
   };
 endpackage
