@@ -1,8 +1,8 @@
 """What synthesis and power leave in the store, and `ppa.json`, the view of it.
 
-Four kinds of entries: "area" of a column, "power" of its netlist on one workload, "array" of its array, "routed" of
-its layout. Designs are compared with those of the same conditions alone: platform, clock, rows, columns, clock gates
-of weights.
+Five kinds of entries: "area" of a column, "power" of its netlist on one workload, "test set" of the same on whole
+images, "array" of its array, "routed" of its layout. Designs are compared with those of the same conditions alone:
+platform, clock, rows, columns, clock gates of weights.
 """
 
 from __future__ import annotations
@@ -171,27 +171,28 @@ def view(store: Store) -> dict:
     power, late = marked(store.entries("power"))
     arrays, old = marked(store.entries("array"))
     routed, past = marked(store.entries("routed"))
+    tests, gone = marked(store.entries("test set"))
     groups: dict[str, list[Entry]] = {}
     for entry in areas:
         groups.setdefault(json.dumps(conditions_of(entry.data), sort_keys=True), []).append(entry)
     designs: list[tuple[int, dict]] = []
     best: dict[str, str | None] = {}
     for members in sorted(groups.values(), key=lambda group: max(e.number for e in group)):
-        records, best = _group(members, power, arrays, routed)
+        records, best = _group(members, power, arrays, routed, tests)
         designs += records
     commits = [e.data.get("git_commit") for e in areas]
     return {
         "format": FORMAT,
         "designs": designs,
         **{name: value for name, value in best.items() if value},
-        "stale": [*stale, *late, *old, *past],
+        "stale": [*stale, *late, *old, *past, *gone],
         "tools": areas[-1].data["tools"] if areas else {},
         "git_commit": commits[-1] if commits else git_commit(),
     }
 
 
 def _group(
-    members: list[Entry], power: list[Entry], arrays: list[Entry], routed: list[Entry]
+    members: list[Entry], power: list[Entry], arrays: list[Entry], routed: list[Entry], tests: list[Entry]
 ) -> tuple[list[dict], dict[str, str | None]]:
     """Records of one group, compared, and the best conventional designs."""
     records = [{k: v for k, v in e.data.items() if k != "tools"} | {"written": e.written} for e in members]
@@ -205,6 +206,9 @@ def _group(
         if record := netlists.get(entry.data["mapped_netlist_sha256"]):
             record["routed"] = entry.data
     compare_routed(records)
+    for entry in tests:
+        if record := netlists.get(entry.data["netlist_sha256"]):
+            record["test_set"] = entry.data["fields"]
     workloads: dict[str, list[Entry]] = {}
     for entry in power:
         if entry.data["netlist_sha256"] in netlists:

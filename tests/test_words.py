@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,22 @@ from common.errors import UserError
 from flows.platform import load_platform
 from flows.power.activity import measure_activity, stimulus, workload
 from flows.power.circuit import Circuit, read_circuit
+from flows.power.engine import Scales
 from flows.power.simulate import simulate
-from flows.synth.__main__ import forms
+from flows.synth.__main__ import forms, record
 from flows.synth.measure import measure as synthesise
 from flows.synth.netlist import Design
+from flows.words import power
 from flows.words.code import expression
 from flows.words.column import LANES, Column, bits_of, compiled, run, word_activity, words_of
 from flows.words.graph import BEFORE, INVERTED, ONE, ZERO, Graph
 from flows.words.network import GateEngine, check_netlist, tables
+from flows.words.power import Counting, WholeSet, blocks, ratio_of, sampled
 from flows.words.program import elaborate
 from flows.words.tally import Tally
 from models.emulate import TableEngine
-from models.replay import load_capture
+from models.replay import Layer as Captured
+from models.replay import load_capture, tiles
 from tests.test_power import STORES, needs_library, storing
 
 ROWS = 4
@@ -177,3 +182,95 @@ def test_what_does_not_run_as_words_is_refused(tmp_path: Path, old: str, new: st
     with pytest.raises(UserError, match=message) as caught:
         elaborate(circuit, {"d": 0, "e": 0}, {})
     assert "\n" not in str(caught.value)
+
+
+def small_set(images: int = 9) -> WholeSet:
+    """A convolution and a linear layer on a few small images."""
+    rng = np.random.default_rng(6)
+    maps = rng.integers(0, 128, (images, 2, 4, 4)).astype(np.int8) * (rng.random((images, 2, 4, 4)) < 0.7)
+    kernel = rng.integers(-128, 128, (3, 2, 3, 1)).astype(np.int8)
+    matrix = rng.integers(-128, 128, (2, 4, 1, 1)).astype(np.int8)
+    conv = Captured("conv", maps.astype(np.int8), kernel, np.zeros(3, np.int32), None, (1, 1), (1, 1, 0, 0))
+    flat = rng.integers(0, 128, (images, 4, 1, 1)).astype(np.int8)
+    return WholeSet("small", images, (conv, Captured("linear", flat, matrix, np.zeros(2, np.int32), None)), 2, 3, 1)
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["enc m14p merged", "conv tree"])
+def test_a_test_set_is_counted_as_event_by_event(name: str, tmp_path: Path) -> None:
+    """The images of a layer without an end, and a window of as many cycles, by both simulations."""
+    platform, (circuit, design) = load_platform("osu018"), made(name, tmp_path)
+    counting = Counting(Column(circuit, design, ROWS, 10.0), Scales(circuit, platform))
+    layer = small_set().layers[0]
+    mine = counting.activity(layer, slice(0, 2), layer.weights, 4)
+    assert counting.matches == 9 * 16 * 3 and mine.cycles.tolist() == [9 * 16] * 3
+    tile = list(tiles(layer, ROWS, 1))[1]  # window positions 4 and 5 of the first output channel
+    vectors = np.concatenate([tile.activations[-ROWS - 2 :], tile.activations])
+    given = stimulus([dataclasses.replace(tile, activations=vectors)], design, ROWS)
+    ((_, end),) = given.windows
+    theirs = measure_activity(circuit, design, 10.0, dataclasses.replace(given, windows=[(end - 9 * 16, end)]), None)
+    driven = [
+        net
+        for g in circuit.groups
+        for pin, nets in g.pins.items()
+        if g.cell.pins[pin].output
+        for net in nets
+        if net >= 0
+    ]
+    assert np.array_equal(mine.rises[driven, 0], theirs.rises[driven, 0])
+    assert np.array_equal(mine.falls[driven, 0], theirs.falls[driven, 0])
+    assert np.allclose(mine.high[driven, 0], theirs.high[driven, 0], rtol=0, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Entry of ppa.json of two columns side by side that passed at gate level."""
+    platform, design = load_platform("osu018"), forms(ROWS, ["m20p"], 2, True)["enc m20p merged"][0]
+    result = synthesise(design, ROWS, platform, 10.0, tmp_path_factory.mktemp("words"), ("nf",))
+    return record(result, platform, 10.0)
+
+
+@needs_library
+def test_power_of_a_test_set_is_kept(entry: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform, test, said = load_platform("osu018"), small_set(), []
+    found = power.measure(entry, platform, test, said.append)
+    assert said == ["conv", "conv", "linear", "glitches"] and blocks(test, entry) == len(said)
+    results = 9 * (2 * 16 * 4 + 2)  # three channels are two tiles of two columns, one of them without weights
+    assert (found["network"], found["images"], found["results_checked"]) == ("small", 9, results)
+    ratio, (low, high) = found["glitches"]["ratio"], found["glitches"]["interval"]
+    assert 1 < low < ratio < high < 2 and found["glitches"]["tiles"] == 4
+    assert found["total"] == pytest.approx(ratio * found["zero_delay_total"], rel=1e-4)
+    assert found["zero_delay_total"] == pytest.approx(found["glitches"]["zero_delay_of_sample"], rel=0.5)
+    monkeypatch.setattr("flows.words.power.weigh", lambda *_: {"total": "anew"})
+    assert power.measure(entry, platform, test, said.append) == found
+    assert power.measure(entry, platform, dataclasses.replace(test, seed=2), said.append) == {"total": "anew"}
+    with pytest.raises(UserError, match="'not_run', not passed"):
+        power.measure(entry | {"gate_sim": "not_run"}, platform, test, said.append)
+    with pytest.raises(UserError, match=r"layer linear: 8 images are needed for a sample; give more IMAGES="):
+        sampled(small_set(7), ROWS, 1)
+
+
+def test_interval_of_a_ratio_holds_the_true_one_nineteen_times_in_twenty() -> None:
+    rng, held, weights = np.random.default_rng(8), 0, np.array([3.0, 1.0, 2.0])
+    strata = np.repeat(np.arange(3), 30)
+    scale = np.array([10.0, 20.0, 5.0])
+    for _ in range(400):
+        without = scale[strata] * rng.uniform(0.8, 1.2, 90)
+        with_delays = without * np.array([1.1, 1.3, 1.2])[strata] + rng.normal(0, 0.3, 90)
+        low, high = ratio_of(with_delays, without, strata, weights)["interval"]
+        held += low <= (weights * scale) @ [1.1, 1.3, 1.2] / (weights @ scale) <= high
+    assert 0.91 < held / 400 < 0.98
+    exact = ratio_of(1.5 * scale[strata], scale[strata], strata, weights)
+    assert exact["ratio"] == pytest.approx(1.5) and exact["interval"] == pytest.approx([1.5, 1.5])
+
+
+def test_tiles_of_a_sample_are_tiles_of_the_network() -> None:
+    test = small_set()
+    found, of_layer = sampled(test, ROWS, 2)
+    assert of_layer == [0, 0, 1, 1]
+    for tile in found:
+        layer = next(layer for layer in test.layers if layer.name == tile.layer)
+        whole = next(t for t in tiles(layer, ROWS, 2) if (t.k0, t.n0) == (tile.k0, tile.n0))
+        assert np.array_equal(tile.weights, whole.weights)
+        windows = np.lib.stride_tricks.sliding_window_view(whole.activations, (len(tile.activations), ROWS))[:, 0]
+        assert (windows == tile.activations).all(axis=(1, 2)).any()

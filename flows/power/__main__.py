@@ -3,16 +3,19 @@
 Every netlist of build/reports/ppa.json runs tiles of real layers at gate level twice, without delays and
 with those of its cells, and is checked against the golden model both times. What is reported includes
 the glitches of the second run; how much they are is shown beside it. Designs that are not there yet are
-synthesised first. What was measured is kept beside the netlist: an interrupted run goes on where it was.
+synthesised first. What was measured is kept beside the netlist: an interrupted run goes on where it was. With --net
+all tiles of a network run on test images as well (flows/words).
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from tqdm import tqdm
 
 from common.console import interruptible, obey, signed, tell
 from common.errors import UserError, run_cli
@@ -21,9 +24,15 @@ from flows.platform import Platform, load_platform
 from flows.power.measure import Conditions, measure, sources, tiles_sha256
 from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
-from flows.ppa import compare_power, fill, key_of, measured, view
+from flows.ppa import compare_power, fill, key_of, measured, share_of_f, view
 from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
+from flows.words.power import WholeSet, blocks, capture_all
+from flows.words.power import measure as measure_test_set
+from flows.words.power import sources as test_set_sources
+from models.datasets import load_dataset
 from models.encoding import load_encoding
+from models.quant.checkpoint import load_network
+from models.quant.graph import QuantNetwork
 from models.replay import load_capture
 from tools.options import parse
 
@@ -91,6 +100,8 @@ def main() -> int:
     if args.vectors < 1:
         raise UserError(f"--vectors {args.vectors}: at least 1")
     capture = load_capture(args.tiles) if args.tiles else load_capture()
+    network = load_network(args.net) if args.net else None
+    images = first_images(network, args) if network else None
     store = Store(args.out / "reports")
     store.check()
     records = synthesised(args, platform, clock_ns)
@@ -116,6 +127,9 @@ def main() -> int:
             for r, fields in found
         ],
     )
+    if network:
+        test = capture_all(network, images, args.sample, args.vectors, args.seed)
+        run_test_set(records, test, platform, store, args.quiet)
     document, keys = store.publish("ppa", view), [key_of(r) for r in records]
     tell(document | {"designs": [r for r in document["designs"] if key_of(r) in keys]})
     for record, fields in zip(records, results, strict=True):
@@ -125,7 +139,55 @@ def main() -> int:
     plot_parts(records, title, args.out / "reports" / "power")
     plot_tree(records, title, args.out / "reports" / "power_tree")
     print_table(records, best, platform)
+    if network:
+        print_test_set(records)
     return max(check_agreement(records) if given.compare else 0, check_transitions(records) if given.check else 0)
+
+
+def first_images(network: QuantNetwork, args: argparse.Namespace) -> np.ndarray:
+    """uint8 images [N, C, H, W] of the network's test set."""
+    found = load_dataset(network.dataset, "test", args.data).images
+    if args.images > len(found):
+        raise UserError(f"IMAGES={args.images}: the test set of {network.dataset} has {len(found)}")
+    return found[: args.images]
+
+
+def run_test_set(records: list[dict], test: WholeSet, platform: Platform, store: Store, quiet: bool) -> None:
+    """Fill in the power of every netlist on a test set, and keep it in the store."""
+    depends = test_set_sources() | sources_of(platform.liberty)
+    hidden = quiet or not sys.stderr.isatty()
+    for record in records:
+        with tqdm(desc=record["design"], total=blocks(test, record), disable=hidden, leave=False) as bar:
+
+            def progress(what: str, bar: tqdm = bar) -> None:
+                bar.set_postfix_str(what)
+                bar.update()
+
+            record["test_set"] = measure_test_set(record, platform, test, progress)
+        kept = {"netlist_sha256": record["netlist_sha256"], "fields": record["test_set"]}
+        store.put("test set", key_of(record) | {"network": test.network, "images": test.images}, kept, depends)
+
+
+def print_test_set(records: list[dict]) -> None:
+    """Power of whole images beside that of the tiles, of columns with their share of an extra column."""
+    first = records[0]["test_set"]
+    print(f"\n{first['network']}, {first['images']} images through every netlist, all layers and tiles; mW of a column")
+    rows = [("design", "tiles", "no delays", "test set", "95 %", "no delays", "difference", "glitches")]
+    for r in (r for r in records if not r["shared"]):
+        power, test = r["power_mw"], r["test_set"]
+        columns = r["parameters"].get("Cols", 1)
+        total = test["total"] / columns + share_of_f(records, r, lambda extra: extra["test_set"]["total"])
+        quiet = test["zero_delay_total"] / columns
+        quiet += share_of_f(records, r, lambda extra: extra["test_set"]["zero_delay_total"])
+        low, high = ((bound - test["total"]) / columns + total for bound in test["interval"])
+        cells = [f"{power['column']:.3f}", f"{power['zero_delay_column']:.3f}", f"{total:.3f}"]
+        cells += [f"{low:.3f} to {high:.3f}", f"{quiet:.3f}"]
+        cells.append(f"{signed(100 * (total / power['column'] - 1))} %")
+        ratio, (least, most) = test["glitches"]["ratio"], test["glitches"]["interval"]
+        rows.append((r["design"], *cells, f"x {ratio:.3f} ({least:.3f} to {most:.3f})"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
 
 
 def check_agreement(records: list[dict]) -> int:

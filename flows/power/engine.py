@@ -117,49 +117,67 @@ def power_of(
     by_state: bool = True,
     wires_pf: np.ndarray | None = None,
 ) -> Power:
-    """Power at `clock_ns`; raises UserError if the activity does not belong to this netlist and clock.
+    """Power at `clock_ns` of one activity; see `Scales`."""
+    return Scales(circuit, platform, wires_pf)(activity, clock_ns, by_state)
 
-    Energies of an output that hold in some states of other inputs (`when`) count by the time spent there;
-    without `by_state` all states count alike, as in OpenSTA (`Power::findInputDuty`), to compare with it. `wires_pf`
-    float64 [nets] are those of a layout.
+
+class Scales:
+    """What weighs the activity of a netlist: loads, slews and the part of every cell, found once.
+
+    `wires_pf` float64 [nets] are those of a layout.
     """
-    if activity.netlist_sha256 != circuit.sha256:
-        raise UserError(f"{circuit.path}: the netlist has changed since its activity was counted; run make synth again")
-    if abs(activity.clock_ns - clock_ns) > 1e-3 * clock_ns:
-        raise UserError(
-            f"{circuit.path}: activity has a clock of {activity.clock_ns:.3f} ns, the constraint one of {clock_ns:.3f}"
-        )
-    annotated = annotated_percent(circuit, activity)
-    if annotated < MIN_ANNOTATED_PERCENT:
-        raise UserError(
-            f"{circuit.path}: activity of {annotated:.1f} % of the pins, {MIN_ANNOTATED_PERCENT:.0f} needed"
-        )
-    windows = len(activity.windows)
-    # per net and window: transitions by edge a ns, share of time at 1; row -1 is for constants
-    time_ns = activity.cycles * activity.clock_ns
-    rates = {edge: np.zeros((len(circuit.nets) + 1, windows)) for edge in ("rise", "fall")}
-    high = np.zeros((len(circuit.nets) + 1, windows))
-    rows = np.array([activity.nets.get(net, -1) for net in circuit.nets])
-    known = np.flatnonzero(rows >= 0)
-    rates["rise"][known] = activity.rises[rows[known]] / time_ns
-    rates["fall"][known] = activity.falls[rows[known]] / time_ns
-    high[known] = activity.high[rows[known]]
-    if wires_pf is not None:
-        platform = replace(platform, wire_pf_per_pin=0.0)
-    loads = net_loads(circuit, platform, wires_pf)
-    engine = _Engine(circuit, platform, rates, high, loads, net_slews(circuit, platform, loads), by_state)
-    by_part = {part: {kind: np.zeros(windows) for kind in KINDS} for part in PARTS}
-    for group, parts in zip(circuit.groups, classify(circuit), strict=True):
-        for clock, kind, cells in engine.group_power(group):  # cells: [instances, windows]
-            for number, name in enumerate(PARTS):
-                of_clock = "weight clock" if name in ("weight registers", "weight clock") else "clock"
-                by_part[of_clock if clock else name][kind] += cells[parts == number].sum(axis=0)
-    clock_net = engine.of_clock_net(engine.registers_pf)
-    if wires_pf is not None:  # its wire, and the first buffers of a clock tree
-        rest = engine.of_clock_net(loads[engine.clock] - engine.registers_pf)
-        by_part["clock"]["switching"] += rest
-        clock_net = clock_net + rest
-    return Power(by_part, annotated, clock_net)
+
+    def __init__(self, circuit: Circuit, platform: Platform, wires_pf: np.ndarray | None = None) -> None:
+        self.circuit, self.wires_pf = circuit, wires_pf
+        self.platform = platform if wires_pf is None else replace(platform, wire_pf_per_pin=0.0)
+        self._loads = net_loads(circuit, self.platform, wires_pf)
+        self._slews = net_slews(circuit, self.platform, self._loads)
+        self._parts = classify(circuit)
+
+    def __call__(self, activity: Activity, clock_ns: float, by_state: bool = True) -> Power:
+        """Power at `clock_ns`; raises UserError if the activity does not belong to this netlist and clock.
+
+        Energies of an output that hold in some states of other inputs (`when`) count by the time spent there;
+        without `by_state` all states count alike, as in OpenSTA (`Power::findInputDuty`), to compare with it.
+        """
+        circuit, loads = self.circuit, self._loads
+        if activity.netlist_sha256 != circuit.sha256:
+            raise UserError(
+                f"{circuit.path}: the netlist has changed since its activity was counted; run make synth again"
+            )
+        if abs(activity.clock_ns - clock_ns) > 1e-3 * clock_ns:
+            raise UserError(
+                f"{circuit.path}: activity has a clock of {activity.clock_ns:.3f} ns, the constraint one of "
+                f"{clock_ns:.3f}"
+            )
+        annotated = annotated_percent(circuit, activity)
+        if annotated < MIN_ANNOTATED_PERCENT:
+            raise UserError(
+                f"{circuit.path}: activity of {annotated:.1f} % of the pins, {MIN_ANNOTATED_PERCENT:.0f} needed"
+            )
+        windows = len(activity.windows)
+        # per net and window: transitions by edge a ns, share of time at 1; row -1 is for constants
+        time_ns = activity.cycles * activity.clock_ns
+        rates = {edge: np.zeros((len(circuit.nets) + 1, windows)) for edge in ("rise", "fall")}
+        high = np.zeros((len(circuit.nets) + 1, windows))
+        rows = np.array([activity.nets.get(net, -1) for net in circuit.nets])
+        known = np.flatnonzero(rows >= 0)
+        rates["rise"][known] = activity.rises[rows[known]] / time_ns
+        rates["fall"][known] = activity.falls[rows[known]] / time_ns
+        high[known] = activity.high[rows[known]]
+        engine = _Engine(circuit, self.platform, rates, high, loads, self._slews, by_state)
+        by_part = {part: {kind: np.zeros(windows) for kind in KINDS} for part in PARTS}
+        for group, parts in zip(circuit.groups, self._parts, strict=True):
+            for clock, kind, cells in engine.group_power(group):  # cells: [instances, windows]
+                for number, name in enumerate(PARTS):
+                    of_clock = "weight clock" if name in ("weight registers", "weight clock") else "clock"
+                    by_part[of_clock if clock else name][kind] += cells[parts == number].sum(axis=0)
+        clock_net = engine.of_clock_net(engine.registers_pf)
+        if self.wires_pf is not None:  # its wire, and the first buffers of a clock tree
+            rest = engine.of_clock_net(loads[engine.clock] - engine.registers_pf)
+            by_part["clock"]["switching"] += rest
+            clock_net = clock_net + rest
+        return Power(by_part, annotated, clock_net)
 
 
 class _Engine:

@@ -78,15 +78,8 @@ def measure(record: dict, given: Conditions) -> dict:
 
     Simulates the netlist both ways and weighs its transitions; raises UserError if it must not be believed.
     """
-    design, clock_ns = design_of(record), record["clock_ns"]
-    path = (ROOT / record["netlist"]).resolve()
-    if record["gate_sim"] != "passed":
-        raise UserError(f"{design.label}: its gate-level simulation is '{record['gate_sim']}', not passed; no power")
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; run make synth again")
-    circuit = read_circuit(path, given.platform)
-    if circuit.sha256 != record["netlist_sha256"]:
-        raise UserError(f"{path} is not the netlist that was tested (its hash changed); run make synth again")
+    circuit, design, clock_ns = tested(record, given.platform), design_of(record), record["clock_ns"]
+    path = circuit.path
     key = fingerprint(record, given)
     place = path.parent / "power" / key[:12]
     with locked(place.with_name(f"{place.name}.lock")):
@@ -98,6 +91,19 @@ def measure(record: dict, given: Conditions) -> dict:
             keep(folder / "result.json", key, fields)
     sweep(path.parent / "power", "[0-9a-f]*", KEPT_RESULTS, spare=place)
     return fields
+
+
+def tested(record: dict, platform: Platform) -> Circuit:
+    """The netlist of an entry of ppa.json; UserError unless it is the one that passed at gate level."""
+    label, path = design_of(record).label, (ROOT / record["netlist"]).resolve()
+    if record["gate_sim"] != "passed":
+        raise UserError(f"{label}: its gate-level simulation is '{record['gate_sim']}', not passed; no power")
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; run make synth again")
+    circuit = read_circuit(path, platform)
+    if circuit.sha256 != record["netlist_sha256"]:
+        raise UserError(f"{path} is not the netlist that was tested (its hash changed); run make synth again")
+    return circuit
 
 
 def fingerprint(record: dict, given: Conditions) -> str:

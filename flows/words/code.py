@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.words.graph import BEFORE, INVERTED, ONE, SELF, Graph
 from flows.words.tally import Entry
 
-STATEMENTS = 250  # of a function
+STATEMENTS, COUNTING = 4000, 250  # nodes of a function, and of one that counts: compilers take longer
 LOOKUP = 3  # inputs of a function that is one instruction, where a processor has it
 MULTIPLEXER = 0b11001010  # input 2 chooses input 1 or input 0
 SOURCE = Path(__file__).with_name("words.cpp")
@@ -109,9 +109,10 @@ class _Writer:
         return "".join(f"constexpr int {name} = {value};\n" for name, value in numbers.items()) + "\n".join(parts)
 
     def _functions(self, name: str, nodes: list[int]) -> list[str]:
-        """Functions of STATEMENTS nodes each, and one that calls them."""
+        """Functions of so many nodes each, and one that calls them."""
         arguments = "word* __restrict s, const word* __restrict in, counter* __restrict c, const word* __restrict m"
-        pieces = [nodes[i : i + STATEMENTS] for i in range(0, len(nodes), STATEMENTS)]
+        size = COUNTING if self.entries else STATEMENTS
+        pieces = [nodes[i : i + size] for i in range(0, len(nodes), size)]
         after, bodies = {4 * (ref >> 2) for ref in self.outputs}, []  # what is read after a piece
         for piece in reversed(pieces):
             bodies.append(self._statements(piece, after))

@@ -22,8 +22,8 @@ from models.emulate.native import load_text
 
 LANES = 512
 MAX_STEPS = 1 << 14  # of a call: counters of words.cpp hold twice as many
-ARRAYS = ("bytes", "places", "held", "expected", "sums", "masks", "lanes", "raw", "counts", "told")
-NUMBERS = ("groups", "steps", "first", "tiles", "columns", "wrong")
+ARRAYS = ("bytes", "places", "held", "expected", "sums", "masks", "raw", "counts", "told")
+NUMBERS = ("groups", "steps", "first", "tiles", "columns", "lanes", "wrong")
 VECTORS = ({"avx512f", "avx512_vpopcntdq"}, {"avx2", "popcnt"})  # of a processor, the best first
 
 
@@ -102,7 +102,7 @@ def run(
 
     `groups` uint8 [groups, steps, 512] are operands, `places` int32 [ports] the group and bit (8 * group + bit) of
     each port. Steps before `first` are neither counted nor compared; `masks` bool [steps, depths, 512] say what counts
-    in place of that and of the number of `lanes` used. `counts` are added to, if given.
+    in place of that and of the first `lanes`, which are used. `counts` are added to, if given.
     """
     _, steps, _ = groups.shape
     if steps > MAX_STEPS:
@@ -112,7 +112,6 @@ def run(
     told = np.zeros((tiles, max(code.told, 1)), np.uint8)
     found = np.zeros((tiles, columns, counted, LANES) if sums else 0, np.int32)
     words = np.zeros((tiles, steps, code.outputs, 8) if raw else 0, np.uint64)
-    used = words_of((np.arange(LANES) < lanes)[None])
     arrays: dict[str, np.ndarray | None] = {
         "bytes": np.ascontiguousarray(groups, np.uint8),
         "places": np.ascontiguousarray(places, np.int32),
@@ -120,13 +119,12 @@ def run(
         "expected": None if expected is None else np.ascontiguousarray(expected, np.int32),
         "sums": found if sums else None,
         "masks": None if masks is None else words_of(masks),
-        "lanes": used,
         "raw": words if raw else None,
         "counts": counts,
         "told": told,
     }
     pointers = [None if array is None else array.ctypes.data for array in arrays.values()]
-    request = _Run(*pointers, len(groups), steps, first, tiles, columns, 0)
+    request = _Run(*pointers, len(groups), steps, first, tiles, columns, lanes, 0)
     code.library.encmac_words(ctypes.byref(request))
     return Found(found, counts, told[:, : code.told].astype(bool), words, request.wrong)
 
@@ -168,6 +166,7 @@ class Column:
         refs = [program.nets[net].phases[3] if net >= 0 else -1 - net for net in outputs]
         self.code = compiled(program, refs, self.tally)
         self.places = np.array([self._places[name] for name in self.code.ports], np.int32)
+        self._taken = {name.rsplit("_", 1)[0] for name in self.code.ports}  # buses that the netlist reads
         self._loader = self._load_code()
 
     def _durations(self) -> tuple[int, int, int, int]:
@@ -219,13 +218,12 @@ class Column:
 
         `f_sums` int [steps, 512] are what the extra column sends; None: asked of the model.
         """
-        taken = {name.rsplit("_", 1)[0] for name in self.code.ports}
         found = np.zeros((2 * self.rows + F_BITS // 8, *activations.shape[1:]), np.uint8)
         codes = activations.view(np.uint8) if self._plain else self._codes[activations.view(np.uint8) ^ 128]
         found[: self.rows] = codes
-        if "zero_i" in taken:
+        if "zero_i" in self._taken:
             found[self.rows : 2 * self.rows] = self._codes[activations.view(np.uint8) ^ 128] == 0
-        if "f_i" in taken:
+        if "f_i" in self._taken:
             if f_sums is None:
                 f_sums = self.model.f_sums(activations.reshape(self.rows, -1).T).reshape(activations.shape[1:])
             found[2 * self.rows :] = f_sums >> 8 * np.arange(F_BITS // 8)[:, None, None]

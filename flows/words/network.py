@@ -136,6 +136,8 @@ class GateEngine:
 
 def tables(model: ColumnModel) -> tuple[np.ndarray, np.ndarray]:
     """What a row adds to its column, and through f(a): int32 [256, 256] each, index [a + 128, w + 128]."""
+    if model.encoding and model.shared:
+        return model.encoding.array_table - model.encoding.column_table, np.zeros((256, 256), np.int32)
     if model.encoding:
         return model.encoding.column_table, model.encoding.array_table - model.encoding.column_table
     exact = load_encoding(f"w{model.weight_bits}a{model.activation_bits}").product_table

@@ -63,6 +63,8 @@ def elaborate(circuit: Circuit, depths: dict[str, int], fixed: dict[str, bool]) 
     cut = _Elaboration(circuit, depths, fixed)
     cut.elaborate(cut.gates)
     whole = _Elaboration(circuit, depths, fixed, cut.standing_still(), cut.constants())
+    # outputs first: what an adder tree adds is made where it is added
+    whole.elaborate([net for net in circuit.outputs if net in whole.gates])
     whole.elaborate(whole.gates)
     return Program(circuit, whole.graph, whole.ports, whole.held, whole.nets)
 

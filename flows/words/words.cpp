@@ -86,12 +86,11 @@ struct Run {
   const uint8_t* held;       // [tile][held]
   const int32_t* expected;   // [tile][column][step - first][lane], or null
   int32_t* sums;             // the same, or null
-  const uint8_t* masks;      // [step][depth][64]: lanes that count, or null: `lanes` from step `first` on
-  const uint8_t* lanes;      // [64]: lanes that are used
+  const uint8_t* masks;      // [step][depth][64]: lanes that count, or null: those used, from step `first` on
   uint8_t* raw;              // [tile][step][output][64], or null
   int64_t* counts;           // [tile][entry][rises, falls, ones], added to
   uint8_t* told;             // [tile][held node]
-  int64_t groups, steps, first, tiles, columns;
+  int64_t groups, steps, first, tiles, columns, lanes;  // the first `lanes` are used
   int64_t wrong;  // out: sums that differ from the expected
 };
 }
@@ -159,7 +158,7 @@ void results(Run& run, int64_t tile, int64_t step, const word* y) {
     if (run.sums) std::memcpy(run.sums + at, sums, sizeof sums);
     if (!run.expected) continue;
     int64_t wrong = 0;
-    for (int lane = 0; lane < kLanes; lane++) wrong += sums[lane] != run.expected[at + lane];
+    for (int lane = 0; lane < run.lanes; lane++) wrong += sums[lane] != run.expected[at + lane];
     run.wrong += wrong;
   }
 }
@@ -171,11 +170,15 @@ extern "C" void encmac_words(Run* run) {
   Words in(run->steps * kPorts + 1), slots(kSlots), held(kHeld + 1), y(kOutputs + 1), counters(kEntries + 1);
   Words masks(run->steps * kDepths + 1);
   pack(*run, in);
+  word used = kZeros;
+  for (int lane = 0; lane < run->lanes; lane++) reinterpret_cast<uint8_t*>(&used)[lane % 64] |= 1 << lane / 64;
   for (int64_t step = 0; step < run->steps; step++)
     for (int depth = 0; depth < kDepths; depth++) {
       const int64_t at = step * kDepths + depth;
-      if (run->masks || step >= run->first)
-        std::memcpy(&masks[at], run->masks ? run->masks + at * sizeof(word) : run->lanes, sizeof(word));
+      if (run->masks)
+        std::memcpy(&masks[at], run->masks + at * sizeof(word), sizeof(word));
+      else if (step >= run->first)
+        masks[at] = used;
     }
   for (int64_t tile = 0; tile < run->tiles; tile++) {
     for (int i = 0; i < kHeld; i++) held[i] = run->held[tile * kHeld + i] ? kOnes : kZeros;
