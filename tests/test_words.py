@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from flows.power.simulate import simulate
 from flows.synth.__main__ import forms, record
 from flows.synth.measure import measure as synthesise
 from flows.synth.netlist import Design
+from flows.words import __main__ as words
 from flows.words import power
 from flows.words.code import expression
 from flows.words.column import LANES, Column, bits_of, compiled, run, word_activity, words_of
@@ -26,6 +29,8 @@ from flows.words.power import Counting, WholeSet, blocks, ratio_of, sampled
 from flows.words.program import elaborate
 from flows.words.tally import Tally
 from models.emulate import TableEngine
+from models.encoding import load_encoding
+from models.quant.graph import Linear, QuantNetwork
 from models.replay import Layer as Captured
 from models.replay import load_capture, tiles
 from tests.test_power import STORES, needs_library, storing
@@ -274,3 +279,50 @@ def test_tiles_of_a_sample_are_tiles_of_the_network() -> None:
         assert np.array_equal(tile.weights, whole.weights)
         windows = np.lib.stride_tricks.sliding_window_view(whole.activations, (len(tile.activations), ROWS))[:, 0]
         assert (windows == tile.activations).all(axis=(1, 2)).any()
+
+
+@needs_library
+def test_a_test_set_goes_through_the_gates_and_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit, design = made("enc m14p merged", tmp_path)
+    rng = np.random.default_rng(9)
+    weights, bias = rng.integers(-128, 128, (10, 7)).astype(np.int8), np.arange(10, dtype=np.int32)
+    layer = Linear("fc", "input", weights, bias, None, np.ones(10), 1.0)
+    network = QuantNetwork("tiny", "cifar10", (0.0,), (1.0,), 1 / 127, (layer,), sha256="0")
+    images = rng.integers(0, 256, (LANES + 9, 7)).astype(np.uint8)
+    test = SimpleNamespace(images=images, labels=rng.integers(0, 10, len(images)), name="noise")
+    monkeypatch.setattr(words, "load_network", lambda _: network)
+    monkeypatch.setattr(words, "load_dataset", lambda *_: test)
+
+    def run_on(netlist: Path, *more: str) -> tuple[int, dict]:
+        result = SimpleNamespace(design=design, netlist=SimpleNamespace(path=netlist))
+        monkeypatch.setattr(words, "best_variant", lambda *_: result)
+        options = [
+            "--net",
+            "resnet20_cifar10",
+            "--rows",
+            str(ROWS),
+            "--out",
+            str(tmp_path / "out"),
+            "--jobs",
+            "1",
+            *more,
+        ]
+        monkeypatch.setattr("sys.argv", ["gates", *options, *more])
+        code = words.main()
+        (found,) = json.loads((tmp_path / "out/reports/gates.json").read_text())["designs"]
+        return code, found
+
+    code, found = run_on(circuit.path)
+    assert code == 0 and found["passed"] and found["images"] == found["same_scores"] == len(images)
+    assert found["matches"] == 2 * 10 * len(images) and found["macs"] == 70 * len(images)
+    golden = TableEngine(load_encoding("m14p").product_table, 1)
+    assert found["top1"] == pytest.approx(network.top1(images, test.labels, golden), abs=1e-6)
+    with monkeypatch.context() as again:
+        again.setattr(words, "run_batch", None)
+        assert run_on(circuit.path)[1] | {"written": 0} == found | {"written": 0}
+    wrong = tmp_path / "wrong.v"
+    wrong.write_text(circuit.path.read_text().replace("  NAND2X1 ", "  NOR2X1 ", 1))
+    code, found = run_on(wrong, "--images", "40")
+    assert code == 1 and not found["passed"] and found["wrong"] > 0 and found["images"] == 40
+    with pytest.raises(UserError, match="IMAGES=600: the test set of cifar10 has 521"):
+        run_on(wrong, "--images", "600")
