@@ -272,6 +272,7 @@ class Encoding:
         extra |= {"W_GATES": "32'd0", "W_WIRES": "16'd0", "EXTRA": ""}
         if shared:
             package.encoding("EXTRA", extra, "the extra column as an encoding: rows hold whole activations, no weights")
+        package.weight_term(self.row_constants)
         whole = {} if shared else {"EXTRA": ""}
         package.encoding("ENCODING", whole, "all of it, laid out as encmac_pkg says: the parameter `Encoding`")
         return (
@@ -495,6 +496,24 @@ class _Package:
         self.count(f"{prefix}NUM_DIGITS", len(digits), f"signed digits {text}")
         text = "digit d at [d*32 +: 32]: product bit, sign, shift; lowest shift first"
         self.vector(f"{prefix}DIGITS", words, 32, text)
+
+    def weight_term(self, terms: np.ndarray) -> None:
+        """What every weight adds to its products, int32 [256] by weight + 128, as a function of the weight's bits."""
+        by_code = np.roll(terms, 128)  # index: the bits of the weight
+        start = int(by_code[0])
+        slopes = [int(by_code[1 << i]) - start for i in range(8)]
+        codes = np.arange(256)
+        sums = start + sum(slope * ((codes >> i) & 1) for i, slope in enumerate(slopes))
+        # every bit is read, or linters complain
+        value = " + ".join([str(start), *(f"(w[{i}] ? {slope} : 0)" for i, slope in enumerate(slopes))])
+        if not np.array_equal(sums, by_code):
+            self.vector("W_TERMS", [int(v) & 0xFFFFFFFF for v in by_code], 32, "term of the weight w at [w*32 +: 32]")
+            value = "W_TERMS[w*32 +: 32]"
+        self.lines += [
+            "/// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of",
+            "/// a tile, as a network does with its bias",
+            f"function automatic int weight_term(input logic [7:0] w);\n    weight_term = {value};\n  endfunction",
+        ]
 
     def encoding(self, name: str, given: dict[str, str], text: str) -> None:
         """A whole encoding: header (format, numbers, places of the tables, length of the last), then the tables.

@@ -279,6 +279,26 @@ class TestFiles:
         assert word("ENCODING", "EXTRA_LENGTH") == length.get("EXTRA", 0)
         assert value["F_M"] or word("ENCODING", "EXTRA_AT") == 0
 
+    @pytest.mark.parametrize("name", ["exact36", "m14p", "xnor36", "small", "curved"])
+    def test_the_term_of_a_weight_is_in_the_package(self, name: str) -> None:
+        """A function of the weight's bits, or a table where it is not linear in them."""
+        product = dataclasses.replace(
+            SMALL, name="curved", gates=(*SMALL.gates, Gate("and", 8, 9)), shared=((26, 5), (15, -3))
+        )
+        encoding = {"small": SMALL, "curved": product}.get(name) or load_encoding(name)
+        text = encoding.to_systemverilog()
+        (value,) = re.findall(r"^ +weight_term = (.*);$", text, re.MULTILINE)
+        table = re.search(r"W_TERMS = \{(.*?)\};", text, re.DOTALL)
+        assert bool(table) == (name == "curved")
+        for w in OPERANDS:
+            if table:
+                term = int(re.findall(r"32'h([0-9a-f]{8})", table.group(1))[255 - w % 256], 16)
+                term -= (term >> 31) << 32
+            else:
+                bits = re.sub(r"w\[(\d)\] \? (-?\d+) : 0", rf"(({w % 256} >> \1) & 1) * \2", value)
+                term = eval(bits)
+            assert term == encoding.row_constants[w + 128]
+
     def test_package_text(self, tmp_path: Path) -> None:
         text = export_package(SMALL, tmp_path).read_text()
         assert "package small_pkg;" in text and text.endswith("endpackage\n")

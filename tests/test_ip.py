@@ -71,6 +71,20 @@ def test_example_from_the_list_of_files(tmp_path: Path) -> None:
 
 
 @needs_icarus
+@pytest.mark.parametrize(("encoding", "passes"), [("exact36", True), ("m14p", False)])
+def test_example_with_another_encoding(tmp_path: Path, encoding: str, passes: bool) -> None:
+    """What a weight alone adds is in the package: exact encodings with f(a) and g(w) pass, others are no integers."""
+    for part in ("rtl", "examples"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    for file in (tmp_path / "examples/array").glob("*.sv"):
+        file.write_text(file.read_text().replace("exact64_pkg", f"{encoding}_pkg"))
+    files = [line.replace("exact64_pkg", f"{encoding}_pkg") for line in BY_LIST]
+    done = run_example(tmp_path, tmp_path / "example.vvp", files)
+    assert (done.returncode == 0 and "PASS: 320 sums" in done.stdout) == passes
+    assert passes or "expected" in done.stdout
+
+
+@needs_icarus
 def test_example_from_benders_manifest(tmp_path: Path) -> None:
     files = bender_sources((ROOT / "Bender.yml").read_text(), {"encmac_example"})
     assert all((ROOT / path.removeprefix("+incdir+")).exists() for path in files)

@@ -397,3 +397,13 @@ def test_a_checkpoint_that_finds_no_room_is_one_line(tmp_path):
     told, epoch = done.stdout.splitlines()
     assert told.startswith("UserError False") and "is the disk full?" in told and epoch == "1", done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_function_of_yours_that_fails_is_one_line(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("def boom():\n    return 1 / 0\n")
+    with pytest.raises(UserError, match=rf"{mine}:2: ZeroDivisionError: division by zero; boom\(\) cannot be had"):
+        network_spec(f"{mine}:boom")
+    mine.write_text("import no_such_module\n")
+    with pytest.raises(UserError, match=rf"{mine}:1: ModuleNotFoundError"):
+        network_spec(f"{mine}:boom")

@@ -372,7 +372,7 @@ def launch(target: str) -> int:
 def usage(option: Option) -> str:
     """`NAME=value` and what it is, of one option."""
     default = f" (default: {_plain(option.default)})" if option.default not in (None, "") else ""
-    return "  {:26}{}".format(f"{option.spelled}={option.kind.usage}", option.help + default)
+    return "  {:25} {}".format(f"{option.spelled}={option.kind.usage}", option.help + default)
 
 
 def short_help() -> str:

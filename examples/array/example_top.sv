@@ -2,9 +2,10 @@
 
 /// An encoded array in a design of one's own: exact products of `exact64`, three AXI4-Streams.
 ///
-/// Another encoding: name its package here and compile its file, rtl/encodings/<name>_pkg.sv. Merged = 1 needs position
-/// weights that are powers of two. What depends on a weight alone is in no array: it belongs in the bias
-/// (models/quant/correct.py); exact64 has none. The protocol of the streams is that of stream_control.
+/// Another encoding: name its package here and in the testbench, and compile its file, rtl/encodings/<name>_pkg.sv
+/// (Icarus calls a package that was forgotten a syntax error). Merged = 1 needs position weights that are powers of two.
+/// What a weight alone adds to its products (`weight_term` of the package; 0 for exact64) is not in the array: it is
+/// added once, as a network does with its bias. The protocol of the streams is that of stream_control.
 /// Latency: that of mac_array.
 module example_top #(
     parameter int Rows = 8,

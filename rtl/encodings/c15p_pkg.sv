@@ -91,6 +91,57 @@ package c15p_pkg;
     32'd0, 32'd0, 32'd960, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd16, 32'd0, 32'd0, 32'd0, 32'd4098, -32'd66, 32'd7, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe844,
+    32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe844,
+    32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe844, 32'hffffe82c, 32'hffffe82c,
+    32'hffffe82c, 32'hffffe82c, 32'hffffe82c, 32'hffffe82c, 32'hffffe82c, 32'hffffe82c,
+    32'hffffe82c, 32'hffffe82c, 32'hffffe82c, 32'hffffe82c, 32'hffffe82c, 32'hffffe82c,
+    32'hffffe82c, 32'hffffe82c, 32'hffffe054, 32'hffffe054, 32'hffffe054, 32'hffffe054,
+    32'hffffe054, 32'hffffe054, 32'hffffe054, 32'hffffe054, 32'hffffe054, 32'hffffe054,
+    32'hffffe054, 32'hffffe054, 32'hffffe054, 32'hffffe054, 32'hffffe054, 32'hffffe054,
+    32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe05c,
+    32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe05c,
+    32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe05c, 32'hffffe824, 32'hffffe824,
+    32'hffffe824, 32'hffffe824, 32'hffffe824, 32'hffffe824, 32'hffffe824, 32'hffffe824,
+    32'hffffe824, 32'hffffe824, 32'hffffe824, 32'hffffe824, 32'hffffe824, 32'hffffe824,
+    32'hffffe824, 32'hffffe824, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c,
+    32'hffffe80c, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c,
+    32'hffffe80c, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c, 32'hffffe80c,
+    32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe034,
+    32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe034,
+    32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe034, 32'hffffe03c, 32'hffffe03c,
+    32'hffffe03c, 32'hffffe03c, 32'hffffe03c, 32'hffffe03c, 32'hffffe03c, 32'hffffe03c,
+    32'hffffe03c, 32'hffffe03c, 32'hffffe03c, 32'hffffe03c, 32'hffffe03c, 32'hffffe03c,
+    32'hffffe03c, 32'hffffe03c, 32'h00000804, 32'h00000804, 32'h00000804, 32'h00000804,
+    32'h00000804, 32'h00000804, 32'h00000804, 32'h00000804, 32'h00000804, 32'h00000804,
+    32'h00000804, 32'h00000804, 32'h00000804, 32'h00000804, 32'h00000804, 32'h00000804,
+    32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h000007ec,
+    32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h000007ec,
+    32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h000007ec, 32'h00000014, 32'h00000014,
+    32'h00000014, 32'h00000014, 32'h00000014, 32'h00000014, 32'h00000014, 32'h00000014,
+    32'h00000014, 32'h00000014, 32'h00000014, 32'h00000014, 32'h00000014, 32'h00000014,
+    32'h00000014, 32'h00000014, 32'h0000001c, 32'h0000001c, 32'h0000001c, 32'h0000001c,
+    32'h0000001c, 32'h0000001c, 32'h0000001c, 32'h0000001c, 32'h0000001c, 32'h0000001c,
+    32'h0000001c, 32'h0000001c, 32'h0000001c, 32'h0000001c, 32'h0000001c, 32'h0000001c,
+    32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007e4,
+    32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007e4,
+    32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007e4, 32'h000007cc, 32'h000007cc,
+    32'h000007cc, 32'h000007cc, 32'h000007cc, 32'h000007cc, 32'h000007cc, 32'h000007cc,
+    32'h000007cc, 32'h000007cc, 32'h000007cc, 32'h000007cc, 32'h000007cc, 32'h000007cc,
+    32'h000007cc, 32'h000007cc, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4,
+    32'hfffffff4, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4,
+    32'hfffffff4, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4, 32'hfffffff4,
+    32'hfffffffc, 32'hfffffffc, 32'hfffffffc, 32'hfffffffc, 32'hfffffffc, 32'hfffffffc,
+    32'hfffffffc, 32'hfffffffc, 32'hfffffffc, 32'hfffffffc, 32'hfffffffc, 32'hfffffffc,
+    32'hfffffffc, 32'hfffffffc, 32'hfffffffc, 32'hfffffffc
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [4704-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

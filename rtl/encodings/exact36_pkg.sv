@@ -113,6 +113,11 @@ package exact36_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd24, 32'd0, 32'd0, 32'd0, 32'd5334, -32'd5376, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = 0 + (w[0] ? 0 : 0) + (w[1] ? -1 : 0) + (w[2] ? 0 : 0) + (w[3] ? -4 : 0) + (w[4] ? 0 : 0) + (w[5] ? -16 : 0) + (w[6] ? 0 : 0) + (w[7] ? 64 : 0);
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [8752-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

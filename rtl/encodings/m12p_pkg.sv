@@ -90,6 +90,57 @@ package m12p_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd28, 32'd0, 32'd0, 32'd0, 32'd8021, -32'd3, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'h00000057, 32'h00000058, 32'h00000058, 32'h00000059, 32'h00000059, 32'h0000005a,
+    32'h0000005a, 32'h0000005b, 32'h0000005b, 32'h0000005c, 32'h0000005c, 32'h0000005d,
+    32'h0000005d, 32'h0000005e, 32'h0000005e, 32'h0000005f, 32'hffffffdf, 32'hffffffe0,
+    32'hffffffe0, 32'hffffffe1, 32'hffffffe1, 32'hffffffe2, 32'hffffffe2, 32'hffffffe3,
+    32'hffffffe3, 32'hffffffe4, 32'hffffffe4, 32'hffffffe5, 32'hffffffe5, 32'hffffffe6,
+    32'hffffffe6, 32'hffffffe7, 32'h00000067, 32'h00000068, 32'h00000068, 32'h00000069,
+    32'h00000069, 32'h0000006a, 32'h0000006a, 32'h0000006b, 32'h0000006b, 32'h0000006c,
+    32'h0000006c, 32'h0000006d, 32'h0000006d, 32'h0000006e, 32'h0000006e, 32'h0000006f,
+    32'h0000006f, 32'h00000070, 32'h00000070, 32'h00000071, 32'h00000071, 32'h00000072,
+    32'h00000072, 32'h00000073, 32'h00000073, 32'h00000074, 32'h00000074, 32'h00000075,
+    32'h00000075, 32'h00000076, 32'h00000076, 32'h00000077, 32'h00000077, 32'h00000078,
+    32'h00000078, 32'h00000079, 32'h00000079, 32'h0000007a, 32'h0000007a, 32'h0000007b,
+    32'h0000007b, 32'h0000007c, 32'h0000007c, 32'h0000007d, 32'h0000007d, 32'h0000007e,
+    32'h0000007e, 32'h0000007f, 32'hffffffff, 32'h00000000, 32'h00000000, 32'h00000001,
+    32'h00000001, 32'h00000002, 32'h00000002, 32'h00000003, 32'h00000003, 32'h00000004,
+    32'h00000004, 32'h00000005, 32'h00000005, 32'h00000006, 32'h00000006, 32'h00000007,
+    32'h00000087, 32'h00000088, 32'h00000088, 32'h00000089, 32'h00000089, 32'h0000008a,
+    32'h0000008a, 32'h0000008b, 32'h0000008b, 32'h0000008c, 32'h0000008c, 32'h0000008d,
+    32'h0000008d, 32'h0000008e, 32'h0000008e, 32'h0000008f, 32'h0000008f, 32'h00000090,
+    32'h00000090, 32'h00000091, 32'h00000091, 32'h00000092, 32'h00000092, 32'h00000093,
+    32'h00000093, 32'h00000094, 32'h00000094, 32'h00000095, 32'h00000095, 32'h00000096,
+    32'h00000096, 32'h00000097, 32'h00000017, 32'h00000018, 32'h00000018, 32'h00000019,
+    32'h00000019, 32'h0000001a, 32'h0000001a, 32'h0000001b, 32'h0000001b, 32'h0000001c,
+    32'h0000001c, 32'h0000001d, 32'h0000001d, 32'h0000001e, 32'h0000001e, 32'h0000001f,
+    32'hffffff9f, 32'hffffffa0, 32'hffffffa0, 32'hffffffa1, 32'hffffffa1, 32'hffffffa2,
+    32'hffffffa2, 32'hffffffa3, 32'hffffffa3, 32'hffffffa4, 32'hffffffa4, 32'hffffffa5,
+    32'hffffffa5, 32'hffffffa6, 32'hffffffa6, 32'hffffffa7, 32'h00000027, 32'h00000028,
+    32'h00000028, 32'h00000029, 32'h00000029, 32'h0000002a, 32'h0000002a, 32'h0000002b,
+    32'h0000002b, 32'h0000002c, 32'h0000002c, 32'h0000002d, 32'h0000002d, 32'h0000002e,
+    32'h0000002e, 32'h0000002f, 32'h0000002f, 32'h00000030, 32'h00000030, 32'h00000031,
+    32'h00000031, 32'h00000032, 32'h00000032, 32'h00000033, 32'h00000033, 32'h00000034,
+    32'h00000034, 32'h00000035, 32'h00000035, 32'h00000036, 32'h00000036, 32'h00000037,
+    32'hffffffb7, 32'hffffffb8, 32'hffffffb8, 32'hffffffb9, 32'hffffffb9, 32'hffffffba,
+    32'hffffffba, 32'hffffffbb, 32'hffffffbb, 32'hffffffbc, 32'hffffffbc, 32'hffffffbd,
+    32'hffffffbd, 32'hffffffbe, 32'hffffffbe, 32'hffffffbf, 32'hffffff3f, 32'hffffff40,
+    32'hffffff40, 32'hffffff41, 32'hffffff41, 32'hffffff42, 32'hffffff42, 32'hffffff43,
+    32'hffffff43, 32'hffffff44, 32'hffffff44, 32'hffffff45, 32'hffffff45, 32'hffffff46,
+    32'hffffff46, 32'hffffff47, 32'hffffffc7, 32'hffffffc8, 32'hffffffc8, 32'hffffffc9,
+    32'hffffffc9, 32'hffffffca, 32'hffffffca, 32'hffffffcb, 32'hffffffcb, 32'hffffffcc,
+    32'hffffffcc, 32'hffffffcd, 32'hffffffcd, 32'hffffffce, 32'hffffffce, 32'hffffffcf,
+    32'hffffffcf, 32'hffffffd0, 32'hffffffd0, 32'hffffffd1, 32'hffffffd1, 32'hffffffd2,
+    32'hffffffd2, 32'hffffffd3, 32'hffffffd3, 32'hffffffd4, 32'hffffffd4, 32'hffffffd5,
+    32'hffffffd5, 32'hffffffd6, 32'hffffffd6, 32'hffffffd7
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [4736-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

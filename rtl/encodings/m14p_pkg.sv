@@ -93,6 +93,57 @@ package m14p_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd30, 32'd0, 32'd0, 32'd0, 32'd4891, -32'd3004, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'h00000011, 32'h00000012, 32'h00000012, 32'h00000013, 32'h00000013, 32'h00000014,
+    32'h00000014, 32'h00000015, 32'h00000015, 32'h00000016, 32'h00000016, 32'h00000017,
+    32'h00000017, 32'h00000018, 32'h00000018, 32'h00000019, 32'hffffffd9, 32'hffffffda,
+    32'hffffffda, 32'hffffffdb, 32'hffffffdb, 32'hffffffdc, 32'hffffffdc, 32'hffffffdd,
+    32'hffffffdd, 32'hffffffde, 32'hffffffde, 32'hffffffdf, 32'hffffffdf, 32'hffffffe0,
+    32'hffffffe0, 32'hffffffe1, 32'h00000021, 32'h00000022, 32'h00000022, 32'h00000023,
+    32'h00000023, 32'h00000024, 32'h00000024, 32'h00000025, 32'h00000025, 32'h00000026,
+    32'h00000026, 32'h00000027, 32'h00000027, 32'h00000028, 32'h00000028, 32'h00000029,
+    32'h00000029, 32'h0000002a, 32'h0000002a, 32'h0000002b, 32'h0000002b, 32'h0000002c,
+    32'h0000002c, 32'h0000002d, 32'h0000002d, 32'h0000002e, 32'h0000002e, 32'h0000002f,
+    32'h0000002f, 32'h00000030, 32'h00000030, 32'h00000031, 32'h00000031, 32'h00000032,
+    32'h00000032, 32'h00000033, 32'h00000033, 32'h00000034, 32'h00000034, 32'h00000035,
+    32'h00000035, 32'h00000036, 32'h00000036, 32'h00000037, 32'h00000037, 32'h00000038,
+    32'h00000038, 32'h00000039, 32'hfffffff9, 32'hfffffffa, 32'hfffffffa, 32'hfffffffb,
+    32'hfffffffb, 32'hfffffffc, 32'hfffffffc, 32'hfffffffd, 32'hfffffffd, 32'hfffffffe,
+    32'hfffffffe, 32'hffffffff, 32'hffffffff, 32'h00000000, 32'h00000000, 32'h00000001,
+    32'h00000041, 32'h00000042, 32'h00000042, 32'h00000043, 32'h00000043, 32'h00000044,
+    32'h00000044, 32'h00000045, 32'h00000045, 32'h00000046, 32'h00000046, 32'h00000047,
+    32'h00000047, 32'h00000048, 32'h00000048, 32'h00000049, 32'h00000049, 32'h0000004a,
+    32'h0000004a, 32'h0000004b, 32'h0000004b, 32'h0000004c, 32'h0000004c, 32'h0000004d,
+    32'h0000004d, 32'h0000004e, 32'h0000004e, 32'h0000004f, 32'h0000004f, 32'h00000050,
+    32'h00000050, 32'h00000051, 32'hffffffd1, 32'hffffffd2, 32'hffffffd2, 32'hffffffd3,
+    32'hffffffd3, 32'hffffffd4, 32'hffffffd4, 32'hffffffd5, 32'hffffffd5, 32'hffffffd6,
+    32'hffffffd6, 32'hffffffd7, 32'hffffffd7, 32'hffffffd8, 32'hffffffd8, 32'hffffffd9,
+    32'hffffff99, 32'hffffff9a, 32'hffffff9a, 32'hffffff9b, 32'hffffff9b, 32'hffffff9c,
+    32'hffffff9c, 32'hffffff9d, 32'hffffff9d, 32'hffffff9e, 32'hffffff9e, 32'hffffff9f,
+    32'hffffff9f, 32'hffffffa0, 32'hffffffa0, 32'hffffffa1, 32'hffffffe1, 32'hffffffe2,
+    32'hffffffe2, 32'hffffffe3, 32'hffffffe3, 32'hffffffe4, 32'hffffffe4, 32'hffffffe5,
+    32'hffffffe5, 32'hffffffe6, 32'hffffffe6, 32'hffffffe7, 32'hffffffe7, 32'hffffffe8,
+    32'hffffffe8, 32'hffffffe9, 32'hffffffe9, 32'hffffffea, 32'hffffffea, 32'hffffffeb,
+    32'hffffffeb, 32'hffffffec, 32'hffffffec, 32'hffffffed, 32'hffffffed, 32'hffffffee,
+    32'hffffffee, 32'hffffffef, 32'hffffffef, 32'hfffffff0, 32'hfffffff0, 32'hfffffff1,
+    32'hffffff71, 32'hffffff72, 32'hffffff72, 32'hffffff73, 32'hffffff73, 32'hffffff74,
+    32'hffffff74, 32'hffffff75, 32'hffffff75, 32'hffffff76, 32'hffffff76, 32'hffffff77,
+    32'hffffff77, 32'hffffff78, 32'hffffff78, 32'hffffff79, 32'hffffff39, 32'hffffff3a,
+    32'hffffff3a, 32'hffffff3b, 32'hffffff3b, 32'hffffff3c, 32'hffffff3c, 32'hffffff3d,
+    32'hffffff3d, 32'hffffff3e, 32'hffffff3e, 32'hffffff3f, 32'hffffff3f, 32'hffffff40,
+    32'hffffff40, 32'hffffff41, 32'hffffff81, 32'hffffff82, 32'hffffff82, 32'hffffff83,
+    32'hffffff83, 32'hffffff84, 32'hffffff84, 32'hffffff85, 32'hffffff85, 32'hffffff86,
+    32'hffffff86, 32'hffffff87, 32'hffffff87, 32'hffffff88, 32'hffffff88, 32'hffffff89,
+    32'hffffff89, 32'hffffff8a, 32'hffffff8a, 32'hffffff8b, 32'hffffff8b, 32'hffffff8c,
+    32'hffffff8c, 32'hffffff8d, 32'hffffff8d, 32'hffffff8e, 32'hffffff8e, 32'hffffff8f,
+    32'hffffff8f, 32'hffffff90, 32'hffffff90, 32'hffffff91
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [5072-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

@@ -94,6 +94,57 @@ package m16p_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd30, 32'd0, 32'd0, 32'd0, 32'd5094, -32'd2756, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'h0000002f, 32'h00000030, 32'h00000030, 32'h00000031, 32'hffffffb1, 32'hffffffb2,
+    32'hffffffb2, 32'hffffffb3, 32'h00000033, 32'h00000034, 32'h00000034, 32'h00000035,
+    32'h00000035, 32'h00000036, 32'h00000036, 32'h00000037, 32'hfffffff7, 32'hfffffff8,
+    32'hfffffff8, 32'hfffffff9, 32'hffffff79, 32'hffffff7a, 32'hffffff7a, 32'hffffff7b,
+    32'hfffffffb, 32'hfffffffc, 32'hfffffffc, 32'hfffffffd, 32'hfffffffd, 32'hfffffffe,
+    32'hfffffffe, 32'hffffffff, 32'h0000003f, 32'h00000040, 32'h00000040, 32'h00000041,
+    32'hffffffc1, 32'hffffffc2, 32'hffffffc2, 32'hffffffc3, 32'h00000043, 32'h00000044,
+    32'h00000044, 32'h00000045, 32'h00000045, 32'h00000046, 32'h00000046, 32'h00000047,
+    32'h00000047, 32'h00000048, 32'h00000048, 32'h00000049, 32'hffffffc9, 32'hffffffca,
+    32'hffffffca, 32'hffffffcb, 32'h0000004b, 32'h0000004c, 32'h0000004c, 32'h0000004d,
+    32'h0000004d, 32'h0000004e, 32'h0000004e, 32'h0000004f, 32'h0000004f, 32'h00000050,
+    32'h00000050, 32'h00000051, 32'hffffffd1, 32'hffffffd2, 32'hffffffd2, 32'hffffffd3,
+    32'h00000053, 32'h00000054, 32'h00000054, 32'h00000055, 32'h00000055, 32'h00000056,
+    32'h00000056, 32'h00000057, 32'h00000017, 32'h00000018, 32'h00000018, 32'h00000019,
+    32'hffffff99, 32'hffffff9a, 32'hffffff9a, 32'hffffff9b, 32'h0000001b, 32'h0000001c,
+    32'h0000001c, 32'h0000001d, 32'h0000001d, 32'h0000001e, 32'h0000001e, 32'h0000001f,
+    32'h0000005f, 32'h00000060, 32'h00000060, 32'h00000061, 32'hffffffe1, 32'hffffffe2,
+    32'hffffffe2, 32'hffffffe3, 32'h00000063, 32'h00000064, 32'h00000064, 32'h00000065,
+    32'h00000065, 32'h00000066, 32'h00000066, 32'h00000067, 32'h00000067, 32'h00000068,
+    32'h00000068, 32'h00000069, 32'hffffffe9, 32'hffffffea, 32'hffffffea, 32'hffffffeb,
+    32'h0000006b, 32'h0000006c, 32'h0000006c, 32'h0000006d, 32'h0000006d, 32'h0000006e,
+    32'h0000006e, 32'h0000006f, 32'hffffffef, 32'hfffffff0, 32'hfffffff0, 32'hfffffff1,
+    32'hffffff71, 32'hffffff72, 32'hffffff72, 32'hffffff73, 32'hfffffff3, 32'hfffffff4,
+    32'hfffffff4, 32'hfffffff5, 32'hfffffff5, 32'hfffffff6, 32'hfffffff6, 32'hfffffff7,
+    32'hffffffb7, 32'hffffffb8, 32'hffffffb8, 32'hffffffb9, 32'hffffff39, 32'hffffff3a,
+    32'hffffff3a, 32'hffffff3b, 32'hffffffbb, 32'hffffffbc, 32'hffffffbc, 32'hffffffbd,
+    32'hffffffbd, 32'hffffffbe, 32'hffffffbe, 32'hffffffbf, 32'hffffffff, 32'h00000000,
+    32'h00000000, 32'h00000001, 32'hffffff81, 32'hffffff82, 32'hffffff82, 32'hffffff83,
+    32'h00000003, 32'h00000004, 32'h00000004, 32'h00000005, 32'h00000005, 32'h00000006,
+    32'h00000006, 32'h00000007, 32'h00000007, 32'h00000008, 32'h00000008, 32'h00000009,
+    32'hffffff89, 32'hffffff8a, 32'hffffff8a, 32'hffffff8b, 32'h0000000b, 32'h0000000c,
+    32'h0000000c, 32'h0000000d, 32'h0000000d, 32'h0000000e, 32'h0000000e, 32'h0000000f,
+    32'hffffff8f, 32'hffffff90, 32'hffffff90, 32'hffffff91, 32'hffffff11, 32'hffffff12,
+    32'hffffff12, 32'hffffff13, 32'hffffff93, 32'hffffff94, 32'hffffff94, 32'hffffff95,
+    32'hffffff95, 32'hffffff96, 32'hffffff96, 32'hffffff97, 32'hffffff57, 32'hffffff58,
+    32'hffffff58, 32'hffffff59, 32'hfffffed9, 32'hfffffeda, 32'hfffffeda, 32'hfffffedb,
+    32'hffffff5b, 32'hffffff5c, 32'hffffff5c, 32'hffffff5d, 32'hffffff5d, 32'hffffff5e,
+    32'hffffff5e, 32'hffffff5f, 32'hffffff9f, 32'hffffffa0, 32'hffffffa0, 32'hffffffa1,
+    32'hffffff21, 32'hffffff22, 32'hffffff22, 32'hffffff23, 32'hffffffa3, 32'hffffffa4,
+    32'hffffffa4, 32'hffffffa5, 32'hffffffa5, 32'hffffffa6, 32'hffffffa6, 32'hffffffa7,
+    32'hffffffa7, 32'hffffffa8, 32'hffffffa8, 32'hffffffa9, 32'hffffff29, 32'hffffff2a,
+    32'hffffff2a, 32'hffffff2b, 32'hffffffab, 32'hffffffac, 32'hffffffac, 32'hffffffad,
+    32'hffffffad, 32'hffffffae, 32'hffffffae, 32'hffffffaf
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [5440-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

@@ -99,6 +99,57 @@ package m20p_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd28, 32'd0, 32'd0, 32'd0, 32'd5222, -32'd2752, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'h0000002d, 32'h0000002e, 32'h0000002e, 32'h0000002f, 32'h0000000f, 32'h00000010,
+    32'h00000010, 32'h00000011, 32'h00000031, 32'h00000032, 32'h00000032, 32'h00000033,
+    32'h00000033, 32'h00000034, 32'h00000034, 32'h00000035, 32'h00000015, 32'h00000016,
+    32'h00000016, 32'h00000017, 32'hfffffff7, 32'hfffffff8, 32'hfffffff8, 32'hfffffff9,
+    32'h00000019, 32'h0000001a, 32'h0000001a, 32'h0000001b, 32'h0000001b, 32'h0000001c,
+    32'h0000001c, 32'h0000001d, 32'h0000003d, 32'h0000003e, 32'h0000003e, 32'h0000003f,
+    32'h0000001f, 32'h00000020, 32'h00000020, 32'h00000021, 32'h00000041, 32'h00000042,
+    32'h00000042, 32'h00000043, 32'h00000043, 32'h00000044, 32'h00000044, 32'h00000045,
+    32'h00000045, 32'h00000046, 32'h00000046, 32'h00000047, 32'h00000027, 32'h00000028,
+    32'h00000028, 32'h00000029, 32'h00000049, 32'h0000004a, 32'h0000004a, 32'h0000004b,
+    32'h0000004b, 32'h0000004c, 32'h0000004c, 32'h0000004d, 32'h0000004d, 32'h0000004e,
+    32'h0000004e, 32'h0000004f, 32'h0000002f, 32'h00000030, 32'h00000030, 32'h00000031,
+    32'h00000051, 32'h00000052, 32'h00000052, 32'h00000053, 32'h00000053, 32'h00000054,
+    32'h00000054, 32'h00000055, 32'h00000035, 32'h00000036, 32'h00000036, 32'h00000037,
+    32'h00000017, 32'h00000018, 32'h00000018, 32'h00000019, 32'h00000039, 32'h0000003a,
+    32'h0000003a, 32'h0000003b, 32'h0000003b, 32'h0000003c, 32'h0000003c, 32'h0000003d,
+    32'h0000005d, 32'h0000005e, 32'h0000005e, 32'h0000005f, 32'h0000003f, 32'h00000040,
+    32'h00000040, 32'h00000041, 32'h00000061, 32'h00000062, 32'h00000062, 32'h00000063,
+    32'h00000063, 32'h00000064, 32'h00000064, 32'h00000065, 32'h00000065, 32'h00000066,
+    32'h00000066, 32'h00000067, 32'h00000047, 32'h00000048, 32'h00000048, 32'h00000049,
+    32'h00000069, 32'h0000006a, 32'h0000006a, 32'h0000006b, 32'h0000006b, 32'h0000006c,
+    32'h0000006c, 32'h0000006d, 32'hffffffed, 32'hffffffee, 32'hffffffee, 32'hffffffef,
+    32'hffffffcf, 32'hffffffd0, 32'hffffffd0, 32'hffffffd1, 32'hfffffff1, 32'hfffffff2,
+    32'hfffffff2, 32'hfffffff3, 32'hfffffff3, 32'hfffffff4, 32'hfffffff4, 32'hfffffff5,
+    32'hffffffd5, 32'hffffffd6, 32'hffffffd6, 32'hffffffd7, 32'hffffffb7, 32'hffffffb8,
+    32'hffffffb8, 32'hffffffb9, 32'hffffffd9, 32'hffffffda, 32'hffffffda, 32'hffffffdb,
+    32'hffffffdb, 32'hffffffdc, 32'hffffffdc, 32'hffffffdd, 32'hfffffffd, 32'hfffffffe,
+    32'hfffffffe, 32'hffffffff, 32'hffffffdf, 32'hffffffe0, 32'hffffffe0, 32'hffffffe1,
+    32'h00000001, 32'h00000002, 32'h00000002, 32'h00000003, 32'h00000003, 32'h00000004,
+    32'h00000004, 32'h00000005, 32'h00000005, 32'h00000006, 32'h00000006, 32'h00000007,
+    32'hffffffe7, 32'hffffffe8, 32'hffffffe8, 32'hffffffe9, 32'h00000009, 32'h0000000a,
+    32'h0000000a, 32'h0000000b, 32'h0000000b, 32'h0000000c, 32'h0000000c, 32'h0000000d,
+    32'hffffffcd, 32'hffffffce, 32'hffffffce, 32'hffffffcf, 32'hffffffaf, 32'hffffffb0,
+    32'hffffffb0, 32'hffffffb1, 32'hffffffd1, 32'hffffffd2, 32'hffffffd2, 32'hffffffd3,
+    32'hffffffd3, 32'hffffffd4, 32'hffffffd4, 32'hffffffd5, 32'hffffffb5, 32'hffffffb6,
+    32'hffffffb6, 32'hffffffb7, 32'hffffff97, 32'hffffff98, 32'hffffff98, 32'hffffff99,
+    32'hffffffb9, 32'hffffffba, 32'hffffffba, 32'hffffffbb, 32'hffffffbb, 32'hffffffbc,
+    32'hffffffbc, 32'hffffffbd, 32'hffffffdd, 32'hffffffde, 32'hffffffde, 32'hffffffdf,
+    32'hffffffbf, 32'hffffffc0, 32'hffffffc0, 32'hffffffc1, 32'hffffffe1, 32'hffffffe2,
+    32'hffffffe2, 32'hffffffe3, 32'hffffffe3, 32'hffffffe4, 32'hffffffe4, 32'hffffffe5,
+    32'hffffffe5, 32'hffffffe6, 32'hffffffe6, 32'hffffffe7, 32'hffffffc7, 32'hffffffc8,
+    32'hffffffc8, 32'hffffffc9, 32'hffffffe9, 32'hffffffea, 32'hffffffea, 32'hffffffeb,
+    32'hffffffeb, 32'hffffffec, 32'hffffffec, 32'hffffffed
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [6096-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

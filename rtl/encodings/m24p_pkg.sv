@@ -103,6 +103,57 @@ package m24p_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd30, 32'd0, 32'd0, 32'd0, 32'd5265, -32'd5313, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'hfffffff8, 32'hfffffff9, 32'hfffffff9, 32'hfffffffa, 32'hffffffea, 32'hffffffeb,
+    32'hffffffeb, 32'hffffffec, 32'hfffffffc, 32'hfffffffd, 32'hfffffffd, 32'hfffffffe,
+    32'hfffffffe, 32'hffffffff, 32'hffffffff, 32'h00000000, 32'hfffffff0, 32'hfffffff1,
+    32'hfffffff1, 32'hfffffff2, 32'hffffffe2, 32'hffffffe3, 32'hffffffe3, 32'hffffffe4,
+    32'hfffffff4, 32'hfffffff5, 32'hfffffff5, 32'hfffffff6, 32'hfffffff6, 32'hfffffff7,
+    32'hfffffff7, 32'hfffffff8, 32'h00000008, 32'h00000009, 32'h00000009, 32'h0000000a,
+    32'hfffffffa, 32'hfffffffb, 32'hfffffffb, 32'hfffffffc, 32'h0000000c, 32'h0000000d,
+    32'h0000000d, 32'h0000000e, 32'h0000000e, 32'h0000000f, 32'h0000000f, 32'h00000010,
+    32'h00000010, 32'h00000011, 32'h00000011, 32'h00000012, 32'h00000002, 32'h00000003,
+    32'h00000003, 32'h00000004, 32'h00000014, 32'h00000015, 32'h00000015, 32'h00000016,
+    32'h00000016, 32'h00000017, 32'h00000017, 32'h00000018, 32'hfffffff8, 32'hfffffff9,
+    32'hfffffff9, 32'hfffffffa, 32'hffffffea, 32'hffffffeb, 32'hffffffeb, 32'hffffffec,
+    32'hfffffffc, 32'hfffffffd, 32'hfffffffd, 32'hfffffffe, 32'hfffffffe, 32'hffffffff,
+    32'hffffffff, 32'h00000000, 32'hfffffff0, 32'hfffffff1, 32'hfffffff1, 32'hfffffff2,
+    32'hffffffe2, 32'hffffffe3, 32'hffffffe3, 32'hffffffe4, 32'hfffffff4, 32'hfffffff5,
+    32'hfffffff5, 32'hfffffff6, 32'hfffffff6, 32'hfffffff7, 32'hfffffff7, 32'hfffffff8,
+    32'h00000008, 32'h00000009, 32'h00000009, 32'h0000000a, 32'hfffffffa, 32'hfffffffb,
+    32'hfffffffb, 32'hfffffffc, 32'h0000000c, 32'h0000000d, 32'h0000000d, 32'h0000000e,
+    32'h0000000e, 32'h0000000f, 32'h0000000f, 32'h00000010, 32'h00000010, 32'h00000011,
+    32'h00000011, 32'h00000012, 32'h00000002, 32'h00000003, 32'h00000003, 32'h00000004,
+    32'h00000014, 32'h00000015, 32'h00000015, 32'h00000016, 32'h00000016, 32'h00000017,
+    32'h00000017, 32'h00000018, 32'hffffffb8, 32'hffffffb9, 32'hffffffb9, 32'hffffffba,
+    32'hffffffaa, 32'hffffffab, 32'hffffffab, 32'hffffffac, 32'hffffffbc, 32'hffffffbd,
+    32'hffffffbd, 32'hffffffbe, 32'hffffffbe, 32'hffffffbf, 32'hffffffbf, 32'hffffffc0,
+    32'hffffffb0, 32'hffffffb1, 32'hffffffb1, 32'hffffffb2, 32'hffffffa2, 32'hffffffa3,
+    32'hffffffa3, 32'hffffffa4, 32'hffffffb4, 32'hffffffb5, 32'hffffffb5, 32'hffffffb6,
+    32'hffffffb6, 32'hffffffb7, 32'hffffffb7, 32'hffffffb8, 32'hffffffc8, 32'hffffffc9,
+    32'hffffffc9, 32'hffffffca, 32'hffffffba, 32'hffffffbb, 32'hffffffbb, 32'hffffffbc,
+    32'hffffffcc, 32'hffffffcd, 32'hffffffcd, 32'hffffffce, 32'hffffffce, 32'hffffffcf,
+    32'hffffffcf, 32'hffffffd0, 32'hffffffd0, 32'hffffffd1, 32'hffffffd1, 32'hffffffd2,
+    32'hffffffc2, 32'hffffffc3, 32'hffffffc3, 32'hffffffc4, 32'hffffffd4, 32'hffffffd5,
+    32'hffffffd5, 32'hffffffd6, 32'hffffffd6, 32'hffffffd7, 32'hffffffd7, 32'hffffffd8,
+    32'hffffffb8, 32'hffffffb9, 32'hffffffb9, 32'hffffffba, 32'hffffffaa, 32'hffffffab,
+    32'hffffffab, 32'hffffffac, 32'hffffffbc, 32'hffffffbd, 32'hffffffbd, 32'hffffffbe,
+    32'hffffffbe, 32'hffffffbf, 32'hffffffbf, 32'hffffffc0, 32'hffffffb0, 32'hffffffb1,
+    32'hffffffb1, 32'hffffffb2, 32'hffffffa2, 32'hffffffa3, 32'hffffffa3, 32'hffffffa4,
+    32'hffffffb4, 32'hffffffb5, 32'hffffffb5, 32'hffffffb6, 32'hffffffb6, 32'hffffffb7,
+    32'hffffffb7, 32'hffffffb8, 32'hffffffc8, 32'hffffffc9, 32'hffffffc9, 32'hffffffca,
+    32'hffffffba, 32'hffffffbb, 32'hffffffbb, 32'hffffffbc, 32'hffffffcc, 32'hffffffcd,
+    32'hffffffcd, 32'hffffffce, 32'hffffffce, 32'hffffffcf, 32'hffffffcf, 32'hffffffd0,
+    32'hffffffd0, 32'hffffffd1, 32'hffffffd1, 32'hffffffd2, 32'hffffffc2, 32'hffffffc3,
+    32'hffffffc3, 32'hffffffc4, 32'hffffffd4, 32'hffffffd5, 32'hffffffd5, 32'hffffffd6,
+    32'hffffffd6, 32'hffffffd7, 32'hffffffd7, 32'hffffffd8
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [6912-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

@@ -107,6 +107,57 @@ package m28p_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd26, 32'd0, 32'd0, 32'd0, 32'd5325, -32'd4864, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'h00000012, 32'h00000003, 32'h00000013, 32'h00000014, 32'h0000000c, 32'hfffffffd,
+    32'h0000000d, 32'h0000000e, 32'h00000016, 32'h00000007, 32'h00000017, 32'h00000018,
+    32'h00000018, 32'h00000009, 32'h00000019, 32'h0000001a, 32'h0000000a, 32'hfffffffb,
+    32'h0000000b, 32'h0000000c, 32'h00000004, 32'hfffffff5, 32'h00000005, 32'h00000006,
+    32'h0000000e, 32'hffffffff, 32'h0000000f, 32'h00000010, 32'h00000010, 32'h00000001,
+    32'h00000011, 32'h00000012, 32'h00000022, 32'h00000013, 32'h00000023, 32'h00000024,
+    32'h0000001c, 32'h0000000d, 32'h0000001d, 32'h0000001e, 32'h00000026, 32'h00000017,
+    32'h00000027, 32'h00000028, 32'h00000028, 32'h00000019, 32'h00000029, 32'h0000002a,
+    32'h0000002a, 32'h0000001b, 32'h0000002b, 32'h0000002c, 32'h00000024, 32'h00000015,
+    32'h00000025, 32'h00000026, 32'h0000002e, 32'h0000001f, 32'h0000002f, 32'h00000030,
+    32'h00000030, 32'h00000021, 32'h00000031, 32'h00000032, 32'h00000012, 32'h00000003,
+    32'h00000013, 32'h00000014, 32'h0000000c, 32'hfffffffd, 32'h0000000d, 32'h0000000e,
+    32'h00000016, 32'h00000007, 32'h00000017, 32'h00000018, 32'h00000018, 32'h00000009,
+    32'h00000019, 32'h0000001a, 32'h0000000a, 32'hfffffffb, 32'h0000000b, 32'h0000000c,
+    32'h00000004, 32'hfffffff5, 32'h00000005, 32'h00000006, 32'h0000000e, 32'hffffffff,
+    32'h0000000f, 32'h00000010, 32'h00000010, 32'h00000001, 32'h00000011, 32'h00000012,
+    32'h00000022, 32'h00000013, 32'h00000023, 32'h00000024, 32'h0000001c, 32'h0000000d,
+    32'h0000001d, 32'h0000001e, 32'h00000026, 32'h00000017, 32'h00000027, 32'h00000028,
+    32'h00000028, 32'h00000019, 32'h00000029, 32'h0000002a, 32'h0000002a, 32'h0000001b,
+    32'h0000002b, 32'h0000002c, 32'h00000024, 32'h00000015, 32'h00000025, 32'h00000026,
+    32'h0000002e, 32'h0000001f, 32'h0000002f, 32'h00000030, 32'h00000030, 32'h00000021,
+    32'h00000031, 32'h00000032, 32'hffffffd2, 32'hffffffc3, 32'hffffffd3, 32'hffffffd4,
+    32'hffffffcc, 32'hffffffbd, 32'hffffffcd, 32'hffffffce, 32'hffffffd6, 32'hffffffc7,
+    32'hffffffd7, 32'hffffffd8, 32'hffffffd8, 32'hffffffc9, 32'hffffffd9, 32'hffffffda,
+    32'hffffffca, 32'hffffffbb, 32'hffffffcb, 32'hffffffcc, 32'hffffffc4, 32'hffffffb5,
+    32'hffffffc5, 32'hffffffc6, 32'hffffffce, 32'hffffffbf, 32'hffffffcf, 32'hffffffd0,
+    32'hffffffd0, 32'hffffffc1, 32'hffffffd1, 32'hffffffd2, 32'hffffffe2, 32'hffffffd3,
+    32'hffffffe3, 32'hffffffe4, 32'hffffffdc, 32'hffffffcd, 32'hffffffdd, 32'hffffffde,
+    32'hffffffe6, 32'hffffffd7, 32'hffffffe7, 32'hffffffe8, 32'hffffffe8, 32'hffffffd9,
+    32'hffffffe9, 32'hffffffea, 32'hffffffea, 32'hffffffdb, 32'hffffffeb, 32'hffffffec,
+    32'hffffffe4, 32'hffffffd5, 32'hffffffe5, 32'hffffffe6, 32'hffffffee, 32'hffffffdf,
+    32'hffffffef, 32'hfffffff0, 32'hfffffff0, 32'hffffffe1, 32'hfffffff1, 32'hfffffff2,
+    32'hffffffd2, 32'hffffffc3, 32'hffffffd3, 32'hffffffd4, 32'hffffffcc, 32'hffffffbd,
+    32'hffffffcd, 32'hffffffce, 32'hffffffd6, 32'hffffffc7, 32'hffffffd7, 32'hffffffd8,
+    32'hffffffd8, 32'hffffffc9, 32'hffffffd9, 32'hffffffda, 32'hffffffca, 32'hffffffbb,
+    32'hffffffcb, 32'hffffffcc, 32'hffffffc4, 32'hffffffb5, 32'hffffffc5, 32'hffffffc6,
+    32'hffffffce, 32'hffffffbf, 32'hffffffcf, 32'hffffffd0, 32'hffffffd0, 32'hffffffc1,
+    32'hffffffd1, 32'hffffffd2, 32'hffffffe2, 32'hffffffd3, 32'hffffffe3, 32'hffffffe4,
+    32'hffffffdc, 32'hffffffcd, 32'hffffffdd, 32'hffffffde, 32'hffffffe6, 32'hffffffd7,
+    32'hffffffe7, 32'hffffffe8, 32'hffffffe8, 32'hffffffd9, 32'hffffffe9, 32'hffffffea,
+    32'hffffffea, 32'hffffffdb, 32'hffffffeb, 32'hffffffec, 32'hffffffe4, 32'hffffffd5,
+    32'hffffffe5, 32'hffffffe6, 32'hffffffee, 32'hffffffdf, 32'hffffffef, 32'hfffffff0,
+    32'hfffffff0, 32'hffffffe1, 32'hfffffff1, 32'hfffffff2
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [7504-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,

@@ -112,6 +112,57 @@ package m32p_pkg;
     32'd0, 32'd0, 32'd976, 32'd848, 32'd816, 32'd800, 32'd768, 32'd640, 32'd608,
     32'd25, 32'd0, 32'd0, 32'd0, 32'd5332, -32'd4864, 32'd8, 32'd0, 32'd8, 32'h454e4301
   };
+  /// term of the weight w at [w*32 +: 32]
+  localparam logic [256*32-1:0] W_TERMS = {
+    32'h00000027, 32'h00000023, 32'h00000028, 32'h00000028, 32'h00000025, 32'h00000021,
+    32'h00000026, 32'h00000026, 32'h0000002b, 32'h00000027, 32'h0000002c, 32'h0000002c,
+    32'h0000002d, 32'h00000029, 32'h0000002e, 32'h0000002e, 32'h00000027, 32'h00000023,
+    32'h00000028, 32'h00000028, 32'h00000025, 32'h00000021, 32'h00000026, 32'h00000026,
+    32'h0000002b, 32'h00000027, 32'h0000002c, 32'h0000002c, 32'h0000002d, 32'h00000029,
+    32'h0000002e, 32'h0000002e, 32'h00000037, 32'h00000033, 32'h00000038, 32'h00000038,
+    32'h00000035, 32'h00000031, 32'h00000036, 32'h00000036, 32'h0000003b, 32'h00000037,
+    32'h0000003c, 32'h0000003c, 32'h0000003d, 32'h00000039, 32'h0000003e, 32'h0000003e,
+    32'h00000037, 32'h00000033, 32'h00000038, 32'h00000038, 32'h00000035, 32'h00000031,
+    32'h00000036, 32'h00000036, 32'h0000003b, 32'h00000037, 32'h0000003c, 32'h0000003c,
+    32'h0000003d, 32'h00000039, 32'h0000003e, 32'h0000003e, 32'h00000027, 32'h00000023,
+    32'h00000028, 32'h00000028, 32'h00000025, 32'h00000021, 32'h00000026, 32'h00000026,
+    32'h0000002b, 32'h00000027, 32'h0000002c, 32'h0000002c, 32'h0000002d, 32'h00000029,
+    32'h0000002e, 32'h0000002e, 32'h00000027, 32'h00000023, 32'h00000028, 32'h00000028,
+    32'h00000025, 32'h00000021, 32'h00000026, 32'h00000026, 32'h0000002b, 32'h00000027,
+    32'h0000002c, 32'h0000002c, 32'h0000002d, 32'h00000029, 32'h0000002e, 32'h0000002e,
+    32'h00000037, 32'h00000033, 32'h00000038, 32'h00000038, 32'h00000035, 32'h00000031,
+    32'h00000036, 32'h00000036, 32'h0000003b, 32'h00000037, 32'h0000003c, 32'h0000003c,
+    32'h0000003d, 32'h00000039, 32'h0000003e, 32'h0000003e, 32'h00000037, 32'h00000033,
+    32'h00000038, 32'h00000038, 32'h00000035, 32'h00000031, 32'h00000036, 32'h00000036,
+    32'h0000003b, 32'h00000037, 32'h0000003c, 32'h0000003c, 32'h0000003d, 32'h00000039,
+    32'h0000003e, 32'h0000003e, 32'hffffffe7, 32'hffffffe3, 32'hffffffe8, 32'hffffffe8,
+    32'hffffffe5, 32'hffffffe1, 32'hffffffe6, 32'hffffffe6, 32'hffffffeb, 32'hffffffe7,
+    32'hffffffec, 32'hffffffec, 32'hffffffed, 32'hffffffe9, 32'hffffffee, 32'hffffffee,
+    32'hffffffe7, 32'hffffffe3, 32'hffffffe8, 32'hffffffe8, 32'hffffffe5, 32'hffffffe1,
+    32'hffffffe6, 32'hffffffe6, 32'hffffffeb, 32'hffffffe7, 32'hffffffec, 32'hffffffec,
+    32'hffffffed, 32'hffffffe9, 32'hffffffee, 32'hffffffee, 32'hfffffff7, 32'hfffffff3,
+    32'hfffffff8, 32'hfffffff8, 32'hfffffff5, 32'hfffffff1, 32'hfffffff6, 32'hfffffff6,
+    32'hfffffffb, 32'hfffffff7, 32'hfffffffc, 32'hfffffffc, 32'hfffffffd, 32'hfffffff9,
+    32'hfffffffe, 32'hfffffffe, 32'hfffffff7, 32'hfffffff3, 32'hfffffff8, 32'hfffffff8,
+    32'hfffffff5, 32'hfffffff1, 32'hfffffff6, 32'hfffffff6, 32'hfffffffb, 32'hfffffff7,
+    32'hfffffffc, 32'hfffffffc, 32'hfffffffd, 32'hfffffff9, 32'hfffffffe, 32'hfffffffe,
+    32'hffffffe7, 32'hffffffe3, 32'hffffffe8, 32'hffffffe8, 32'hffffffe5, 32'hffffffe1,
+    32'hffffffe6, 32'hffffffe6, 32'hffffffeb, 32'hffffffe7, 32'hffffffec, 32'hffffffec,
+    32'hffffffed, 32'hffffffe9, 32'hffffffee, 32'hffffffee, 32'hffffffe7, 32'hffffffe3,
+    32'hffffffe8, 32'hffffffe8, 32'hffffffe5, 32'hffffffe1, 32'hffffffe6, 32'hffffffe6,
+    32'hffffffeb, 32'hffffffe7, 32'hffffffec, 32'hffffffec, 32'hffffffed, 32'hffffffe9,
+    32'hffffffee, 32'hffffffee, 32'hfffffff7, 32'hfffffff3, 32'hfffffff8, 32'hfffffff8,
+    32'hfffffff5, 32'hfffffff1, 32'hfffffff6, 32'hfffffff6, 32'hfffffffb, 32'hfffffff7,
+    32'hfffffffc, 32'hfffffffc, 32'hfffffffd, 32'hfffffff9, 32'hfffffffe, 32'hfffffffe,
+    32'hfffffff7, 32'hfffffff3, 32'hfffffff8, 32'hfffffff8, 32'hfffffff5, 32'hfffffff1,
+    32'hfffffff6, 32'hfffffff6, 32'hfffffffb, 32'hfffffff7, 32'hfffffffc, 32'hfffffffc,
+    32'hfffffffd, 32'hfffffff9, 32'hfffffffe, 32'hfffffffe
+  };
+  /// what a weight alone adds to a product, g(w) and offset: not in the array; add it once for each row of
+  /// a tile, as a network does with its bias
+  function automatic int weight_term(input logic [7:0] w);
+    weight_term = W_TERMS[w*32 +: 32];
+  endfunction
   /// all of it, laid out as encmac_pkg says: the parameter `Encoding`
   localparam logic [8112-1:0] ENCODING = {
     EXTRA, DIGITS, BITS, GATES, W_WIRES, W_GATES, A_WIRES, A_GATES,
