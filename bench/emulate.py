@@ -3,12 +3,16 @@
 Peers: float32 conv2d of torch, which can only do exact products, a plain gather from the table in
 torch, which computes what we do, and the layers of EncodingNet (REF=), which gather as well. Every
 result must equal int64 arithmetic. Seconds are those that the process computed, without waiting.
+The limit of a path is what its look-ups or products of bytes alone would allow, at the rate at
+which this processor runs nothing but that instruction.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +25,10 @@ from models.emulate import TableEngine, available_paths
 from models.encoding import load_encoding
 
 ENCODING = "m32p"
+SIGNED = ("m32p", "m14p", "exact64")  # with activations of both signs, as imported networks have them
 FLOAT = "torch conv2d float32"
+LIMIT = "limit of its instruction"
+PEAK = 10_000  # turns of the loop of a limit in one call
 
 
 @dataclass(frozen=True)
@@ -105,13 +112,23 @@ def run(effort: Effort, size: int, ref: Path | None = None) -> list[Row]:
     torch.set_num_threads(1)
     torch.backends.nnpack.set_flags(False)  # its Winograd transform has intermediate values that are no integers
     table = load_encoding(ENCODING).product_table
-    return [row for shape in SHAPES for row in measure(shape, table, effort, size, ref)]
+    rows = [row for shape in SHAPES for row in measure(shape, table, effort, size, ref)]
+    for name in SIGNED:
+        table = load_encoding(name).product_table
+        rows += [row for shape in SHAPES for row in measure(shape, table, effort, size, signed=name)]
+    return rows
 
 
-def measure(shape: Shape, table: np.ndarray, effort: Effort, images: int, ref: Path | None = None) -> list[Row]:
-    """Rows of one shape: the fastest path against every peer, the others against float32."""
+def measure(
+    shape: Shape, table: np.ndarray, effort: Effort, images: int, ref: Path | None = None, signed: str = ""
+) -> list[Row]:
+    """Rows of one shape: the fastest path against every peer, the others against float32 and their limits.
+
+    `signed`, the name of an encoding: activations of both signs, the fastest path against float32.
+    """
     rng = np.random.default_rng(1)
-    x = rng.integers(0, 128, (images, shape.channels, shape.side, shape.side)).astype(np.int8)  # after ReLU
+    lowest = -128 if signed else 0  # after ReLU
+    x = rng.integers(lowest, 128, (images, shape.channels, shape.side, shape.side)).astype(np.int8)
     size = (shape.outputs, shape.channels // shape.groups, shape.kernel, shape.kernel)
     weights = rng.integers(-128, 128, size).astype(np.int8)
     geometry = {"stride": (shape.stride,) * 2, "padding": (shape.padding,) * 4, "groups": shape.groups}
@@ -120,30 +137,37 @@ def measure(shape: Shape, table: np.ndarray, effort: Effort, images: int, ref: P
     def conv2d() -> torch.Tensor:
         return F.conv2d(operand, kernel, stride=shape.stride, padding=shape.padding, groups=shape.groups)
 
-    def ours(path: str) -> object:
-        engine = TableEngine(table, threads=1, path=path)
-        return lambda: engine(x, weights, **geometry)
-
-    peers = {FLOAT: conv2d, "torch gather": Gather(x, weights, shape, table)}
+    paths = available_paths(table.astype(np.int32))
+    engines = {path: TableEngine(table, 1, path) for path in (paths[-1:] if signed else paths)}
+    peers: dict[str, Callable[[], object]] = {FLOAT: conv2d}
+    if not signed:
+        peers["torch gather"] = Gather(x, weights, shape, table)
     if ref:
         peers["EncodingNet"] = Convolution(ref, x, weights, table, shape.stride, shape.padding, shape.groups)
-    paths = available_paths(table.astype(np.int32))
-    candidates = {path: ours(path) for path in paths} | peers
+    ours = {path: partial(engine, x, weights, **geometry) for path, engine in engines.items()}
     truths = {"table": int64_sums(x, weights, shape, table), "exact": int64_sums(x, weights, shape, None)}
     right, growth = {}, {}
+    limits = {
+        path: partial(engine.peak, PEAK, bool(signed)) for path, engine in engines.items() if engine.peak(1, False)
+    }
     with torch.inference_mode():
-        for name, call in candidates.items():
+        for name, call in (ours | peers).items():
             right[name] = np.array_equal(np.asarray(call()), truths["exact" if name == FLOAT else "table"])
             growth[name] = peak_growth(call)
-        rates = calls_per_second(candidates, effort, time.process_time)
-    gmacs = {name: rate * shape.macs(images) / 1e9 for name, rate in rates.items()}
-    own = TableEngine(table).workspace_bytes(x.shape, weights.shape, **geometry) + truths["table"].size * 4
+        timed = {f"limit {path}": call for path, call in limits.items()}
+        rates = calls_per_second(ours | peers | timed, effort, time.process_time)
+    gmacs = {name: rates[name] * shape.macs(images) / 1e9 for name in ours | peers}
+    own = engines[paths[-1]].workspace_bytes(x.shape, weights.shape, **geometry) + truths["table"].size * 4
     rows = []
-    for path in paths:
+    for path in engines:
+        case = f"{shape.name}, {signed} signed, {path}" if signed else f"{shape.name}, {path}"
         for peer in peers if path == paths[-1] else (FLOAT,):
             note = ""
-            if path == paths[-1] and growth[peer]:
+            if path == paths[-1] and growth[peer] and not signed:
                 note = f"{shape.name}: {own / 1e6:.1f} MB of memory for a call, the peer {growth[peer] / 1e6:.1f}"
             agrees = right[path] and right[peer]
-            rows.append(Row("emulate", f"{shape.name}, {path}", peer, gmacs[path], gmacs[peer], "GMAC/s", agrees, note))
+            rows.append(Row("emulate", case, peer, gmacs[path], gmacs[peer], "GMAC/s", agrees, note))
+        if path in limits:
+            limit = rates[f"limit {path}"] * limits[path]() / 1e9
+            rows.append(Row("emulate", case, LIMIT, gmacs[path], limit, "GMAC/s", right[path]))
     return rows

@@ -461,9 +461,9 @@ def cost_card(facts: Facts, title: str, key: str, form: str, command: str) -> Ca
 
 def speed_card(records: Records, facts: Facts) -> Card:
     """Against peers if that was measured, else the rate of the replay."""
-    if facts.bench:
-        row = max(facts.bench, key=lambda r: r["ratio"])
-        low = min(facts.bench, key=lambda r: r["ratio"])
+    if peers := [row for row in facts.bench if not row["peer_name"].startswith("limit")]:
+        row = max(peers, key=lambda r: r["ratio"])
+        low = min(peers, key=lambda r: r["ratio"])
         state = "plain" if all(r["agrees"] for r in facts.bench) else "bad"
         detail = f"times {row['peer_name']}, {row['benchmark']} {row['case']}; "
         detail += f"the least of all: {low['ratio']:.2g} times {low['peer_name']}, {low['case']}"

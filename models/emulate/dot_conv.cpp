@@ -25,16 +25,6 @@ struct Features {
   int64_t rank;
 };
 
-constexpr int64_t WORD = 16;  // bytes of the features of a weight side by side, as many as there can be
-
-// Features of all weights side by side: [256][WORD].
-std::vector<uint8_t> side_by_side(const Features& f) {
-  std::vector<uint8_t> words(256 * WORD);
-  for (int64_t r = 0; r < f.rank; ++r)
-    for (int64_t w = 0; w < 256; ++w) words[w * WORD + r] = f.of_weight[256 * r + w];
-  return words;
-}
-
 // Places of the features of one group.
 struct Quads {
   int64_t features, number, taps, pitch;
@@ -139,6 +129,16 @@ VNNI void fill_quad(const uint8_t* const from[QUAD], const uint8_t* const featur
     _mm512_storeu_si512(to + QUAD * i + 128, _mm512_unpacklo_epi16(b, d));
     _mm512_storeu_si512(to + QUAD * i + 192, _mm512_unpackhi_epi16(b, d));
   }
+}
+
+constexpr int64_t WORD = 16;  // bytes of the features of a weight side by side, as many as there can be
+
+// Features of all weights side by side: [256][WORD].
+std::vector<uint8_t> side_by_side(const Features& f) {
+  std::vector<uint8_t> words(256 * WORD);
+  for (int64_t r = 0; r < f.rank; ++r)
+    for (int64_t w = 0; w < 256; ++w) words[w * WORD + r] = f.of_weight[256 * r + w];
+  return words;
 }
 
 // Features of the weights of one output, four bytes for each quad and tap; gives the sum of their constants.
@@ -246,6 +246,17 @@ VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
   }
 }
 
+VNNI int64_t dot_peak(int64_t times) {
+  constexpr int CHAINS = 12;  // that do not wait for each other
+  __m512i sums[CHAINS], a = _mm512_set1_epi8(1), w = _mm512_set1_epi8(2);
+#pragma GCC unroll 12
+  for (int i = 0; i < CHAINS; ++i) sums[i] = _mm512_setzero_si512();
+  for (int64_t n = 0; n < times; ++n)
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; ++i) __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(sums[i]) : "v"(a), "v"(w));
+  return times * CHAINS * VECTOR;
+}
+
 using Sum = void (*)(const uint8_t* x, const Tile& tile);
 constexpr int MOST = 8;  // vectors at a time
 constexpr int vectors_of(int64_t outputs) { return outputs < 3 ? MOST : 4; }
@@ -325,6 +336,15 @@ int encmac_has_dot() {
 #ifdef ENCMAC_X86
   return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
+  return 0;
+}
+
+// Nothing but the instruction that encmac_dot_conv is bound by, as fast as the processor runs it; gives the number of
+// products of bytes.
+int64_t encmac_dot_peak(int64_t times) {
+#ifdef ENCMAC_X86
+  return dot_peak(times);
 #endif
   return 0;
 }

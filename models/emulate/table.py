@@ -37,11 +37,15 @@ def _kernels(name: str) -> ctypes.CDLL:
         library.encmac_planes_bytes.restype = number
         library.encmac_table_conv.argtypes = [pointer] * 8 + [number] + [flag] * 3
         library.encmac_table_conv.restype = None
+        library.encmac_table_peak.argtypes = [flag, number]
+        library.encmac_table_peak.restype = number
     else:
         library.encmac_dot_bytes.argtypes = [pointer, number, flag]
         library.encmac_dot_bytes.restype = number
         library.encmac_dot_conv.argtypes = [pointer] * 8 + [number, flag]
         library.encmac_dot_conv.restype = None
+        library.encmac_dot_peak.argtypes = [number]
+        library.encmac_dot_peak.restype = number
     return library
 
 
@@ -180,6 +184,10 @@ class _LookUps:
         path = LOOK_UPS.index(self.path)
         _kernels("table_conv").encmac_table_conv(*pointers, table.data[0].nbytes, signed, path, threads)
 
+    def peak(self, times: int, signed: bool) -> float:
+        each = {"avx2": 16, "vbmi": 2}.get(self.path, 4) << (signed and self.path in ROWS)  # look-ups for a product
+        return _kernels("table_conv").encmac_table_peak(LOOK_UPS.index(self.path), times) / each
+
 
 class _Products:
     """The kernel that multiplies the terms of a table."""
@@ -196,6 +204,9 @@ class _Products:
         terms = self.terms
         pointers = map(_address, (x, weights, terms.u, terms.v, terms.constant, *rest))
         _kernels("dot_conv").encmac_dot_conv(*pointers, terms.rank, threads)
+
+    def peak(self, times: int, _signed: bool) -> float:
+        return _kernels("dot_conv").encmac_dot_peak(times) / self.terms.rank
 
 
 class TableEngine:
@@ -242,6 +253,13 @@ class TableEngine:
         signed = self.path in ROWS and (pad_value < 0 or bool(x.min() < 0))
         self._kernel.run((x, weights, out, planes, numbers), signed, self.threads)
         return out
+
+    def peak(self, times: int, signed: bool) -> float:
+        """Run only the instruction that the path is bound by; the multiply-accumulates that so many of them make.
+
+        0 for the portable path, which is bound by loads; `signed`: activations below 0 are among them.
+        """
+        return self._kernel.peak(times, signed)
 
     def workspace_bytes(
         self,

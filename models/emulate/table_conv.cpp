@@ -311,6 +311,36 @@ AVX512 void sum_nibbles_avx512(const uint8_t* x, const Output& output, int64_t c
   if (count > 0) sum_nibble_vectors<1>(x, output, sums);
 }
 
+constexpr int CHAINS = 12;  // that do not wait for each other
+
+AVX2 int64_t peak_avx2(int64_t times) {
+  __m256i found[CHAINS], row = _mm256_set1_epi8(1);
+#pragma GCC unroll 12
+  for (int i = 0; i < CHAINS; ++i) found[i] = row;
+  for (int64_t n = 0; n < times; ++n)
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; ++i) __asm__ volatile("vpshufb %0, %1, %0" : "+x"(found[i]) : "x"(row));
+  return times * CHAINS * 32;
+}
+
+template <bool TWO>
+AVX512 int64_t peak_avx512(int64_t times) {
+  __m512i found[CHAINS], row = _mm512_set1_epi8(1);
+#pragma GCC unroll 12
+  for (int i = 0; i < CHAINS; ++i) found[i] = row;
+  for (int64_t n = 0; n < times; ++n) {
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; ++i) {
+      if (TWO) {
+        __asm__ volatile("vpermi2b %1, %1, %0" : "+v"(found[i]) : "v"(row));
+      } else {
+        __asm__ volatile("vpshufb %0, %1, %0" : "+v"(found[i]) : "v"(row));
+      }
+    }
+  }
+  return times * CHAINS * 64;
+}
+
 #endif
 
 #ifdef __aarch64__
@@ -410,6 +440,16 @@ int encmac_has_path(int path) {
   if (path == NIBBLES_NEON) return 1;
 #endif
   return path == PORTABLE;
+}
+
+// Nothing but the byte look-ups of a path, as fast as the processor runs them; gives their number, 0 for a path without.
+int64_t encmac_table_peak(int path, int64_t times) {
+#ifdef ENCMAC_X86
+  if (path == AVX2_ROWS || path == NIBBLES_AVX2) return peak_avx2(times);
+  if (path == VBMI_ROWS) return peak_avx512<true>(times);
+  if (path == NIBBLES_AVX512) return peak_avx512<false>(times);
+#endif
+  return 0;
 }
 
 // Bytes that encmac_table_conv needs for its planes.
