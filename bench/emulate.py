@@ -124,7 +124,7 @@ def measure(
 ) -> list[Row]:
     """Rows of one shape: the fastest path against every peer, the others against float32 and their limits.
 
-    `signed`, the name of an encoding: activations of both signs, the fastest path against float32.
+    `signed`, the name of an encoding: activations of both signs, and the path that is chosen by itself.
     """
     rng = np.random.default_rng(1)
     lowest = -128 if signed else 0  # after ReLU
@@ -138,7 +138,8 @@ def measure(
         return F.conv2d(operand, kernel, stride=shape.stride, padding=shape.padding, groups=shape.groups)
 
     paths = available_paths(table.astype(np.int32))
-    engines = {path: TableEngine(table, 1, path) for path in (paths[-1:] if signed else paths)}
+    engines = {path: TableEngine(table, 1, path) for path in (("auto",) if signed else paths)}
+    fastest = list(engines)[-1]
     peers: dict[str, Callable[[], object]] = {FLOAT: conv2d}
     if not signed:
         peers["torch gather"] = Gather(x, weights, shape, table)
@@ -157,13 +158,13 @@ def measure(
         timed = {f"limit {path}": call for path, call in limits.items()}
         rates = calls_per_second(ours | peers | timed, effort, time.process_time)
     gmacs = {name: rates[name] * shape.macs(images) / 1e9 for name in ours | peers}
-    own = engines[paths[-1]].workspace_bytes(x.shape, weights.shape, **geometry) + truths["table"].size * 4
+    own = engines[fastest].workspace_bytes(x.shape, weights.shape, **geometry) + truths["table"].size * 4
     rows = []
     for path in engines:
         case = f"{shape.name}, {signed} signed, {path}" if signed else f"{shape.name}, {path}"
-        for peer in peers if path == paths[-1] else (FLOAT,):
+        for peer in peers if path == fastest else (FLOAT,):
             note = ""
-            if path == paths[-1] and growth[peer] and not signed:
+            if path == fastest and growth[peer] and not signed:
                 note = f"{shape.name}: {own / 1e6:.1f} MB of memory for a call, the peer {growth[peer] / 1e6:.1f}"
             agrees = right[path] and right[peer]
             rows.append(Row("emulate", case, peer, gmacs[path], gmacs[peer], "GMAC/s", agrees, note))

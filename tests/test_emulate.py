@@ -113,6 +113,22 @@ def test_terms_are_bytes_that_give_the_table(name):
     assert name not in ("exact36", "exact64") or terms.rank == 1
 
 
+@pytest.mark.parametrize("name", ["m14p", "m32p", "xnor28f"])
+def test_the_path_of_a_layer_is_chosen_by_itself(name):
+    table = load_encoding(name).product_table
+    engine = TableEngine(table, 2)
+    for shape in SHAPES:
+        x, weights, stride, padding, groups = operands(shape)
+        found = engine(x, weights, stride, padding, groups, -5)
+        assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, -5))
+
+
+def test_a_term_of_the_activation_alone_is_the_last():
+    assert features(load_encoding("m14p").product_table).shared
+    assert not features(load_encoding("m32p").product_table).shared
+    assert not features(exact_table()).shared
+
+
 def test_other_tables_have_no_terms():
     table = exact_table()
     table[3, 5] += 1

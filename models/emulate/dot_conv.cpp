@@ -16,32 +16,35 @@ using namespace encmac;
 constexpr int64_t QUAD = 4;
 constexpr int64_t LANES = VECTOR / QUAD;  // positions of a vector
 constexpr int64_t HALF = LANES / 2;
+constexpr int64_t FEW_BYTES = 1 << 20;
 constexpr int64_t TILE = 6;               // outputs at a time: with 4 vectors of positions all in registers
 
 struct Features {
   const uint8_t* of_activation;  // [rank][256]
   const int8_t* of_weight;       // [rank][256]
   const int32_t* constant;       // [256] by weight
-  int64_t rank;
+  int64_t rank;                  // of those that are multiplied
+  const uint8_t* shared;         // [256], or null: a term of the activation alone, summed once for all outputs
 };
 
 // Places of the features of one group.
 struct Quads {
-  int64_t features, number, taps, pitch;
-  std::vector<int64_t> offsets;  // [number][taps], from the group's first plane
+  int64_t features, number, shared, taps, pitch;
+  std::vector<int64_t> offsets;  // [number + shared][taps], from the group's first plane
 
-  Quads(const Shape& s, const Planes& p, int64_t rank)
+  Quads(const Shape& s, const Planes& p, int64_t rank, bool has_shared)
       : features(s.group_channels() * rank),
         number((features + QUAD - 1) / QUAD),
+        shared(has_shared ? (s.group_channels() + QUAD - 1) / QUAD : 0),
         taps(s.kernel_h * s.kernel_w),
         pitch(QUAD * p.channel_pitch) {
-    for (int64_t quad = 0; quad < number; ++quad)
+    for (int64_t quad = 0; quad < number + shared; ++quad)
       for (int64_t ky = 0; ky < s.kernel_h; ++ky)
         for (int64_t kx = 0; kx < s.kernel_w; ++kx) offsets.push_back(quad * pitch + QUAD * p.offset(ky, kx));
   }
   int64_t steps() const { return number * taps; }
   // Bytes of the planes of one group: its channels, then its quads.
-  int64_t set(const Shape& s, const Planes& p) const { return s.group_channels() * p.channel_pitch + number * pitch; }
+  int64_t set(const Shape& s, const Planes& p) const { return s.group_channels() * p.channel_pitch + (number + shared) * pitch; }
 };
 
 // Consecutive output pixels among the positions of a vector: `mask` of its lanes, `to` in the plane of output 0.
@@ -194,6 +197,7 @@ struct Tile {
   int64_t steps;
   const int32_t* weights;    // [outputs][steps]
   const int32_t* constants;  // of outputs
+  const int32_t* shared;     // of positions
   const int64_t* places;     // of the vectors
   int64_t gap;
   const Run* runs;
@@ -211,7 +215,7 @@ VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
 #pragma GCC unroll 8
   for (int o = 0; o < O; ++o)
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) sums[o][v] = _mm512_set1_epi32(tile.constants[o]);
+    for (int v = 0; v < V; ++v) sums[o][v] = _mm512_add_epi32(_mm512_set1_epi32(tile.constants[o]), _mm512_loadu_si512(tile.shared + LANES * v));
   const uint8_t* at[V];
 #pragma GCC unroll 8
   for (int v = 0; v < V; ++v) at[v] = x + tile.places[v];
@@ -244,6 +248,18 @@ VNNI void sum_tile(const uint8_t* x, const Tile& tile) {
                                  _mm512_maskz_compress_epi32(static_cast<__mmask16>(mask), sums[o][v]));
     }
   }
+}
+
+// The shared term's sums of a vector of positions: `steps` of quads of ones.
+VNNI void sum_shared(const uint8_t* x, const int64_t* offsets, int64_t steps, int64_t gap, int32_t* sums) {
+  const __m512i ones = _mm512_set1_epi8(1);
+  __m512i sum[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (int64_t step = 0; step < steps; ++step) {
+    const uint8_t* at = x + offsets[step];
+    const __m512i a = _mm512_inserti64x4(_mm512_castsi256_si512(load_half(at)), load_half(at + gap), 1);
+    sum[step % 2] = _mm512_dpbusd_epi32(sum[step % 2], a, ones);
+  }
+  _mm512_storeu_si512(sums, _mm512_add_epi32(sum[0], sum[1]));
 }
 
 VNNI int64_t dot_peak(int64_t times) {
@@ -285,21 +301,24 @@ struct Work {
   void convolve(int64_t group, uint8_t* channels, int threads) const {
     const int64_t depth = s.group_channels() * q.taps, each = s.outputs / s.groups;
     uint8_t* features = channels + s.group_channels() * p.channel_pitch;
-    in_parallel(s.group_channels(), threads, [&](int64_t c, int64_t) {
+    const int helpers = q.set(s, p) < FEW_BYTES ? 1 : threads;  // for less, starting them takes longer
+    in_parallel(s.group_channels(), helpers, [&](int64_t c, int64_t) {
       fill_channel(s, p, x, group * s.group_channels() + c, channels + c * p.channel_pitch);
     });
-    in_parallel(q.number, threads, [&](int64_t quad, int64_t) {
+    in_parallel(q.number + q.shared, helpers, [&](int64_t quad, int64_t) {
       static const uint8_t none[256] = {};
+      const bool shared = quad >= q.number;
+      const int64_t rank = shared ? 1 : f.rank, features_of_kind = s.group_channels() * rank;
       const uint8_t *from[QUAD], *feature[QUAD];
       for (int64_t j = 0; j < QUAD; ++j) {
-        const int64_t number = quad * QUAD + j;
-        const bool used = number < q.features;
-        from[j] = channels + (used ? number / f.rank : 0) * p.channel_pitch;
-        feature[j] = used ? f.of_activation + number % f.rank * 256 : none;
+        const int64_t number = (shared ? quad - q.number : quad) * QUAD + j;
+        const bool used = number < features_of_kind;
+        from[j] = channels + (used ? number / rank : 0) * p.channel_pitch;
+        feature[j] = !used ? none : shared ? f.shared : f.of_activation + number % rank * 256;
       }
       fill_quad(from, feature, p.channel_pitch, features + quad * q.pitch);
     });
-    in_parallel(each, threads, [&](int64_t i, int64_t) {
+    in_parallel(each, helpers, [&](int64_t i, int64_t) {
       const int64_t o = group * each + i;
       constants[o] = fill_weights(weights + o * depth, depth, q, f, words, quads + o * q.steps());
     });
@@ -307,12 +326,17 @@ struct Work {
     const int64_t all = vectors.number();
     in_parallel((all + most - 1) / most, threads, [&](int64_t block, int64_t) {
       const int64_t vector = block * most, number = std::min(most, all - vector);
+      alignas(64) int32_t sums[MOST * LANES] = {};
+      for (int64_t v = 0; q.shared && v < number; ++v)
+        sum_shared(features + vectors.places[vector + v], q.offsets.data() + q.steps(), q.shared * q.taps, vectors.gap,
+                   sums + LANES * v);
       for (int64_t tile = 0; tile < tiles; ++tile) {  // of nearly equal sizes
         const int64_t first = group * each + tile * each / tiles, end = group * each + (tile + 1) * each / tiles;
         const Tile t{q.offsets.data(),
                      q.steps(),
                      quads + first * q.steps(),
                      constants + first,
+                     sums,
                      &vectors.places[vector],
                      vectors.gap,
                      vectors.runs.data(),
@@ -350,24 +374,24 @@ int64_t encmac_dot_peak(int64_t times) {
 }
 
 // Bytes that encmac_dot_conv needs for planes.
-int64_t encmac_dot_bytes(const int64_t* numbers, int64_t rank, int threads) {
+int64_t encmac_dot_bytes(const int64_t* numbers, int64_t rank, int has_shared, int threads) {
   Shape s;
   std::memcpy(&s, numbers, sizeof s);
   const Planes p(s);
-  return std::min<int64_t>(threads, s.groups) * Quads(s, p, rank).set(s, p);
+  return std::min<int64_t>(threads, s.groups) * Quads(s, p, rank, has_shared).set(s, p);
 }
 
 // x int8 [images][channels][height][width], weights int8 [outputs][channels / groups][kernel_h][kernel_w],
-// out int32 [images][outputs][rows][columns]; see Features for the others.
+// out int32 [images][outputs][rows][columns]; see Features for the others. `has_shared`: u has a row more, whose v is 1.
 void encmac_dot_conv(const int8_t* x, const int8_t* weights, const uint8_t* of_activation, const int8_t* of_weight,
                      const int32_t* constant, int32_t* out, uint8_t* planes, const int64_t* numbers, int64_t rank,
-                     int threads) {
+                     int has_shared, int threads) {
 #ifdef ENCMAC_X86
   Shape s;
   std::memcpy(&s, numbers, sizeof s);
   const Planes p(s);
-  const Features f{of_activation, of_weight, constant, rank};
-  const Quads q(s, p, rank);
+  const Features f{of_activation, of_weight, constant, rank, has_shared ? of_activation + 256 * rank : nullptr};
+  const Quads q(s, p, rank, has_shared);
   const Vectors vectors(s, p);
   const std::unique_ptr<int32_t[]> quads(new int32_t[s.outputs * q.steps()]), constants(new int32_t[s.outputs]);
   const std::vector<uint8_t> words = side_by_side(f);

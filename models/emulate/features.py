@@ -29,8 +29,13 @@ class Features:
 
     @property
     def rank(self) -> int:
-        """Products of bytes for each multiply-accumulate."""
+        """Number of terms."""
         return len(self.u)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the last term is of the activation alone: its v is 1 for all weights."""
+        return self.rank > 1 and bool((self.v[-1] == 1).all())
 
 
 def slopes(table: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

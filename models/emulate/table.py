@@ -25,6 +25,7 @@ NIBBLES = ("nibbles_avx2", "nibbles_avx512", "nibbles_neon")  # of one that is l
 LOOK_UPS = (*ROWS, *NIBBLES)  # in the order of the kernel's numbers
 PRODUCTS = "vnni"  # of a table of few terms (models/emulate/features.py)
 PATHS = (*LOOK_UPS, PRODUCTS)  # slowest first
+QUAD = 4  # terms that are multiplied at once
 PIECE = (1 << 14) - 1  # largest value in a row of the vector paths: 7 bits and 7 bits
 
 
@@ -40,9 +41,9 @@ def _kernels(name: str) -> ctypes.CDLL:
         library.encmac_table_peak.argtypes = [flag, number]
         library.encmac_table_peak.restype = number
     else:
-        library.encmac_dot_bytes.argtypes = [pointer, number, flag]
+        library.encmac_dot_bytes.argtypes = [pointer, number, flag, flag]
         library.encmac_dot_bytes.restype = number
-        library.encmac_dot_conv.argtypes = [pointer] * 8 + [number, flag]
+        library.encmac_dot_conv.argtypes = [pointer] * 8 + [number, flag, flag]
         library.encmac_dot_conv.restype = None
         library.encmac_dot_peak.argtypes = [number]
         library.encmac_dot_peak.restype = number
@@ -189,31 +190,42 @@ class _LookUps:
         return _kernels("table_conv").encmac_table_peak(LOOK_UPS.index(self.path), times) / each
 
 
+def _is_grouped(outputs: int, groups: int) -> bool:
+    """Whether the groups of a layer have but few outputs each."""
+    return outputs < 4 * groups
+
+
 class _Products:
     """The kernel that multiplies the terms of a table."""
 
     def __init__(self, terms: Features) -> None:
         self.terms = terms
+        self._shared = int(terms.shared)
+
+    def _split(self, numbers: np.ndarray) -> tuple[int, int]:
+        """Terms that are multiplied; 1 if the last is summed once for all outputs, which pays if a group has some."""
+        shared = 0 if _is_grouped(int(numbers[4]), int(numbers[13])) else self._shared
+        return self.terms.rank - shared, shared
 
     def planes_bytes(self, numbers: np.ndarray, threads: int) -> int:
-        return _kernels("dot_conv").encmac_dot_bytes(_address(numbers), self.terms.rank, threads)
+        return _kernels("dot_conv").encmac_dot_bytes(_address(numbers), *self._split(numbers), threads)
 
     def run(self, operands: tuple[np.ndarray, ...], _signed: bool, threads: int) -> None:
         """`operands` are x, weights, result, planes and the kernel's shape."""
         x, weights, *rest = operands
         terms = self.terms
         pointers = map(_address, (x, weights, terms.u, terms.v, terms.constant, *rest))
-        _kernels("dot_conv").encmac_dot_conv(*pointers, terms.rank, threads)
+        _kernels("dot_conv").encmac_dot_conv(*pointers, *self._split(operands[-1]), threads)
 
     def peak(self, times: int, _signed: bool) -> float:
-        return _kernels("dot_conv").encmac_dot_peak(times) / self.terms.rank
+        return _kernels("dot_conv").encmac_dot_peak(times) / (self.terms.rank - self._shared)
 
 
 class TableEngine:
     """Engine (see models.quant.graph) whose product of `a` and `w` is `table[a + 128, w + 128]`.
 
     `table` integer [256, 256], values in int16; `threads` defaults to all processors; `path` is
-    "auto", the fastest there is, or one of `PATHS` (a UserError where this processor lacks it, or where the
+    "auto", the fastest there is for a layer, or one of `PATHS` (a UserError where this processor lacks it, or where the
     table is not of its kind).
     """
 
@@ -229,6 +241,9 @@ class TableEngine:
         self.path = paths[-1] if path == "auto" else path
         terms = _features(self.table.tobytes()) if self.path == PRODUCTS else None
         self._kernel = _Products(terms) if terms else _LookUps(self.table, self.path)
+        self._grouped = self._kernel  # for depthwise layers, whose terms fill a quad or leave it half empty
+        if path == "auto" and terms and terms.rank > QUAD and paths[-2] in NIBBLES:
+            self._grouped = _LookUps(self.table, paths[-2])
         self.threads = threads or len(os.sched_getaffinity(0))
         self._largest = max(int(np.abs(self.table).max()), 1)
 
@@ -249,9 +264,10 @@ class TableEngine:
         x, weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
         out = np.empty((x.shape[0], weights.shape[0], rows, columns), np.int32)
         numbers = kernel_shape(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
-        planes = _aligned(self._kernel.planes_bytes(numbers, self.threads))
+        kernel = self._grouped if _is_grouped(len(weights), groups) else self._kernel
+        planes = _aligned(kernel.planes_bytes(numbers, self.threads))
         signed = self.path in ROWS and (pad_value < 0 or bool(x.min() < 0))
-        self._kernel.run((x, weights, out, planes, numbers), signed, self.threads)
+        kernel.run((x, weights, out, planes, numbers), signed, self.threads)
         return out
 
     def peak(self, times: int, signed: bool) -> float:
@@ -273,7 +289,8 @@ class TableEngine:
         sizes = zip(x_shape[2:], weights_shape[2:], padding[::2], padding[1::2], stride, strict=True)
         rows, columns = ((size + before + after - kernel) // step + 1 for size, kernel, before, after, step in sizes)
         numbers = kernel_shape(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
-        return self._kernel.planes_bytes(numbers, self.threads)
+        kernel = self._grouped if _is_grouped(weights_shape[0], groups) else self._kernel
+        return kernel.planes_bytes(numbers, self.threads)
 
 
 def kernel_shape(x_shape, weights_shape, stride, padding, groups, pad_value, rows, columns) -> np.ndarray:
