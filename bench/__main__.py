@@ -92,7 +92,9 @@ def main() -> int:
         "git_commit": git_commit(),
     }
     found = document["benchmarks"]
-    store.put_all("bench", [({k: row[k] for k in ("benchmark", "case", "machine")}, row, depends) for row in found])
+    store.put_all(
+        "bench", [({k: row[k] for k in ("benchmark", "case", "peer_name", "machine")}, row, depends) for row in found]
+    )
     tell(document)
     store.publish("bench", lambda kept: document | view(kept))
     print(f"{where}; rates are medians of {args.rounds} interleaved rounds")
