@@ -33,6 +33,7 @@ from models.encoding import load_encoding
 from models.quant.graph import Linear, QuantNetwork
 from models.replay import Layer as Captured
 from models.replay import load_capture, tiles
+from tests.test_platforms import SHIPPED, available
 from tests.test_power import STORES, needs_library, storing
 
 ROWS = 4
@@ -56,7 +57,7 @@ def made(name: str, folder: Path, platform: str = "osu018", **options: bool | in
     return read_circuit(result.netlist.path, library), design
 
 
-def same_activity(circuit: Circuit, design: Design, clock_ns: float) -> Column:
+def same_activity(circuit: Circuit, design: Design, clock_ns: float = 10.0) -> Column:
     """Assert that every net does the same by words as event by event."""
     column = Column(circuit, design, ROWS, clock_ns)
     given = stimulus(workload(load_capture(), ROWS, 40, column.columns), design, ROWS)
@@ -72,11 +73,19 @@ def same_activity(circuit: Circuit, design: Design, clock_ns: float) -> Column:
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_every_net_does_what_it_does_event_by_event(name: str, options: dict, tmp_path: Path) -> None:
     circuit, design = made(name, tmp_path, **options)
-    column = same_activity(circuit, design, 10.0)
+    column = same_activity(circuit, design)
     assert column.code.program.holds == bool(options.get("zeros"))
     if options.get("zeros"):
         with pytest.raises(UserError, match="registers that hold depend on earlier vectors"):
             check_netlist(column)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_library_runs_as_words(name: str, tmp_path: Path) -> None:
+    """Integrated clock gates, adders with inverted outputs, flip-flops with a reset that is tied off."""
+    if not available(name):
+        pytest.skip(f"{name} is not here (make pdk PDK={name})")
+    same_activity(*made("enc m14p merged", tmp_path, name), load_platform(name).clock_ns)
 
 
 @needs_library

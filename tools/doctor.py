@@ -70,7 +70,7 @@ NEEDS = {
     "ppa": "pyosys sta iverilog vvp osu018_stdcells.lib numpy tqdm matplotlib",
     "rules": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm",
     "layout": "pyosys sta iverilog vvp g++ numpy tqdm matplotlib",
-    "power": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy tqdm matplotlib",
+    "power": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy torch pillow tqdm matplotlib",
     "gates": "pyosys sta iverilog vvp g++ osu018_stdcells.lib numpy torch pillow tqdm",
     "encodings": "numpy",
     "search": "g++ numpy tqdm distributed matplotlib",
