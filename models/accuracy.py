@@ -24,7 +24,7 @@ from common.provenance import git_commit
 from common.store import Store, marked, outdated, sources_of
 from models.datasets import Cifar, ImageNet, images_sha256, load_dataset
 from models.emulate import TableEngine, exact_table
-from models.encoding import encoding_file, library_names, load_encoding
+from models.encoding import check_name, encoding_file, library_names, load_encoding
 from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
 from models.networks import NETWORKS, network_spec
@@ -36,7 +36,6 @@ from models.quant.correct import corrected_network, encoding_engine, offset_netw
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample
 from models.quant.prepare import WAYS, check_origin, prepare, rounded_network
-from models.rivals import NAME
 from tools.options import parse
 
 FORMAT = "encmac-accuracy/1"
@@ -308,19 +307,21 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def table(rows: list[dict]) -> str:
-    """Accuracy with every encoding of the library and every rival, beside the model's column area, as Markdown.
+    """Accuracy with everything that was measured, beside the model's area of encodings of the library, as Markdown.
 
-    Differences against int8 are in points, on the same images, with their 95 % interval.
+    Rows without correction, or with bias alone, have a line of their own. Differences against int8 are in points, on
+    the same images, with their 95 % interval.
     """
     columns = ("network", "encoding", "product bits", "column um2", "images", "int8 %", "corrected %", "chosen %")
     columns += ("kept", "against int8", "same class %", "fine-tuned %", "against int8")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
     for row in pooled(rows):
-        is_rival = bool(NAME.fullmatch(row["encoding"]))
-        if (is_rival or row["encoding"] in library_names()) and scope(row) == "gain":
-            area = None if is_rival else load_encoding(row["encoding"]).figures.get("column_area_um2")
-            shown.append((row["network"], row["product_bits"] or 0, row["encoding"], row, area))
+        name, area = row["encoding"], None
+        if name in library_names() and load_encoding(name).sha256 == row["encoding_sha256"]:
+            area = load_encoding(name).figures.get("column_area_um2")
+        label = name if scope(row) == "gain" else f"{name}, correction {scope(row)}"
+        shown.append((row["network"], row["product_bits"] or 0, label, row, area))
     for network, bits, name, row, area in sorted(shown, key=lambda entry: entry[:3]):
         top1, way = row["top1"], row.get("way", "corrected")
         cells = [
@@ -367,6 +368,8 @@ def main() -> None:
     Store(args.out.parent).check()
     names = expand(args.encoding)
     products = [load_products(name) for name in names]
+    for given, one in zip(names, products, strict=True):
+        check_name(one.name, one.sha256, given)
     given = load_network(args.net)
     if made := given.provenance.get("finetuned"):
         raise UserError(f"{args.net} is fine-tuned for {made['encoding']}; give --net {made['base']} --finetuned FILE")

@@ -426,6 +426,17 @@ def load_encoding(name: str | Path) -> Encoding:
     return encoding
 
 
+def check_name(name: str, sha256: str, source: str) -> None:
+    """Refuse what has a name of the library, or of a rival, and is another: records are read by name.
+
+    Raises UserError, with `source` as what was given.
+    """
+    from models.rivals import widths
+
+    if (name in library_names() or widths(name)) and load_encoding(name).sha256 != sha256:
+        raise UserError(f"{source} is called '{name}', which is something else here; give it another name")
+
+
 def encoding_file(name: str | Path) -> Path:
     """The JSON file of an encoding, if it is none that is made of its name."""
     if str(name).endswith(".json"):

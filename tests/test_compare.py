@@ -100,10 +100,12 @@ def test_folders_that_share_no_record_are_refused(runs, tmp_path):
         compare(runs[0], empty, 0.0)
 
 
-def test_a_record_of_one_run_only_is_told(runs, capsys):
+def test_a_record_of_one_run_only_is_told(runs, capsys, monkeypatch):
     before, after = runs
     (before / "accuracy.json").unlink()
     document = compare(after, before, 0.0)
     assert document["missing"] == [str(before / "accuracy.json")]
     print_differences(document)
     assert f"not compared: there is no {before}/accuracy.json" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["compare", "--before", str(before), "--reports", str(after)])
+    assert main() == 1  # not "the same"

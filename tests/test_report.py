@@ -51,11 +51,11 @@ def test_cards_are_the_records(folder):
 def test_verdicts_have_their_place(folder):
     (found,) = gather(load_records(folder)).verdicts
     assert found["answer"] == "Build it: enc m16p merged." and found["build_it"]
-    assert [row["cheapest"] for row in found["rows"]] == ["area and power", "area"]
+    assert [row["roles"] for row in found["rows"]] == ["best encoding", "smallest exact"]
     assert report(folder).returncode == 0
     page = (folder / "report.html").read_text()
     assert "Build it: enc m16p merged." in page and "-0.20 (-0.40 to +0.00)" in page
-    assert "the saving in energy against enc w4a8 merged is 20 %" in page
+    assert "With them 20 % of the energy of enc w4a8 merged are saved." in page
     (folder / "verdict_resnet20_cifar10.json").write_text("{}")
     run = report(folder)
     assert run.returncode == 2 and "verdict_resnet20_cifar10.json has format 'None'" in run.stderr
@@ -235,6 +235,25 @@ def test_the_command_that_was_typed_is_shown(folder, tmp_path):
     assert page.returncode == 0, page.stderr
     html = (tmp_path / "out" / "report.html").read_text()
     assert "<code>make power &#39;TILES=a b.npz&#39;</code>, <code>make synth ROWS=64</code>" in html
+
+
+def test_another_thing_of_one_name_does_not_join(folder):
+    """A table or a file of one's own called m12p has its own rows; the cards are those of the library's."""
+    before = gather(load_records(folder), "m12p").cards
+    record = example.accuracy()
+    mine = next(row for row in record["rows"] if row["encoding"] == "m12p")
+    top1 = mine["top1"] | {"encoded": 0.3, "encoded_finetuned": 0.3}
+    record["rows"].append(mine | {"encoding_sha256": "f" * 64, "top1": top1, "images": 10**6})
+    (folder / "accuracy.json").write_text(json.dumps(record))
+    ppa = example.ppa()
+    column = next(d for d in ppa["designs"] if d["encoding"] == "m12p" and not d.get("shared"))
+    area = column["area_um2"] | {"total": 1.0, "column": 1.0}
+    ppa["designs"].append(json.loads(json.dumps(column)) | {"encoding_sha256": "f" * 64, "area_um2": area})
+    (folder / "ppa.json").write_text(json.dumps(ppa))
+    facts = gather(load_records(folder), "m12p")
+    assert {c["encoding"] for c in facts.costs} >= {"m12p", "m12p of hash ffffff"}
+    area = {c.title: c for c in facts.cards}["area"]
+    assert area.value == {c.title: c for c in before}["area"].value
 
 
 def test_without_accuracy_the_headline_says_so(folder):

@@ -11,7 +11,7 @@ from broken_rtl import broken_rtl
 from common.errors import UserError
 from tb.control.build import prepare_environment
 from tb.control.run import Options, run
-from tb.control.suites import SUITES
+from tb.control.suites import SUITES, WAVES, Config
 from tb.control.trace import first_fault
 
 (SMALL,) = SUITES["tiny"]
@@ -76,6 +76,16 @@ def test_the_first_wrong_place_is_named(name: str, tmp_path: Path) -> None:
     found = run(design, Options(suite="tiny", seed=1, test=test, rtl=rtl, out=tmp_path / "build", limit_s=600))
     failed = next(o for o in found if not o.passed)
     assert told in failed.message and place in failed.message, failed.message
+
+
+@pytest.mark.parametrize("design", SUITES["tiny-conv"])
+def test_nothing_is_wrong_in_waves_of_a_design_that_is_right(design: Config, tmp_path: Path) -> None:
+    design = dataclasses.replace(design, instrument=WAVES)
+    options = Options(suite="tiny-conv", seed=1, test="random_back_pressure$", out=tmp_path, limit_s=600)
+    (found,) = run(design, options)
+    assert found.passed, found.message
+    (waves,) = tmp_path.rglob("*.fst")
+    assert "keep to their contracts" in first_fault(waves), first_fault(waves)
 
 
 def test_a_file_that_is_no_wave_is_one_line(tmp_path: Path) -> None:

@@ -186,14 +186,15 @@ def _shown(value: Value) -> str:
 
 
 def main() -> int:
-    """Command line; exit code 1 if anything differs, as of diff."""
+    """Command line; exit code 1 if anything differs, a record that one lacks included, as of diff."""
     args = parse("flows.report.compare")
     obey(args)
     document = compare(args.reports, args.before, args.tolerance)
     print_differences(document)
     tell(document | {"differences": [d._asdict() for d in document["differences"]]})
     rest = (document["only_before"], document["only_after"])
-    return 1 if document["differences"] or any(any(names.values()) for names in rest) else 0
+    alike = not document["differences"] and not document["missing"] and not any(any(names.values()) for names in rest)
+    return 0 if alike else 1
 
 
 if __name__ == "__main__":

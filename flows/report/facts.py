@@ -62,6 +62,8 @@ class Facts:
 def gather(records: Records, headline: str | None = None) -> Facts:
     """All facts; UserError names a damaged record."""
     facts = Facts()
+    with records.reading("ppa", "accuracy"):
+        tell_names_apart([*records["ppa"].get("designs", []), *records["accuracy"].get("rows", [])])
     with records.reading("ppa"):
         columns = [d for d in records["ppa"].get("designs", []) if not d.get("shared")]  # others are shares of these
         facts.costs = [cost_row(d) for d in columns]
@@ -83,6 +85,16 @@ def gather(records: Records, headline: str | None = None) -> Facts:
     with records.reading(*records.found):
         facts.cards = cards(records, facts)
     return facts
+
+
+def tell_names_apart(rows: list[dict]) -> None:
+    """Give what has a name of the library and is another a name of its own: here rows are joined by name."""
+    for row in rows:
+        name, sha256 = row["encoding"], row.get("encoding_sha256")
+        if name in library_names() and sha256 and sha256 != load_encoding(name).sha256:
+            row["encoding"] = f"{name} of hash {sha256[:6]}"
+            if "design" in row:
+                row["design"] = row["design"].replace(name, row["encoding"])
 
 
 def platform_label(design: dict) -> str:

@@ -23,7 +23,7 @@ from flows.platform import Platform
 from flows.ppa import package_sha256
 from flows.sta import worst_slack_ns
 from flows.synth.netlist import ADDERS, EFFORTS, ROOT, TOP, Design, Netlist, read_netlist, synthesise
-from models.encoding import encoding_file, export_package, load_encoding
+from models.encoding import check_name, encoding_file, export_package, load_encoding
 from models.rivals import ACTIVATION_BITS, WEIGHT_BITS, widths
 
 CONVENTIONAL = (  # name, form in RTL, Booth recoding by Yosys
@@ -110,6 +110,7 @@ def forms(
     sources: dict[str, str] = {}
     for encoding in dict.fromkeys([*encodings, *rivals]):
         loaded = load_encoding(encoding)
+        check_name(loaded.name, loaded.sha256, encoding)
         if sources.setdefault(loaded.name, loaded.sha256) != loaded.sha256:
             raise UserError(f"two of the encodings are called '{loaded.name}' and differ; rename one of them")
         merged = int(loaded.is_power_of_two and not counted)

@@ -31,12 +31,17 @@ def random_stall(rng: random.Random, probability: float = 0.3, longest: int = 8)
 
 @dataclass
 class AxisConfig:
-    """What an agent needs to know: where its pins are and how it behaves."""
+    """What an agent needs to know: where its pins are and how it behaves.
+
+    A source asks `stall` before each beat. A sink asks it for each cycle in which it would be ready, or with `by_beat`
+    once a beat, and then counts only cycles in which that beat is offered.
+    """
 
     dut: HierarchyObject
     prefix: str
     source: bool
     stall: Stall = no_stall
+    by_beat: bool = False
     rng: random.Random = field(default_factory=random.Random)
 
 
@@ -153,16 +158,18 @@ class AxisSink(uvm_driver):
         self.pins.bus.tready.value = 0
 
     async def run_phase(self) -> None:
-        ready = self.pins.bus.tready
+        pins, ready = self.pins, self.pins.bus.tready
         while True:
             stall = self.config.stall
             if wait := stall():
                 ready.value = 0
                 while wait and self.config.stall is stall:
-                    await RisingEdge(self.pins.clock)
-                    wait -= 1
+                    await RisingEdge(pins.clock)
+                    wait -= not self.config.by_beat or pins.bus.tvalid.value == 1
             ready.value = 1
-            await RisingEdge(self.pins.clock)
+            await RisingEdge(pins.clock)
+            while self.config.by_beat and self.config.stall is stall and pins.bus.tvalid.value != 1:
+                await RisingEdge(pins.clock)
 
 
 class AxisMonitor(uvm_monitor):

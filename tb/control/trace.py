@@ -76,7 +76,7 @@ def contracts() -> list[Contract]:
         register("array_stage, swap", "swap_q", "w_swap_i", "advance_i"),
         register("delay_triangle", "line_q", "line", "advance_i"),
         register("enc_column, register between groups", "state", "state_out", "advance_i", unless="gen_through"),
-        register("enc_group, weights in use", "w_q", "shift_q", "w_swap_i"),
+        register("enc_group, weights in use", "w_q", "shift_q", "w_swap_i", unless="gen_direct"),
         Contract("enc_column, final addition", "y_o", ("row0", "row1", "f_i", "advance_i"), final_addition),
         Contract("enc_group, weights that shift", "shift_q", ("chain", "w_shift_i"), weights),
     ]

@@ -250,12 +250,16 @@ class array_weights_wait(ArrayTest):
         for name, seen in beats.items():
             listener = Listener(f"{name}_seen", env, lambda b, seen=seen: seen.append((get_sim_time("ns"), b.last)))
             env.agents[name].monitor.ap.connect(listener.analysis_export)
+        waited: list[object] = []
+        listener = Listener("results_wait", env, waited.append)
+        env.agents["results"].monitor.waits.connect(listener.analysis_export)
         stages, shared = config.columns // config.columns_per_stage, 0
         groups = config.rows
         if config.products:
             groups, shared = config.rows // config.rows_per_group, int(bool(config.products.shared_bits()))
+        env.streams["results"].by_beat = True
         for length, waits in itertools.product((1, 3, config.rows + 2), (0, 40)):
-            for seen in beats.values():
+            for seen in (*beats.values(), waited):
                 seen.clear()
             if not config.shadow:
                 env.streams["results"].stall = itertools.chain(
@@ -272,6 +276,7 @@ class array_weights_wait(ArrayTest):
                 cycles = round((taken - beats["activations"][0][0]) / CLOCK_NS)
                 env.scoreboard.check("cycles from a tile to the weights after it", cycles, groups + stages - 1 + shared)
             else:
+                env.scoreboard.check("cycles that the last result waited", len(waited), waits)
                 left = beats["results"][length - 1][0]
                 env.scoreboard.check("weights are taken after the results before", taken > left, True)
 
