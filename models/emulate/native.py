@@ -40,7 +40,8 @@ def compiler() -> str:
 def load_library(source: Path) -> ctypes.CDLL:
     """The compiled form of the C++ file `source`, compiled if need be."""
     included = [source.parent / name for name in INCLUDE.findall(source.read_text(encoding="utf-8"))]
-    return _loaded(source, [path.read_bytes() for path in (source, *included)], ())
+    beside = [path for path in included if path.is_file()]  # others are of the compiler's include folders
+    return _loaded(source, [path.read_bytes() for path in (source, *beside)], ())
 
 
 def load_text(name: str, text: str, options: tuple[str, ...]) -> ctypes.CDLL:
