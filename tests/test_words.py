@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.store import Store
 from flows.platform import load_platform
+from flows.power.__main__ import print_test_set, run_test_set
 from flows.power.activity import measure_activity, stimulus, workload
 from flows.power.circuit import Circuit, read_circuit
 from flows.power.engine import Scales
 from flows.power.simulate import simulate
+from flows.ppa import key_of, view
 from flows.synth.__main__ import forms, record
 from flows.synth.measure import measure as synthesise
 from flows.synth.netlist import Design
@@ -262,6 +265,24 @@ def test_power_of_a_test_set_is_kept(entry: dict, monkeypatch: pytest.MonkeyPatc
         power.measure(entry | {"gate_sim": "not_run"}, platform, test, said.append)
     with pytest.raises(UserError, match=r"layer linear: 8 images are needed for a sample; give more IMAGES="):
         sampled(small_set(7), ROWS, 1)
+
+
+@needs_library
+def test_power_of_a_test_set_stands_beside_that_of_tiles(
+    entry: dict, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    store, tiled = Store(tmp_path), {"power_mw": {"column": 0.5, "zero_delay_column": 0.4}}
+    store.put("area", key_of(entry), entry | {"tools": {}}, {})
+    measured = entry | tiled
+    run_test_set([measured], small_set(), load_platform("osu018"), store, True)
+    print_test_set([measured])
+    found = measured["test_set"]
+    (kept,) = store.publish("ppa", view)["designs"]
+    assert kept["test_set"] == found and found["total"] > found["zero_delay_total"] > 0
+    *_, head, line = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["design", "tiles"] and line.split()[:5] == ["enc", "m20p", "merged", "0.500", "0.400"]
+    assert line.split()[5] == f"{found['total'] / 2:.3f}"  # two columns
+    assert f"{100 * (found['total'] / 2 / 0.5 - 1):+.1f} %".lstrip("+-") in line
 
 
 def test_interval_of_a_ratio_holds_the_true_one_nineteen_times_in_twenty() -> None:
