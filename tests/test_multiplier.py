@@ -183,7 +183,10 @@ def test_bad_files_are_one_line(folder):
         ("int a1(int a, int w) { return 0; } int a2(int a, int w) { return 0; }", "which function. .* a1, a2"),
         ("int f(int a, int w) { return a + w; }", "are no multiplier's: their correlation with the product is"),
         ("int f(int a, int w) { return nonsense; }", "cannot compile"),
-        ("int f(int a, int w) { return *(volatile int*)0; }", "the function failed"),
+        ("int f(int a, int w) { return *(volatile int*)0; }", "the function crashed .SIGSEGV"),
+        ("#include <stdlib.h>\nint f(int a, int w) { exit(0); }", "ends the program or writes to its output"),
+        ("float f(int a, int w) { return 0.999f * a * w; }", "results are no integers"),
+        ("int f(int a, int w) { static int n; return a * w + n++ % 7; }", "does not give the same product"),
         ("int f(int a, int w) { return 3 * a * w; }", "products of f reaches"),
     ],
 )

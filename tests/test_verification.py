@@ -365,6 +365,17 @@ class TestDiagnosis:
         exact = load_encoding("exact64")
         assert "partial product 0 (weight 1) of row 2 is stuck at 0" in explain(self.mismatches(change, exact), None)
 
+    @pytest.mark.parametrize("seen", [2048, -1024])
+    def test_a_position_weight_with_another_sign_or_shift(self, seen: int) -> None:
+        encoding, rng = load_encoding("m12p"), np.random.default_rng(3)
+        m = encoding.weights.index(-2048)
+        found = []
+        for a, w in rng.integers(-128, 128, (12, 2, self.rows)).astype(np.int8):
+            counts = encoding.product_bits(a, w).astype(np.int64).sum(axis=0)
+            right = int(counts @ np.array(encoding.weights))
+            found.append(Mismatch(a, w, right, right + int(counts[m]) * (seen + 2048)))
+        assert f"position weight {m} being {seen} instead of -2048" in explain(found, encoding)
+
     def test_nothing_fits(self) -> None:
         wrong = Mismatch(np.zeros(2, np.int8), np.zeros(2, np.int8), 0, 1 << 30)
         line = explain([wrong], self.encoding)

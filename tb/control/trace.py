@@ -148,4 +148,5 @@ def first_fault(path: Path) -> str:
     if not kinds:
         return ""
     held = ", ".join(kinds)
-    return f"waves: {held} keep to their contracts; look at control (stream_control) and at what is none of these"
+    rest = "and at what is none of these, as position weights"
+    return f"waves: {held} keep to their contracts; look at control (stream_control) {rest}"

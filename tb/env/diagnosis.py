@@ -1,7 +1,7 @@
 """From wrong sums to the product bit or count that explains them.
 
 A testbench sees ports only. But the golden model knows every product bit of the encoding, so it can
-say which single fault (a bit of one row, a bit of all rows, a count) turns the expected sums into
+say which single fault (a bit of one row, a bit of all rows, a position weight, a count) turns the expected sums into
 those that came. What fits all wrong sums of a column is a strong hint where to look in the waves.
 """
 
@@ -49,6 +49,22 @@ def explain(mismatches: Sequence[Mismatch], encoding: Encoding | None) -> str:
     return f"{line}; no single product bit or count explains it"
 
 
+def _other_weights(counts: np.ndarray, wrong: np.ndarray, encoding: Encoding) -> list[str]:
+    """Position weights that, with another sign or as another power of two, give sums that are `wrong` [n] too large.
+
+    `counts` is [n, M]. One sum alone fits nearly everything and names none.
+    """
+    found = []
+    for m, weight in enumerate(encoding.weights):
+        if len(wrong) < 2 or not counts[:, m].all() or (wrong % counts[:, m]).any():
+            continue
+        (change, *others) = np.unique(wrong // counts[:, m]).tolist()
+        seen = weight + change
+        if not others and (seen == -weight or (seen and abs(seen) & (abs(seen) - 1) == 0)):
+            found.append(f"position weight {m} being {seen} instead of {weight}")
+    return found
+
+
 def _suspects(mismatches: Sequence[Mismatch], encoding: Encoding, noun: str) -> list[str]:
     """Single faults that give exactly what came, the narrowest first."""
     operands = (np.stack([getattr(m, name) for m in mismatches]) for name in ("activations", "weights"))
@@ -68,6 +84,7 @@ def _suspects(mismatches: Sequence[Mismatch], encoding: Encoding, noun: str) -> 
     for text, change in kinds:
         fits = (change.sum(axis=1) * weights == wrong[:, None]).all(axis=0)
         suspects += [f"{product(m)} {text} in all {rows} rows" for m in np.flatnonzero(fits)]
+    suspects += _other_weights(counts, wrong, encoding)
     steps, rest = np.divmod(wrong[:, None], weights)  # [n, M]
     seen = counts + steps
     fits = ((rest == 0) & (seen >= 0) & (seen <= rows)).all(axis=0)
