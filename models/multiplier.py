@@ -194,6 +194,7 @@ def _check_order(table: np.ndarray, name: str) -> None:
         "activations are in two's-complement order": (np.roll(table, 128, 0), f"np.roll({read}, 128, 0)"),
         "weights are in two's-complement order": (np.roll(table, 128, 1), f"np.roll({read}, 128, 1)"),
         "activations are in falling order": (table[::-1], f"{read}[::-1]"),
+        "products are unsigned patterns of 16 bits": (table.astype(np.int16), f"{read}.astype('int16')"),
         "products are unsigned patterns of 16 bits, operands in two's-complement order": (
             np.roll(table.astype(np.int16), 128, (0, 1)),
             f"np.roll({read}.astype('int16'), 128, (0, 1))",
