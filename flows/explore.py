@@ -319,7 +319,7 @@ def picked(plan: Plan, there: list[Column]) -> dict[str, Design]:
         def least(design: Design) -> float:
             return min(saving(design, found[f"rival, {cost}"], cost) for cost in ("area", "power"))
 
-        found["encoded"] = max(encoded, key=least)
+        found = {"encoded": max(encoded, key=least), **found}
     return found
 
 

@@ -32,7 +32,7 @@ from models.encoding import (
 OPERANDS = np.arange(-128, 128)
 
 # Every gate type, a gate that reads gates, an unread gate, weights of one and of several digits. Tests spell out its
-# wires and bits; a new gate type goes into an encoding of its own.
+# wires and bits, which a new gate type (at the end) changes.
 SMALL = Encoding(
     name="small",
     description="all gate types",
