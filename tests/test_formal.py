@@ -236,7 +236,7 @@ MUTANTS = {
     "sizes_move_while_busy": (
         "axil_registers/5 rows",
         "tile/axil_registers.sv",
-        "(free_while_busy || !busy_i)",
+        "(write_word == ERRORS || !busy_i)",
         "(write_word != CONTROL || !busy_i)",
     ),
     "start_without_sizes": ("axil_registers/5 rows", "tile/axil_registers.sv", "start && config_errors == '0", "start"),

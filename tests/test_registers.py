@@ -117,7 +117,7 @@ BROKEN = {
         "data of a read of 0x1[89ab]",
     ),
     "errors not cleared while busy": (
-        {"&& (free_while_busy || !busy_i)": "&& !busy_i"},
+        {"&& (write_word == ERRORS || !busy_i)": "&& !busy_i"},
         "rights",
         "response to a write of .* to 0x1[89ab].* busy 1: expected 0, got 2",
     ),

@@ -82,7 +82,7 @@ MUTANTS = {
     "writes while busy": (
         "conv",
         "tile/axil_registers.sv",
-        {"&& (free_while_busy || !busy_i)": ""},
+        {"&& (write_word == ERRORS || !busy_i)": ""},
         "response to a write",
     ),
 }

@@ -134,7 +134,7 @@ module axil_registers #(
   end
 
   // Write: address and data are kept, in whichever order they come; then the word is written.
-  logic aw_valid_q, w_valid_q, write, free_while_busy, allowed, aborts;
+  logic aw_valid_q, w_valid_q, write, allowed, aborts;
   logic [31:0] data_q, value, writable;
   logic [ 3:0] strobe_q;
   assign s_axil_awready = !aw_valid_q;
@@ -160,8 +160,7 @@ module axil_registers #(
   for (genvar b = 0; b < 4; b++) begin : gen_byte
     assign value[b*8+:8] = strobe_q[b] ? data_q[b*8+:8] : write_old[b*8+:8];
   end
-  assign free_while_busy = write_word == ERRORS;  // may be written while a layer runs; abort has a way of its own
-  assign allowed = writable != '0 && (value & ~writable) == '0 && (free_while_busy || !busy_i);
+  assign allowed = writable != '0 && (value & ~writable) == '0 && (write_word == ERRORS || !busy_i);
 
   // Start, if the sizes allow it.
   logic start;
