@@ -234,7 +234,7 @@ def rows_of(plan: Plan) -> list[dict]:
             if row["checkpoint_sha256"] == plan.network.sha256
             and row.get("data_sha256") == plan.data_sha256
             and row["choose"]
-            and row["correction"]["training_images"] == plan.samples
+            and row.get("samples") == plan.samples
         ]
 
 

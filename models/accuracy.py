@@ -232,6 +232,7 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         "fp32_source": baseline.fp32_source,
         "correction": {"scope": args.correction, "rounds": args.rounds, "training_images": len(images)},
         "choose": args.choose == "1" and args.correction == "gain",
+        "samples": args.samples,
         "seed": args.seed,
         "seconds": round(seconds, 1),
         "checkpoint_sha256": network.sha256,

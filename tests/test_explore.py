@@ -43,7 +43,7 @@ def accuracy_row(encoding: str, images: int, samples: int) -> dict:
     row = {"network": network.name, "checkpoint_sha256": network.sha256, "encoding": encoding, "images": images}
     row |= {"encoding_sha256": load_encoding(encoding).sha256, "way": "chosen", "choose": True}
     row |= {"data_sha256": images_sha256(explore.load_dataset(), images)}
-    row |= {"correction": {"training_images": samples}}
+    row |= {"samples": samples, "correction": {"training_images": min(samples, 64)}}  # there may be fewer
     return row | {"against_int8": {"chosen": {"points": points, "interval": [points - 0.2, points + 0.2]}}}
 
 
