@@ -319,7 +319,7 @@ def table(rows: list[dict]) -> str:
     shown = []
     for row in pooled(rows):
         name, area = row["encoding"], None
-        if name in library_names() and load_encoding(name).sha256 == row["encoding_sha256"]:
+        if name in library_names() and load_encoding(name).sha256 == row.get("encoding_sha256"):
             area = load_encoding(name).figures.get("column_area_um2")
         label = name if scope(row) == "gain" else f"{name}, correction {scope(row)}"
         shown.append((row["network"], row["product_bits"] or 0, label, row, area))

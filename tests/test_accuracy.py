@@ -14,6 +14,7 @@ import models.quant.__main__
 import models.quant.histogram
 import models.replay
 from common.errors import UserError
+from models.encoding import load_encoding
 from models.networks import network_spec
 from models.quant.checkpoint import load_network
 from models.quant.histogram import load_histogram
@@ -125,11 +126,17 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
         run(monkeypatch, models.accuracy, "--table", "--out", path)
     row = {"network": NET, "dataset": "cifar10", "product_bits": 20, "images": 8}
     for name, top1 in (("exact64", 0.9), ("m20p", 0.875), ("of_a_user", 0.5)):
-        models.accuracy.update_report(path, row | {"encoding": name, "top1": {"int8": 0.9, "encoded": top1}})
+        sha256 = "f" * 64 if name == "of_a_user" else load_encoding(name).sha256
+        about = {"encoding": name, "encoding_sha256": sha256, "top1": {"int8": 0.9, "encoded": top1}}
+        models.accuracy.update_report(path, row | about)
+    mine = {"encoding": "m20p", "encoding_sha256": "e" * 64, "top1": {"int8": 0.9, "encoded": 0.1}}
+    models.accuracy.update_report(path, row | mine)  # a table of that name is not the library's encoding
     run(monkeypatch, models.accuracy, "--table", "--out", path)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4 and "of_a_user" not in "".join(lines)
+    assert len(lines) == 6 and "| of_a_user | 20 | - |" in "".join(lines)
     assert lines[2].endswith("| 90.00 | - | - | corrected | +0.00 | - | - | - |")
-    assert "| m20p | 20 |" in lines[3] and lines[3].endswith("| corrected | -2.50 | - | - | - |")
+    areas = [line.split(" | ")[3] for line in lines if "| m20p | 20 |" in line]
+    assert areas == ["420,299", "-"]
+    assert any("| m20p | 20 |" in line and line.endswith("| corrected | -2.50 | - | - | - |") for line in lines)
     with pytest.raises(UserError, match="needs --encoding, or --table"):
         run(monkeypatch, models.accuracy, "--net", NET)

@@ -134,8 +134,8 @@ class TestFailureErgonomics:
         assert again.returncode != 0
         second = json.loads((tmp_path / "build" / "reports" / "sim.json").read_text())["tests"]
         assert [(t["name"], t["seed"]) for t in second] == [(failed["name"], 7)]
-        # where its waves are wrong first is told where they were made, in the first run
-        assert failed["message"].startswith(f"{second[0]['message']}; first wrong in waves: ")
+        # what its waves say is told where they were made, in the first run: that of what is traced nothing is wrong
+        assert failed["message"].startswith(f"{second[0]['message']}; waves: ")
         assert Path(second[0]["waves"]).exists()
 
     def test_real_tile_is_named(self, tmp_path: Path) -> None:
