@@ -291,6 +291,24 @@ def test_a_function_of_yours_is_quantised_first(steps, monkeypatch, tmp_path) ->
     assert steps[1][0] == "accuracy" and steps[1][steps[1].index("--net") + 1] == out
 
 
+def test_a_layer_of_one_vector_an_image_has_tiles_of_as_many_images_as_it_takes(monkeypatch, tmp_path) -> None:
+    taken: dict[str, int] = {}
+    network, layer = load_network("resnet20_cifar10"), SimpleNamespace(group_inputs=64, size=(1, 1))
+    plan = SimpleNamespace(network=network, label="net", data_sha256="f" * 64, rows=16, data=None)
+    monkeypatch.setattr(explore, "BUILD", tmp_path)
+    monkeypatch.setattr(explore, "load_dataset", lambda *words: TEST)
+    monkeypatch.setattr(explore, "shapes", lambda *words: {"linear": layer})
+    monkeypatch.setattr(explore, "capture", lambda network, images, layers: taken.update(layers))
+    monkeypatch.setattr(explore, "save_capture", lambda capture, path: None)
+    monkeypatch.setattr(explore, "load_capture", lambda path: None)
+    explore.tiles_of(plan)
+    assert taken == {"linear": 16 + 128}
+    few = SimpleNamespace(labels=TEST.labels[:100], images=TEST.images[:100])
+    monkeypatch.setattr(explore, "load_dataset", lambda *words: few)
+    with pytest.raises(UserError, match="needs 144 activation vectors of a layer, and 100 test images have fewer"):
+        explore.tiles_of(plan)
+
+
 def test_no_conventional_column_meets_the_clock(steps, monkeypatch) -> None:
     for name in [name for name in AREAS if name.startswith("conv")]:
         monkeypatch.delitem(AREAS, name)

@@ -237,6 +237,18 @@ def test_the_command_that_was_typed_is_shown(folder, tmp_path):
     assert "<code>make power &#39;TILES=a b.npz&#39;</code>, <code>make synth ROWS=64</code>" in html
 
 
+def test_scores_that_a_sample_does_not_have_are_no_difference(folder):
+    record = example.replay()
+    record["scores"] |= {"equal_emulator": None, "equal_torch": None}
+    (folder / "replay.json").write_text(json.dumps(record))
+    assert report(folder).returncode == 0
+    assert "differ from" not in (folder / "report.html").read_text()
+    record["scores"]["equal_torch"] = False
+    (folder / "replay.json").write_text(json.dumps(record))
+    assert report(folder).returncode == 0
+    assert '<span class="bad">differ from</span> those of torch' in (folder / "report.html").read_text()
+
+
 def test_another_thing_of_one_name_does_not_join(folder):
     """A table or a file of one's own called m12p has its own rows; the cards are those of the library's."""
     before = gather(load_records(folder), "m12p").cards
