@@ -267,7 +267,7 @@ iverilog -g2012 -s example_tb -o example.vvp -f rtl/encmac.f examples/array/*.sv
 fusesoc --cores-root . run --target sim encmac
 ```
 
-The array leaves out what a weight alone brings to its products, `weight_term` of the package: add it once a row and tile.
+The array leaves out what a weight alone brings to its products: add `weight_term` of the package once a row and tile.
 
 Tests run it from each of these lists (Bender's manifest is read by a test, not by Bender), and compare the lists with
 the folder. `../examples/tile` has the tile engine with its array behind SystemVerilog interfaces, for tools that take
