@@ -15,15 +15,16 @@ import models.search.target as target_module
 from common.errors import UserError
 from flows.synth.cost import fit_areas
 from models.encoding import GATES, Encoding, Gate, load_encoding, signed_digits
+from models.search import paper
 from models.search.__main__ import check_name, default_name
-from models.search.anneal import Task, allowed_weights
+from models.search.anneal import Task, allowed_weights, decode, start
 from models.search.anneal import run as run_anneal
 from models.search.assemble import build_encoding
 from models.search.cost import coefficients, column_cost
 from models.search.figures import table_errors
 from models.search.histogram import check_histogram, joint_distribution, load_histogram
 from models.search.moments import basis_masks, walsh_moments
-from models.search.native import CODES, TooWide, spectra
+from models.search.native import CODES, Schedule, TooWide, anneal, spectra
 from models.search.paper import Genome, Score, evolve, random_genome, reference_objective, to_found
 from models.search.paper import evaluate as score_genome
 from models.search.pool import build_pool, first_level, pool_of
@@ -189,6 +190,57 @@ def test_native_statistics_equal_portable_and_reference_ones():
     np.testing.assert_allclose(fast.weights, weights, rtol=1e-6, atol=1e-3)
 
 
+def test_native_forecasts_change_no_result(joint):
+    root = np.random.default_rng(5).standard_normal((256, 4))
+    for moments in (Target(joint).moments(), Target(joint, root @ root.T / 1000).moments()):
+        for m, heat in ((5, 0.1), (13, 0.05), (24, 0.01)):
+            begin = start(Task(m), moments, quiet)
+            schedule, area = Schedule(20_000, heat, 1e-4, m), np.full(10, 0.1 / m)
+            runs = [anneal(moments, *begin, schedule, None, area, 0.3, bounded) for bounded in (True, False)]
+            np.testing.assert_array_equal(runs[0].circuits, runs[1].circuits)
+            np.testing.assert_array_equal(runs[0].weights, runs[1].weights)
+            assert (runs[0].error, runs[0].evaluated) == (runs[1].error, runs[1].evaluated)
+
+
+def test_native_error_is_the_reference_one(joint, moments):
+    begin = start(Task(13), moments, quiet)
+    found = anneal(moments, *begin, Schedule(5000, 0.05, 1e-4, 3))
+    selector = Selector(pool_of([decode(row) for row in found.circuits], moments, unique=False), moments)
+    fitted = selector.fit(list(range(13)))
+    assert found.error == pytest.approx(fitted.error, rel=1e-7)  # both load the diagonal a little
+    a, w = OPERANDS[:, None], OPERANDS[None, :]
+    table = sum(s * evaluate(decode(c), a, w) for c, s in zip(found.circuits, found.weights, strict=True))
+    assert table_errors(table, joint)["centred_rmse"] ** 2 == pytest.approx(found.error, rel=1e-7)
+
+
+SEARCHES = """
+import hashlib, numpy as np
+from models.search.anneal import Task, allowed_weights, start
+from models.search.moments import walsh_moments
+from models.search.native import Schedule, anneal
+from models.search.paper import evolve
+silent = lambda _stage, _error: None
+scale = np.exp(-np.abs(np.arange(-128, 128)) / 20)
+moments = walsh_moments(np.outer(scale, scale) / scale.sum() ** 2)
+found = [anneal(moments, *start(Task(10, kind), moments, silent), Schedule(3000, 0.05), allowed_weights(kind))
+         for kind in ("general", "pow2")]
+genome, score = evolve(24, 60, 1, silent)
+arrays = [a for f in found for a in (f.circuits, f.weights)] + [genome.gates, score.weights, score.error]
+print(hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in arrays)).hexdigest())
+"""
+
+
+def test_native_results_do_not_depend_on_the_processor():
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"}
+    found = set()
+    for flags in ("", "-DFAST=", '-DFAST=__attribute__((target("avx2")))'):
+        command = [sys.executable, "-c", SEARCHES]
+        done = subprocess.run(command, env=environment | {"ENCMAC_CXXFLAGS": flags}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
 def test_wide_circuits_are_named():
     gates = np.array(
         [[CODES["and"], 0, 8], [CODES["or"], 1, 2], [CODES["xor"], 16, 17], [CODES["and"], 18, 3]], np.int32
@@ -206,6 +258,25 @@ def test_paper_preset_is_reproducible_and_improves():
     found = to_found(*runs[0])
     encoding = build_encoding("paper", "", found.circuits, found.weights, joint_distribution(None))
     assert encoding.max_relative_error() == pytest.approx(runs[0][1].error, abs=0.01)
+
+
+def test_genomes_of_equal_circuits_are_scored_once(monkeypatch):
+    scored = []
+
+    def counted(genome, m):
+        scored.append(genome)
+        return score_genome(genome, m)
+
+    right = paper.mutate
+    monkeypatch.setattr(paper, "evaluate", counted)
+    monkeypatch.setattr(paper, "mutate", lambda genome, _rate, rng: right(genome, 5e-4, rng))  # as late in a search
+    runs = [evolve(36, 400, seed=4, progress=quiet)]
+    assert 50 < len(scored) < 350
+    monkeypatch.setattr(paper, "same_circuit", lambda *_: False)
+    runs.append(evolve(36, 400, seed=4, progress=quiet))
+    for one, other in ((runs[0][0], runs[1][0]), (runs[0][1], runs[1][1])):
+        for name, value in vars(one).items():
+            np.testing.assert_array_equal(value, getattr(other, name))
 
 
 def test_a_large_constant_of_preset_paper_goes_into_the_bits():

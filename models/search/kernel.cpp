@@ -8,12 +8,18 @@
 #include <vector>
 
 #pragma GCC optimize("fp-contract=off")
+#ifndef FAST  // -DFAST= leaves the default path alone
 #define FAST __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+#define INLINE static inline __attribute__((always_inline))
 
 namespace {
 
 constexpr int TERMS = 16, INPUTS = 16, PAIRS = 65536;
 enum Op { AND, OR, XOR, NAND, NOR, XNOR, ANDNOT, ORNOT, NOT, BUF };
+constexpr double LOAD = 1e-10;     // of the diagonal, added to it in a fit
+constexpr double NEARLY = 1e-5;    // share of a bit's norm that others must leave for a forecast of the error
+constexpr double DOUBT = 1e-6;     // of the logarithm of an error that is forecast
 const uint16_t COLUMN[4] = {0xAAAA, 0xCCCC, 0xF0F0, 0xFF00};
 
 uint16_t apply(int op, uint16_t x, uint16_t y) {
@@ -90,44 +96,70 @@ int spectrum(const Function& f, int32_t* masks, double* values) {
 Function input(int wire) { return {1u << wire, COLUMN[0]}; }
 
 typedef double V8 __attribute__((vector_size(64), aligned(8)));
+typedef int64_t I8 __attribute__((vector_size(64)));
 
-// In-place Walsh-Hadamard transform of 65,536 values; returns the largest magnitude.
-FAST double transform(double* t) {
-  for (int row = 0; row < 256; row++) {
-    double* r = t + 256 * row;
-    bool empty = true;
-    for (int i = 0; i < 256 && empty; i++) empty = r[i] == 0;
-    if (empty) continue;
-    for (int h = 1; h < 8; h *= 2)
-      for (int i = 0; i < 256; i += 2 * h)
-        for (int j = i; j < i + h; j++) {
-          double a = r[j], b = r[j + h];
-          r[j] = a + b;
-          r[j + h] = a - b;
-        }
-    for (int h = 8; h < 256; h *= 2)
-      for (int i = 0; i < 256; i += 2 * h)
-        for (int j = i; j < i + h; j += 8) {
-          V8 *p = (V8*)(r + j), *q = (V8*)(r + j + h), a = *p, b = *q;
-          *p = a + b;
-          *q = a - b;
-        }
+// One step of the Walsh-Hadamard transform over vectors i < `count` of c, between i and i + h.
+INLINE void butterflies(V8* c, int count, int h) {
+  for (int i = 0; i < count; i += 2 * h)
+    for (int j = i; j < i + h; j++) {
+      V8 a = c[j], b = c[j + h];
+      c[j] = a + b;
+      c[j + h] = a - b;
+    }
+}
+
+// The same between lanes: lane k becomes lane k + lane k ^ h, or their difference.
+INLINE void within(V8& v, const I8& other, const V8& sign) { v = __builtin_shuffle(v, other) + v * sign; }
+
+// In-place Walsh-Hadamard transform of 256 values.
+FAST void transform_row(double* row) {
+  const I8 one = {1, 0, 3, 2, 5, 4, 7, 6}, two = {2, 3, 0, 1, 6, 7, 4, 5}, four = {4, 5, 6, 7, 0, 1, 2, 3};
+  const V8 ones = {1, -1, 1, -1, 1, -1, 1, -1}, twos = {1, 1, -1, -1, 1, 1, -1, -1}, fours = {1, 1, 1, 1, -1, -1, -1, -1};
+  V8* v = (V8*)row;
+  for (int block = 0; block < 32; block += 8) {
+    V8 c[8];
+    for (int i = 0; i < 8; i++) {
+      c[i] = v[block + i];
+      within(c[i], one, ones);
+      within(c[i], two, twos);
+      within(c[i], four, fours);
+    }
+    for (int h = 1; h < 8; h *= 2) butterflies(c, 8, h);
+    for (int i = 0; i < 8; i++) v[block + i] = c[i];
   }
+  for (int i = 0; i < 8; i++) {
+    V8 c[4] = {v[i], v[8 + i], v[16 + i], v[24 + i]};
+    butterflies(c, 4, 1);
+    butterflies(c, 4, 2);
+    for (int k = 0; k < 4; k++) v[8 * k + i] = c[k];
+  }
+}
+
+// Transform over 256 rows of 256 values, of which `row[i]` is null if all are 0; returns the largest magnitude.
+FAST double transform_columns(double* const* row) {
   V8 most = {};
   for (int strip = 0; strip < 256; strip += 8) {
     V8 c[256];
-    for (int i = 0; i < 256; i++) c[i] = *(V8*)(t + 256 * i + strip);
-    for (int h = 1; h < 256; h *= 2)
-      for (int i = 0; i < 256; i += 2 * h)
-        for (int j = i; j < i + h; j++) {
-          V8 a = c[j], b = c[j + h];
-          c[j] = a + b;
-          c[j + h] = a - b;
-        }
-    for (int i = 0; i < 256; i++) {
-      V8 size = c[i] < 0 ? -c[i] : c[i];
-      most = size > most ? size : most;
-      *(V8*)(t + 256 * i + strip) = c[i];
+    for (int high = 0; high < 256; high += 16) {
+      V8 d[16];
+      bool empty = true;
+      for (int i = 0; i < 16; i++) {
+        const double* from = row[high + i];
+        d[i] = from ? *(const V8*)(from + strip) : V8{};
+        empty &= !from;
+      }
+      if (!empty)
+        for (int h = 1; h < 16; h *= 2) butterflies(d, 16, h);
+      for (int i = 0; i < 16; i++) c[high + i] = d[i];
+    }
+    for (int low = 0; low < 16; low++) {
+      V8 d[16];
+      for (int i = 0; i < 16; i++) d[i] = c[16 * i + low];
+      for (int h = 1; h < 16; h *= 2) butterflies(d, 16, h);
+      for (int i = 0; i < 16; i++) {
+        V8 size = d[i] < 0 ? -d[i] : d[i];
+        most = size > most ? size : most;
+      }
     }
   }
   double best = 0;
@@ -135,41 +167,207 @@ FAST double transform(double* t) {
   return best;
 }
 
-// Cholesky factor in place (lower), rows padded to `stride`; false if not positive definite.
-FAST bool cholesky(double* g, int n, int stride) {
-  for (int i = 0; i < n; i++) {
-    double* gi = g + (size_t)i * stride;
-    for (int j = 0; j <= i; j++) {
-      const double* gj = g + (size_t)j * stride;
-      V8 sum = {};
-      int k = 0;
-      for (; k + 8 <= j; k += 8) sum += *(V8*)(gi + k) * *(V8*)(gj + k);
-      double s = ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
-      for (; k < j; k++) s += gi[k] * gj[k];
-      double left = gi[j] - s;
-      if (i == j) {
-        if (!(left > 0)) return false;
-        gi[i] = std::sqrt(left);
-      } else {
-        gi[j] = left / gj[j];
-      }
-    }
+// Lane r of `out` is the sum of the lanes of v[r], each taken as ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)).
+INLINE void lane_sums(const V8* v, V8& out) {
+  V8 x[4], y[2];
+  for (int r = 0; r < 4; r++)
+    x[r] = __builtin_shuffle(v[r], v[r + 4], I8{0, 1, 2, 3, 8, 9, 10, 11}) +
+           __builtin_shuffle(v[r], v[r + 4], I8{4, 5, 6, 7, 12, 13, 14, 15});
+  for (int r = 0; r < 2; r++)
+    y[r] = __builtin_shuffle(x[r], x[r + 2], I8{0, 1, 8, 9, 4, 5, 12, 13}) +
+           __builtin_shuffle(x[r], x[r + 2], I8{2, 3, 10, 11, 6, 7, 14, 15});
+  out = __builtin_shuffle(y[0], y[1], I8{0, 8, 2, 10, 4, 12, 6, 14}) +
+        __builtin_shuffle(y[0], y[1], I8{1, 9, 3, 11, 5, 13, 7, 15});
+}
+
+// A symmetric matrix of `size` rows, a multiple of 8: those beyond its own are rows of the identity.
+struct Matrix {
+  int size = 0;
+  std::vector<double> value;
+
+  void clear(int rows) {
+    size = (rows + 7) / 8 * 8;
+    value.assign((size_t)size * size, 0.0);
+    unite(rows);
   }
+  void unite(int from) {
+    for (int m = from; m < size; m++) row(m)[m] = 1;
+  }
+  double* row(int m) { return &value[(size_t)m * size]; }
+  const double* row(int m) const { return &value[(size_t)m * size]; }
+};
+
+// Cholesky factor L in place, and its transpose above the diagonal; false if not positive definite.
+FAST bool cholesky(Matrix& matrix) {
+  const int n = matrix.size;
+  double* s = matrix.value.data();
+  for (int first = 0; first < n; first += 8)  // columns, 8 at a time
+    for (int below = first; below < n; below += 8) {
+      V8 column[8];
+      for (int j = 0; j < 8; j += 2) {
+        V8 x[8] = {}, y[8] = {};
+        const double *p = s + (size_t)(first + j) * n, *q = p + n, *from = s + (size_t)below * n;
+        for (int k = 0; k < first; k += 8) {
+          V8 a = *(const V8*)(p + k), b = *(const V8*)(q + k);
+          for (int r = 0; r < 8; r++) {
+            V8 c = *(const V8*)(from + (size_t)r * n + k);
+            x[r] += c * a;
+            y[r] += c * b;
+          }
+        }
+        lane_sums(x, column[j]);
+        lane_sums(y, column[j + 1]);
+      }
+      for (int j = 0; j < 8; j++) {
+        double* above = s + (size_t)(first + j) * n;
+        V8 sum = column[j];
+        for (int k = 0; k < j; k++) sum += column[k] * above[first + k];
+        V8 left = *(V8*)(above + below) - sum;
+        if (below == first) {
+          if (!(left[j] > 0)) return false;
+          double root = std::sqrt(left[j]);
+          column[j] = left / root;
+          above[first + j] = root;
+          for (int i = j + 1; i < 8; i++) above[first + i] = s[(size_t)(first + i) * n + first + j] = column[j][i];
+        } else {
+          *(V8*)(above + below) = column[j] = left / above[first + j];
+        }
+      }
+      if (below == first) continue;
+      for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 8; j++) s[(size_t)(below + i) * n + first + j] = column[j][i];
+    }
   return true;
 }
 
-// Solves (L L') x = b in place.
-void substitute(const double* l, int n, int stride, double* b) {
-  for (int i = 0; i < n; i++) {
-    double s = b[i];
-    for (int k = 0; k < i; k++) s -= l[(size_t)i * stride + k] * b[k];
-    b[i] = s / l[(size_t)i * stride + i];
+// Solves (L L') x = b in place, for the result of `cholesky` and b padded with zeros to its size.
+FAST void substitute(const Matrix& factor, double* b) {
+  const int n = factor.size;
+  for (int k = 0; k < n; k++) {
+    const double *row = factor.row(k), x = b[k] /= row[k];
+    int i = k + 1;
+    for (; i % 8; i++) b[i] -= row[i] * x;
+    for (; i < n; i += 8) *(V8*)(b + i) -= *(const V8*)(row + i) * x;
   }
   for (int i = n - 1; i >= 0; i--) {
-    double s = b[i] / l[(size_t)i * stride + i];
-    b[i] = s;
-    for (int k = 0; k < i; k++) b[k] -= l[(size_t)i * stride + k] * s;
+    const double *row = factor.row(i), x = b[i] /= row[i];
+    int k = 0;
+    for (; k + 8 <= i; k += 8) *(V8*)(b + k) -= *(const V8*)(row + k) * x;
+    for (; k < i; k++) b[k] -= row[k] * x;
   }
+}
+
+// The inverse of a matrix from its `factor`: symmetric, 8 columns at a time.
+FAST void invert(const Matrix& factor, Matrix& inverse) {
+  const int n = factor.size;
+  inverse.clear(n);
+  inverse.unite(0);
+  for (int first = 0; first < n; first += 8) {
+    double* column = inverse.row(0) + first;  // the 8 of row i are at column + i n
+    for (int k = first; k < n; k++) {
+      const double* row = factor.row(k);
+      const V8 x = *(V8*)(column + (size_t)k * n) /= row[k];
+      for (int i = k + 1; i < n; i++) *(V8*)(column + (size_t)i * n) -= row[i] * x;
+    }
+    for (int i = n - 1; i >= 0; i--) {
+      const double* row = factor.row(i);
+      const V8 x = *(V8*)(column + (size_t)i * n) /= row[i];
+      for (int k = 0; k < i; k++) *(V8*)(column + (size_t)k * n) -= row[k] * x;
+    }
+  }
+}
+
+// out = sum of x[n] times row n of a symmetric matrix, whose size x and out have.
+FAST void multiply(const Matrix& g, const double* x, double* out) {
+  for (int m = 0; m < g.size; m += 8) {
+    V8 sum = {};
+    for (int n = 0; n < g.size; n++) sum += *(const V8*)(g.row(n) + m) * x[n];
+    *(V8*)(out + m) = sum;
+  }
+}
+
+// Walsh coefficients of bits: TERMS places for each, of which counts[m] are used.
+struct Bits {
+  int count;
+  const int32_t *counts, *masks;
+  const double* values;
+};
+
+// Ridge regression of the product on bits under uniform operands; arrays are kept from call to call.
+struct Regression {
+  struct Entry {
+    int32_t bit;
+    double value;
+  };
+  std::vector<std::vector<Entry>> entries = std::vector<std::vector<Entry>>(PAIRS);  // of each mask
+  std::vector<double> dense;  // [bits] for the masks of `place`, which most bits have
+  int8_t place[PAIRS];
+  Matrix gram, work;
+  std::vector<double> rhs, weights;
+
+  Regression() {
+    std::memset(place, -1, sizeof place);
+    place[0] = 0;
+    for (int i = 0; i < INPUTS; i++) place[1 << i] = i + 1;
+  }
+  bool fit(const Bits& bits, const double* product, double ridge);
+};
+
+FAST bool Regression::fit(const Bits& bits, const double* product, double ridge) {
+  gram.clear(bits.count);
+  const int n = gram.size;
+  dense.assign((size_t)(INPUTS + 1) * n, 0.0);
+  rhs.assign(n, 0.0);
+  for (int m = 0; m < bits.count; m++) {
+    double sum = 0, *row = gram.row(m);
+    for (int i = TERMS * m; i < TERMS * m + bits.counts[m]; i++) {
+      const int mask = bits.masks[i];
+      const double value = bits.values[i];
+      sum += value * product[mask];
+      if (place[mask] >= 0) {
+        double* all = &dense[(size_t)place[mask] * n];
+        all[m] = value;
+        for (int k = 0; k <= m; k += 8) *(V8*)(row + k) += *(V8*)(all + k) * value;
+      } else {
+        entries[mask].push_back({m, value});
+        for (const Entry& e : entries[mask]) row[e.bit] += value * e.value;
+      }
+    }
+    rhs[m] = sum;
+  }
+  for (int m = 0; m < bits.count; m++) {
+    for (int i = 0; i < bits.counts[m]; i++) entries[bits.masks[TERMS * m + i]].clear();
+    for (int k = 0; k < m; k++) gram.row(k)[m] = gram.row(m)[k];
+  }
+  work = gram;
+  for (int m = 0; m < bits.count; m++) work.row(m)[m] += ridge;
+  weights = rhs;
+  if (!cholesky(work)) return false;
+  substitute(work, weights.data());
+  return true;
+}
+
+// Largest |a w - sum s b| over all operand pairs. Only rows of coefficients (masks of w) that are not empty are kept.
+double largest_error(const Bits& bits, const double* weights, const double* product) {
+  static thread_local std::vector<double> store;
+  double* row[256] = {};
+  bool used[256] = {};
+  for (int i = 0; i < 9; i++) used[(1 << i) >> 1] = true;  // those of the product
+  for (int m = 0; m < bits.count; m++)
+    for (int i = 0; i < bits.counts[m]; i++) used[bits.masks[TERMS * m + i] >> 8] = true;
+  store.resize(256 * std::count(used, used + 256, true));
+  double* next = store.data();
+  for (int at = 0; at < 256; at++)
+    if (used[at]) {
+      row[at] = next, next += 256;
+      std::memcpy(row[at], product + 256 * at, 256 * sizeof(double));
+    }
+  for (int m = 0; m < bits.count; m++)
+    for (int i = TERMS * m; i < TERMS * m + bits.counts[m]; i++)
+      row[bits.masks[i] >> 8][bits.masks[i] & 255] -= weights[m] * bits.values[i];
+  for (double* r : row)
+    if (r) transform_row(r);
+  return transform_columns(row);
 }
 
 struct Random {
@@ -278,6 +476,11 @@ double nearest(const double* allowed, int count, double value) {
   return value < 0 ? -best : best;
 }
 
+Regression& own_regression() {
+  static thread_local Regression regression;
+  return regression;
+}
+
 }  // namespace
 
 extern "C" {
@@ -304,58 +507,85 @@ int encmac_spectra(int gates, const int32_t* gate, int bits, const int32_t* wire
 // gram [bits, bits] and rhs [bits] are also returned. Returns 0, or 1 if the matrix is singular.
 int encmac_uniform_fit(int bits, const int32_t* counts, const int32_t* masks, const double* values,
                        const double* product, double ridge, double* gram, double* rhs, double* weights) {
-  struct Entry {
-    int32_t next, bit;
-    double value;
-  };
-  static thread_local std::vector<int32_t> head(PAIRS, -1);
-  std::vector<Entry> entries;
-  entries.reserve(bits * TERMS);
-  int stride = (bits + 7) / 8 * 8;
-  std::vector<double> g((size_t)bits * stride, 0.0);
-  for (int m = 0; m < bits; m++) {
-    double sum = 0;
-    for (int i = 0; i < counts[m]; i++) {
-      int mask = masks[TERMS * m + i];
-      double value = values[TERMS * m + i];
-      sum += value * product[mask];
-      entries.push_back({head[mask], m, value});
-      head[mask] = (int)entries.size() - 1;
-      for (int e = head[mask]; e >= 0; e = entries[e].next)
-        g[(size_t)m * stride + entries[e].bit] += value * entries[e].value;
-    }
-    rhs[m] = weights[m] = sum;
-  }
-  for (int m = 0; m < bits; m++)
-    for (int i = 0; i < counts[m]; i++) head[masks[TERMS * m + i]] = -1;
-  for (int m = 0; m < bits; m++)
-    for (int n = 0; n <= m; n++) gram[(size_t)m * bits + n] = gram[(size_t)n * bits + m] = g[(size_t)m * stride + n];
-  for (int m = 0; m < bits; m++) g[(size_t)m * stride + m] += ridge;
-  if (!cholesky(g.data(), bits, stride)) return 1;
-  substitute(g.data(), bits, stride, weights);
-  return 0;
+  Regression& regression = own_regression();
+  bool good = regression.fit({bits, counts, masks, values}, product, ridge);
+  for (int m = 0; m < bits; m++) std::memcpy(gram + (size_t)m * bits, regression.gram.row(m), bits * sizeof(double));
+  std::memcpy(rhs, regression.rhs.data(), bits * sizeof(double));
+  std::memcpy(weights, regression.weights.data(), bits * sizeof(double));
+  return !good;
 }
 
-// Largest |a w - sum s b| over all operand pairs; `scratch` double [65536], left with the errors by pattern.
+// Largest |a w - sum s b| over all operand pairs.
 double encmac_max_error(int bits, const int32_t* counts, const int32_t* masks, const double* values,
-                        const double* weights, const double* product, double* scratch) {
-  std::memcpy(scratch, product, PAIRS * sizeof(double));
-  for (int m = 0; m < bits; m++)
-    for (int i = 0; i < counts[m]; i++) scratch[masks[TERMS * m + i]] -= weights[m] * values[TERMS * m + i];
-  return transform(scratch);
+                        const double* weights, const double* product) {
+  return largest_error({bits, counts, masks, values}, weights, product);
+}
+
+// Score of a genome of the paper's search (models/search/paper.py): all outputs and the constant are fitted, the `keep`
+// outputs of largest weight fitted again. `kept` int32 [keep], ascending; `weights` [keep + 1], the constant last;
+// `result` is the largest error and the area of the gates that are read, at `area` [10]. Returns 0, 1 if a matrix is
+// singular, 2 if an output reads more than four operand bits.
+int encmac_score(int gates, const int32_t* gate, int outputs, const int32_t* wires, const double* product,
+                 double ridge, int keep, const double* area, int32_t* kept, double* weights, double* result) {
+  static thread_local std::vector<Function> wire;
+  static thread_local std::vector<char> read;
+  static thread_local std::vector<int32_t> counts, masks, order;
+  static thread_local std::vector<double> values;
+  auto unary = [&](int g) { return gate[3 * g] == NOT || gate[3 * g] == BUF; };
+  auto cone = [&](const int32_t* from, int count, const int32_t* at) {  // marks the gates that outputs depend on
+    read.assign(INPUTS + gates, 0);
+    for (int i = 0; i < count; i++) read[from[at ? at[i] : i]] = 1;
+    for (int g = gates - 1; g >= 0; g--)
+      if (read[INPUTS + g]) read[gate[3 * g + 1]] = 1, read[gate[3 * g + (unary(g) ? 1 : 2)]] = 1;
+  };
+  cone(wires, outputs, nullptr);
+  wire.resize(INPUTS + gates);
+  for (int i = 0; i < INPUTS; i++) wire[i] = input(i);
+  for (int g = 0; g < gates; g++) {
+    const int32_t* t = gate + 3 * g;
+    if (read[INPUTS + g] && !combine(t[0], wire[t[1]], wire[t[unary(g) ? 1 : 2]], wire[INPUTS + g])) return 2;
+  }
+  const int all = outputs + 1;
+  counts.resize(all), masks.resize(TERMS * all), values.resize(TERMS * all);
+  for (int m = 0; m < outputs; m++) counts[m] = spectrum(wire[wires[m]], &masks[TERMS * m], &values[TERMS * m]);
+  counts[outputs] = 1, masks[TERMS * outputs] = 0, values[TERMS * outputs] = 1;
+  Regression& regression = own_regression();
+  if (!regression.fit({all, counts.data(), masks.data(), values.data()}, product, ridge)) return 1;
+  order.resize(outputs);
+  for (int m = 0; m < outputs; m++) order[m] = m;
+  const std::vector<double>& s = regression.weights;
+  std::stable_sort(order.begin(), order.end(), [&](int x, int y) { return std::fabs(s[x]) > std::fabs(s[y]); });
+  std::sort(order.begin(), order.begin() + keep);
+  for (int k = 0; k <= keep; k++) {  // moved to the front: order[k] >= k
+    int from = k < keep ? kept[k] = order[k] : outputs;
+    counts[k] = counts[from];
+    std::copy_n(&masks[TERMS * from], counts[k], &masks[TERMS * k]);
+    std::copy_n(&values[TERMS * from], counts[k], &values[TERMS * k]);
+  }
+  Bits few{keep + 1, counts.data(), masks.data(), values.data()};
+  if (!regression.fit(few, product, ridge)) return 1;
+  std::copy_n(s.data(), keep + 1, weights);
+  result[0] = largest_error(few, weights, product);
+  cone(wires, keep, kept);
+  result[1] = 0;
+  for (int g = gates - 1; g >= 0; g--)
+    if (read[INPUTS + g]) result[1] += area[gate[3 * g]];
+  return 0;
 }
 
 // Simulated annealing; see models/search/native.py. Returns the number of proposals that were evaluated.
 long encmac_anneal(int size, const double* gram, const int32_t* index, const double* towards, double power, int bits,
                    int32_t* circuits, double* weights, const double* allowed, int allowed_count, long steps,
-                   double hot, double cold, const double* area, double price, uint64_t seed, double* best_error) {
+                   double hot, double cold, const double* area, double price, uint64_t seed, int bounded,
+                   double* best_error) {
   Space space{gram, index, towards, size};
   Random random{seed * 0x9E3779B97F4A7C15ULL + 0x1234567};
-  const int stride = (bits + 7) / 8 * 8;
   std::vector<Bit> bit((Bit*)circuits, (Bit*)circuits + bits), best_bit;
   std::vector<Terms> terms(bits);
-  std::vector<double> g((size_t)bits * bits), rhs(bits), s(weights, weights + bits), best_s, row(bits), work, trial(bits);
-  work.resize((size_t)bits * stride);
+  Matrix g, work, inverse;
+  g.clear(bits);
+  std::vector<double> rhs(g.size), s(g.size), best_s, row(g.size), trial(g.size), product(g.size);
+  std::copy_n(weights, bits, s.begin());
   double total_area = 0;
   for (int m = 0; m < bits; m++) {
     if (!space.terms(bit[m], terms[m])) return -1;
@@ -363,32 +593,51 @@ long encmac_anneal(int size, const double* gram, const int32_t* index, const dou
     total_area += area_of(bit[m], area);
   }
   for (int m = 0; m < bits; m++)
-    for (int n = 0; n <= m; n++) g[m * bits + n] = g[n * bits + m] = space.inner(terms[m], terms[n]);
+    for (int n = 0; n <= m; n++) g.row(m)[n] = g.row(n)[m] = space.inner(terms[m], terms[n]);
 
+  auto factor = [&]() {
+    work = g;
+    for (int m = 0; m < bits; m++) work.row(m)[m] *= 1 + LOAD;
+    return cholesky(work);
+  };
   // Error with free weights: least squares. With a list of allowed weights: the weights in s.
   auto refit = [&](std::vector<double>& out) -> double {
-    for (int m = 0; m < bits; m++) {
-      std::memcpy(&work[(size_t)m * stride], &g[(size_t)m * bits], bits * sizeof(double));
-      work[(size_t)m * stride + m] *= 1 + 1e-10;
-    }
-    if (!cholesky(work.data(), bits, stride)) return INFINITY;
+    if (!factor()) return INFINITY;
     out = rhs;
-    substitute(work.data(), bits, stride, out.data());
+    substitute(work, out.data());
     double error = power;
     for (int m = 0; m < bits; m++) error -= rhs[m] * out[m];
     return error;
   };
   auto given = [&](const std::vector<double>& at) {
+    multiply(g, at.data(), product.data());
     double error = power;
-    for (int m = 0; m < bits; m++) {
-      double sum = 0;
-      for (int n = 0; n < bits; n++) sum += g[m * bits + n] * at[n];
-      error += at[m] * (sum - 2 * rhs[m]);
-    }
+    for (int m = 0; m < bits; m++) error += at[m] * (product[m] - 2 * rhs[m]);
     return error;
   };
   const bool free_weights = allowed_count == 0;
   double error = free_weights ? refit(s) : given(s);
+  bool inverted = false, sound = false;  // `inverse` belongs to g, and no bit is nearly a sum of the others
+  // Free weights: the error with `row` and `correlation` in place of bit m's, from the inverse of g; negative if the new
+  // bit is so nearly a sum of the others that rounding errors might count.
+  auto foreseen = [&](int m, double correlation) {
+    if (!inverted) {
+      inverted = true;
+      if ((sound = factor())) invert(work, inverse);
+      for (int n = 0; sound && n < bits; n++) sound = inverse.row(n)[n] * g.row(n)[n] * NEARLY < 1;
+    }
+    if (!sound) return -1.0;
+    const double norm = row[m], own = inverse.row(m)[m];
+    row[m] = 0;
+    multiply(inverse, row.data(), product.data());
+    double along = 0, fitted = 0;
+    for (int n = 0; n < bits; n++) along += row[n] * product[n], fitted += row[n] * s[n];
+    row[m] = norm;
+    const double left = norm * (1 + LOAD) - (along - product[m] * product[m] / own);
+    if (!(left > NEARLY * norm)) return -1.0;
+    const double more = correlation - (fitted - s[m] / own * product[m]);
+    return error + s[m] * s[m] / own - more * more / left;
+  };
   auto energy = [&](double e, double a) { return std::log(std::max(e, 1e-9 * power)) + price * a; };
   double now = energy(error, total_area), best = now;
   best_bit = bit, best_s = s, *best_error = error;
@@ -413,34 +662,43 @@ long encmac_anneal(int size, const double* gram, const int32_t* index, const dou
       for (int k = 1 + (random.below(3) == 0) + (random.below(6) == 0); k > 0; k--) mutate(fresh, random);
       Terms found;
       if (!space.terms(fresh, found)) continue;
-      Terms kept = terms[m];
-      double kept_rhs = rhs[m], norm = space.inner(found, found);
+      double norm = space.inner(found, found), correlation = space.correlation(found);
       if (norm < 1e-9) continue;
       for (int n = 0; n < bits; n++) row[n] = n == m ? norm : space.inner(found, terms[n]);
+      evaluated++;
+      double a = total_area + area_of(fresh, area) - area_of(old, area), luck = -1;
+      const bool same = correlation == rhs[m] && std::equal(row.begin(), row.begin() + bits, g.row(m));
+      if (free_weights && bounded && !same) {
+        const double e = foreseen(m, correlation), next = e > 0 ? energy(e, a) - DOUBT : now;
+        if (next > now && (luck = random.unit()) >= std::exp((now - next) / heat)) continue;  // however it is refitted
+      }
+      Terms kept = terms[m];
+      double kept_rhs = rhs[m];
       auto put = [&]() {
-        for (int n = 0; n < bits; n++) std::swap(g[m * bits + n], row[n]);
-        for (int n = 0; n < bits; n++) g[n * bits + m] = g[m * bits + n];
+        for (int n = 0; n < bits; n++) std::swap(g.row(m)[n], row[n]);
+        for (int n = 0; n < bits; n++) g.row(n)[m] = g.row(m)[n];
       };
       put();
-      rhs[m] = space.correlation(found);
+      rhs[m] = correlation;
       double e;
       if (free_weights) {
-        e = refit(trial);
+        e = same && bounded ? error : refit(trial);
       } else {
         double left = rhs[m];
-        for (int n = 0; n < bits; n++) left -= n == m ? 0 : g[m * bits + n] * s[n];
+        for (int n = 0; n < bits; n++) left -= n == m ? 0 : g.row(m)[n] * s[n];
         trial[m] = nearest(allowed, allowed_count, left / norm);
         if (random.below(4) == 0) {  // one other weight follows
           int n = random.below(bits);
           double rest = rhs[n];
-          for (int k = 0; k < bits; k++) rest -= k == n ? 0 : g[n * bits + k] * trial[k];
-          trial[n] = nearest(allowed, allowed_count, rest / g[n * bits + n]);
+          for (int k = 0; k < bits; k++) rest -= k == n ? 0 : g.row(n)[k] * trial[k];
+          trial[n] = nearest(allowed, allowed_count, rest / g.row(n)[n]);
         }
         e = given(trial);
       }
-      evaluated++;
-      double a = total_area + area_of(fresh, area) - area_of(old, area), next = energy(e, a);
-      if (std::isfinite(e) && (next <= now || random.unit() < std::exp((now - next) / heat))) {
+      double next = energy(e, a);
+      auto lucky = [&]() { return (luck < 0 ? random.unit() : luck) < std::exp((now - next) / heat); };
+      if (std::isfinite(e) && (next <= now || lucky())) {
+        inverted &= same;
         bit[m] = fresh, terms[m] = found, s = trial, error = e, now = next, total_area = a;
       } else {
         put();

@@ -107,13 +107,32 @@ def max_error(bits: Spectra, weights: np.ndarray, portable: bool = False) -> flo
     """Largest |a w - sum s b| over all 65,536 operand pairs."""
     kernel = None if portable else library()
     if kernel is not None:
-        scratch = np.empty(65536)
         arrays = (bits.counts, bits.masks, bits.values, np.ascontiguousarray(weights, np.float64), product_spectrum())
-        return kernel.encmac_max_error(len(bits), *map(_at, arrays), _at(scratch))
+        return kernel.encmac_max_error(len(bits), *map(_at, arrays))
     left = product_spectrum().copy()
     for m in range(len(bits)):
         np.subtract.at(left, bits.masks[m, : bits.counts[m]], weights[m] * bits.values[m, : bits.counts[m]])
     return float(np.abs(walsh_transform(left)).max())
+
+
+def score(
+    gates: np.ndarray, outputs: np.ndarray, keep: int, ridge: float, area: np.ndarray
+) -> tuple[float, float, np.ndarray, np.ndarray] | None:
+    """Largest error, area, kept outputs int32 [keep] and weights float64 [keep + 1] of a genome of the paper's search.
+
+    `gates` int32 [G, 3], `outputs` int32 [O] wires, `area` float64 [10] the price of a gate of each type; what is
+    computed, models/search/paper.py says. None where the kernel cannot do it.
+    """
+    kernel = library()
+    if kernel is None:
+        return None
+    gates, outputs = np.ascontiguousarray(gates, np.int32), np.ascontiguousarray(outputs, np.int32)
+    kept, weights, result = np.empty(keep, np.int32), np.empty(keep + 1), np.empty(2)
+    failed = kernel.encmac_score(
+        len(gates), _at(gates), len(outputs), _at(outputs), _at(product_spectrum()), ctypes.c_double(ridge), keep,
+        _at(area), _at(kept), _at(weights), _at(result),
+    )  # fmt: skip
+    return None if failed else (float(result[0]), float(result[1]), kept, weights)
 
 
 @dataclass(frozen=True)
@@ -144,11 +163,14 @@ def anneal(
     allowed: np.ndarray | None = None,
     area: np.ndarray | None = None,
     price: float = 0.0,
+    bounded: bool = True,
 ) -> Annealed:
     """Anneal log(error) + price * gate area from `circuits` int32 [M, 7], `weights` float64 [M].
 
     `allowed` (sorted, positive, float64) restricts the size of the weights; None: least squares.
     `area` float64 [10] is the price of a gate of each type. Deterministic for a seed.
+    `bounded`: weights are not fitted again where a forecast says that the proposal will be refused, which
+    changes no result; False: they always are.
     """
     kernel = library()
     if kernel is None:
@@ -164,7 +186,7 @@ def anneal(
         len(gram), _at(gram), _at(moments.index), _at(towards), ctypes.c_double(moments.power),
         len(circuits), _at(circuits), _at(weights), _at(allowed), len(allowed),
         ctypes.c_long(schedule.steps), ctypes.c_double(schedule.hot), ctypes.c_double(schedule.cold),
-        _at(area), ctypes.c_double(price), ctypes.c_uint64(schedule.seed), ctypes.byref(error),
+        _at(area), ctypes.c_double(price), ctypes.c_uint64(schedule.seed), bounded, ctypes.byref(error),
     )  # fmt: skip
     if evaluated < 0:
         raise ValueError("a circuit reads more than four operand bits or no activation bit")

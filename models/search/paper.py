@@ -16,13 +16,14 @@ import numpy as np
 from common.errors import UserError
 from models.encoding import GATES, UNARY
 from models.search.anneal import Found
-from models.search.native import CODES, NAMES, Spectra, max_error, spectra, uniform_fit
+from models.search.native import CODES, NAMES, Spectra, max_error, score, spectra, uniform_fit
 from models.search.pool import Circuit
 from models.search.select import Progress
 
 ROWS, OUTPUTS, CHILDREN, INPUTS = 256, 128, 4, 16
 OPS = np.array([CODES[op] for op in ("nand", "nor", "xnor", "and", "or", "xor", "not", "buf")], np.int32)
 AREAS = {"nand": 1, "nor": 1, "and": 4 / 3, "or": 4 / 3, "xor": 2, "xnor": 2, "not": 2 / 3, "buf": 0}
+PRICES = np.array([AREAS.get(name, 0) for name in NAMES], np.float64)  # by code
 RIDGE = 1e-3 / 65536  # on means; 1e-3 on the sums over all pairs
 PRODUCT_MAX = 16384
 OFFSET_MAX = 8192  # beyond it the sums without the constant might not fit the 16 bits of a product
@@ -49,10 +50,10 @@ class Score:
 
 def random_genome(rng: np.random.Generator) -> Genome:
     """Gates and outputs drawn uniformly from what each may be."""
-    first = rng.integers(INPUTS, size=(ROWS, 2))
-    second = rng.integers(INPUTS + ROWS, size=(ROWS, 2))
-    ops = OPS[rng.integers(len(OPS), size=(2 * ROWS, 1))]
-    gates = np.hstack([ops, np.vstack([first, second])]).astype(np.int32)
+    gates = np.empty((2 * ROWS, 3), np.int32)
+    gates[:ROWS, 1:] = rng.integers(INPUTS, size=(ROWS, 2))
+    gates[ROWS:, 1:] = rng.integers(INPUTS + ROWS, size=(ROWS, 2))
+    gates[:, 0] = OPS[rng.integers(len(OPS), size=2 * ROWS)]
     return Genome(gates, rng.integers(INPUTS + 2 * ROWS, size=OUTPUTS).astype(np.int32))
 
 
@@ -76,6 +77,8 @@ def with_constant(bits: Spectra) -> Spectra:
 
 def evaluate(genome: Genome, m: int, portable: bool = False) -> Score:
     """Ridge fit of all outputs, the M largest weights kept and fitted again, maximal error over all pairs."""
+    if not portable and (found := score(genome.gates, genome.outputs, m, RIDGE, PRICES)):
+        return Score(found[0] / PRODUCT_MAX, *found[1:])
     bits = with_constant(spectra(genome.gates, genome.outputs, portable))
     weights, _, _ = uniform_fit(bits, RIDGE, portable)
     kept = np.sort(np.argsort(-np.abs(weights[:-1]), kind="stable")[:m])
@@ -86,15 +89,19 @@ def evaluate(genome: Genome, m: int, portable: bool = False) -> Score:
     return Score(error, active_area(genome, kept), kept, weights)
 
 
+def active_gates(genome: Genome, kept: np.ndarray | slice = slice(None)) -> list[int]:
+    """Rows of `gates` that the kept outputs depend on, the last first."""
+    needed, found = set(genome.outputs[kept].tolist()), []
+    for g, (code, x, y) in zip(range(2 * ROWS - 1, -1, -1), genome.gates[::-1].tolist(), strict=True):
+        if INPUTS + g in needed:
+            found.append(g)
+            needed |= {x} if NAMES[code] in UNARY else {x, y}
+    return found
+
+
 def active_area(genome: Genome, kept: np.ndarray) -> float:
     """Area of the gates that the kept outputs depend on, in NAND gates (the paper's table)."""
-    needed, area = set(genome.outputs[kept].tolist()), 0.0
-    for g in range(2 * ROWS - 1, -1, -1):
-        if INPUTS + g in needed:
-            code, x, y = genome.gates[g].tolist()
-            area += AREAS[NAMES[code]]
-            needed |= {x} if NAMES[code] in UNARY else {x, y}
-    return area
+    return float(sum(PRICES[genome.gates[g, 0]] for g in active_gates(genome, kept)))
 
 
 def fitness(score: Score, threshold: float) -> tuple[float, float]:
@@ -109,17 +116,25 @@ def evolve(m: int, evaluations: int, seed: int, progress: Progress, threshold: f
     rng = np.random.default_rng(seed)
     parent = random_genome(rng)
     best, rate, spent = evaluate(parent, m), 0.05, 1
+    active = active_gates(parent)  # the gates that the score of the parent depends on
     while spent < evaluations:
         children = [mutate(parent, rate, rng) for _ in range(min(CHILDREN, evaluations - spent))]
-        scores = [evaluate(child, m) for child in children]
+        scores = [best if same_circuit(child, parent, active) else evaluate(child, m) for child in children]
         spent += len(children)
         winner = min(range(len(scores)), key=lambda i: fitness(scores[i], threshold))
         better = fitness(scores[winner], threshold) < fitness(best, threshold)
         if fitness(scores[winner], threshold) <= fitness(best, threshold):
+            if scores[winner] is not best:
+                active = active_gates(children[winner])
             parent, best = children[winner], scores[winner]
         rate = min(rate * 1.3, 0.2) if better else max(rate * 0.97, 5e-4)
         progress("paper", (best.error * PRODUCT_MAX) ** 2)
     return parent, best
+
+
+def same_circuit(one: Genome, other: Genome, active: list[int]) -> bool:
+    """True if all outputs, which depend on the gates `active` of `other`, are the same: so is the score then."""
+    return np.array_equal(one.outputs, other.outputs) and np.array_equal(one.gates[active], other.gates[active])
 
 
 def to_found(genome: Genome, score: Score) -> Found:
