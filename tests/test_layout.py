@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from flows.openroad import layout_script, read_figures, read_spef, run_layout, run_openroad
+from flows.openroad import Unroutable, layout_script, read_figures, read_spef, run_layout, run_openroad
 from flows.openroad.picture import boxes
-from flows.openroad.routed import chosen, lay_out
+from flows.openroad.routed import UTILIZATIONS, chosen, highest, lay_out
 from flows.platform import PLATFORMS, load_platform
 from flows.power.measure import Conditions
 from flows.synth.__main__ import measure as synthesise
@@ -165,7 +165,15 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
         run_openroad(script, limit_s=0.1)
     figures = FIGURES.format(max="", min="")
     tool_of(tmp_path, monkeypatch, f"echo 'violation type: Short' > {script.parent}/drc.rpt\ncat <<'E'\n{figures}E\n")
-    with pytest.raises(UserError, match="1 violations of design rules at this utilisation"):
+    with pytest.raises(Unroutable, match="1 violations of design rules at this utilisation"):
+        run_layout(script)
+    # what cannot be routed is ended early; a cell without a place says the same of a smaller utilisation
+    rounds = "\n".join(f"  Completing 100% with {n} violations." for n in (9000, 8000, 8100, 7900, 7800, 7700, 7600))
+    tool_of(tmp_path, monkeypatch, f"cat <<'E'\n{rounds}\nE\nsleep 60\n")
+    with pytest.raises(Unroutable, match="has 7600 violations after 7 rounds"):
+        run_layout(script)
+    tool_of(tmp_path, monkeypatch, "echo '[ERROR GPL-0302] Use a higher -density'\nexit 1\n")
+    with pytest.raises(Unroutable, match="layout failed: .*GPL-0302"):
         run_layout(script)
     steps: list[str] = []
     text = f"encmac step place\n  Completing 100% with 24 violations.\n{figures}"
@@ -175,6 +183,32 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
     (tmp_path / "openroad").write_text("#!/bin/sh\nexit 1\n")
     with pytest.raises(UserError, match="-version says nothing; is it OpenROAD?"):
         run_layout(script)
+
+
+@pytest.mark.parametrize("most", [29, 30, 52, 55, 80])
+def test_the_highest_utilisation_that_routes(most: int) -> None:
+    tried: list[float] = []
+
+    def lay(percent: float) -> dict:
+        tried.append(percent)
+        if percent > most:
+            raise Unroutable(f"{percent - most:g} violations")
+        return {"utilization_percent": percent}
+
+    if most < UTILIZATIONS[0]:
+        with pytest.raises(Unroutable, match="not routed at 30 % or above; 1 violations"):
+            highest(lay, print)
+        return
+    found = highest(lay, print)
+    assert found["utilization_percent"] == max(p for p in UTILIZATIONS if p <= most)
+    assert found["tried"] == {f"{p:g}": "routed" if p <= most else f"{p - most:g} violations" for p in tried}
+    assert len(tried) <= 4
+
+    def broken(_: float) -> dict:
+        raise UserError("openroad is not on PATH")
+
+    with pytest.raises(UserError, match="not on PATH"):
+        highest(broken, print)
 
 
 @pytest.mark.parametrize("words", [("", ""), ("max ", "min ")])

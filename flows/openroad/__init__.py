@@ -28,12 +28,20 @@ UTILIZATION = 55.0  # percent of the core
 ASPECT_RATIO = 2.0  # height by width: a column is tall, and its activations pass from side to side
 MARGIN = 0.01  # of the clock, that repair of setup and hold leaves
 LIMIT_S = 4 * 3600.0
+# rounds of detailed routing after which so many violations have never been seen to go away
+ROUNDS, HOPELESS = 6, 1000
+# parts of OpenROAD that fail where there is too little room: placement of cells and pins, global routing
+CROWDED = re.compile(r"\[ERROR (?:GPL|DPL|PPL|GRT)-")
 # what a version must know: those before are too old
 COMMANDS = "set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif report_clock_latency"
 SIDES = {"left": ("a_i", "zero_i"), "right": ("a_o", "zero_o"), "top": ("w_i", "w_shift_i", "f_i", "clk_i")}
 SIDES |= {"bottom": ("y_o", "f_o")}
 STREAMS = {"left": "s_axis_a_", "top": "s_axis_w_", "bottom": "m_axis_y_"}  # of an array
 THROUGH = {"a_i": "a_o", "zero_i": "zero_o"}  # leave where they came in, so that columns abut
+
+
+class Unroutable(UserError):
+    """A layout that does not end well at this utilisation, and may at a smaller one."""
 
 
 def openroad() -> str:
@@ -153,9 +161,9 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
     """Run OpenROAD on a script; what it prints, kept as a log beside the script.
 
     `progress` gets the name of each step and the violations that are left. Raises UserError, with the first error of
-    the log, if it fails, is killed or takes longer than `limit_s`.
+    the log, if it fails, is killed or takes longer than `limit_s`; Unroutable if what it lacks is room.
     """
-    log, began, lines = script.with_suffix(".log"), time.monotonic(), []
+    log, began, lines, left = script.with_suffix(".log"), time.monotonic(), [], []
     command = [openroad(), "-no_splash", "-exit", str(script)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     process = start(command, cwd=script.parent, start_new_session=True, **options)
@@ -169,6 +177,9 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
                     raise UserError(f"{script.stem} took more than {limit_s / 60:.0f} minutes and was ended; see {log}")
                 if found := re.match(r"encmac step (\S+)|\s*Completing 100% with (\d+) violations", line):
                     progress(found.group(1) or f"{found.group(2)} violations")
+                    left += [int(found.group(2))] if found.group(2) else []
+                    if len(left) > ROUNDS and left[-1] > HOPELESS:
+                        raise Unroutable(f"{script.stem} has {left[-1]} violations after {len(left)} rounds; see {log}")
         code = process.wait()
     finally:
         if process.poll() is None:
@@ -178,14 +189,15 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
     if code:
         error = re.search(r"^\[ERROR.*$|^Error: .*$", text, re.MULTILINE)
         why = error.group(0) if error else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        raise UserError(f"{script.stem} failed: {why}; see {log}")
+        kind = Unroutable if CROWDED.match(why) else UserError
+        raise kind(f"{script.stem} failed: {why}; see {log}")
     return text
 
 
 def run_layout(script: Path, progress: Callable[[str], None] = lambda line: None) -> dict:
     """Run OpenROAD on a script of `layout_script`; figures of the routed design.
 
-    Raises UserError if OpenROAD is not installed, fails, or leaves violations of design rules.
+    Raises UserError if OpenROAD is not installed or fails, Unroutable if it leaves violations of design rules.
     """
     which, began = version(openroad()), time.monotonic()
     log = script.with_suffix(".log")
@@ -197,7 +209,7 @@ def run_layout(script: Path, progress: Callable[[str], None] = lambda line: None
     report = script.with_name("drc.rpt")
     violations = report.read_text().count("violation type") if report.is_file() else 0
     if violations:
-        raise UserError(f"layout has {violations} violations of design rules at this utilisation; see {report}")
+        raise Unroutable(f"layout has {violations} violations of design rules at this utilisation; see {report}")
     return read_figures(text) | {"drc": violations, "openroad": which, "seconds": round(time.monotonic() - began)}
 
 

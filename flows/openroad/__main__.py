@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 
 from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
@@ -17,12 +18,12 @@ from common.provenance import git_commit
 from common.store import Store
 from flows.openroad import layout_script, openroad, run_layout, version
 from flows.openroad.export import export
-from flows.openroad.routed import chosen, lay_out, sources
+from flows.openroad.routed import chosen, highest, lay_out, sources
 from flows.platform import Platform, config_path, load_platform, read_config
 from flows.power.measure import Conditions, measure, tiles_sha256
 from flows.ppa import compare_areas, key_of, view
 from flows.synth.__main__ import tool_versions
-from flows.synth.measure import best_variant, record, sources_of_column
+from flows.synth.measure import Result, best_variant, record, sources_of_column
 from models.replay import load_capture
 from tools.options import parse
 
@@ -54,13 +55,16 @@ def main() -> int:
         def progress(step: str, name: str = name, began: float = began) -> None:
             print(f"{name}: {(time.monotonic() - began) / 60:5.1f} min  {step}", flush=True)
 
+        def lay(percent: float, result: Result = result, progress: Callable[[str], None] = progress) -> dict:
+            return lay_out(result, clock_ns, percent, given, progress)
+
         try:
-            routed = lay_out(result, clock_ns, args.utilization, given, progress)
+            routed = highest(lay, progress) if args.bisect else lay(args.utilization)
         except UserError as error:
             print(error, flush=True)
             failed.append(name)
             continue
-        place = key_of(entry) | {"utilization_percent": args.utilization}
+        place = key_of(entry) | {"utilization_percent": routed["utilization_percent"]}
         store.put("routed", place, routed, depends)
         fields = measure(entry, given)
         workload = {"network": given.capture.network, "tiles_sha256": tiles_sha256(given.capture)}

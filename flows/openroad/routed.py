@@ -14,7 +14,7 @@ from pathlib import Path
 from common.errors import UserError, unknown
 from common.files import keep, kept, locked
 from common.store import sources_of
-from flows.openroad import layout_script, openroad, read_spef, routed_power, run_layout, version
+from flows.openroad import Unroutable, layout_script, openroad, read_spef, routed_power, run_layout, version
 from flows.openroad.picture import draw
 from flows.power.circuit import read_circuit
 from flows.power.measure import Conditions, Routed, tiles_sha256, weigh
@@ -26,6 +26,7 @@ from models.rivals import widths
 
 SCRIPTS = ("flows/openroad/__init__.py", "flows/openroad/layout.tcl")  # what a layout depends on
 SOURCES = ("flows/openroad", "flows/synth/netlist.py", "flows/platform.py")
+UTILIZATIONS = tuple(float(percent) for percent in range(30, 81, 5))
 ESTIMATED, EXTRACTED = "estimated from global routes", "OpenRCX"
 
 
@@ -64,7 +65,8 @@ def lay_out(
 ) -> dict:
     """Route a column that `make synth` measured, and weigh it: the `routed` part of its record, kept beside it.
 
-    Raises UserError if its netlist has not passed, cannot be routed, misses setup or hold, or computes wrong.
+    Raises UserError if its netlist has not passed or computes wrong, Unroutable if it has violations or misses setup
+    or hold.
     """
     design, platform = result.design, given.platform
     if result.gate.status != "passed" or not result.meets:
@@ -82,10 +84,15 @@ def lay_out(
         script = folder / "layout.tcl"
         if (routed := kept(folder / "layout.json", key)) is None:
             script = layout_script(path, TOP, platform, clock_ns, folder, utilization)
-            routed = run_layout(script, progress) | {"utilization_percent": utilization}
+            try:
+                routed = run_layout(script, progress) | {"utilization_percent": utilization}
+            except Unroutable as error:  # and would be again
+                routed = {"unroutable": f"{design.label}: {error}"}
             keep(folder / "layout.json", key, routed)
+        if "unroutable" in routed:
+            raise Unroutable(routed["unroutable"])
         if min(routed["wns_ns"], routed["hold_wns_ns"]) < 0:
-            raise UserError(
+            raise Unroutable(
                 f"{design.label}: routed, but setup slack is {routed['wns_ns']} ns and hold slack "
                 f"{routed['hold_wns_ns']} ns; give a longer CLOCK_NS= or a smaller UTILIZATION="
             )
@@ -96,6 +103,27 @@ def lay_out(
     parasitics = EXTRACTED if platform.extraction else ESTIMATED
     parasitics = {"parasitics": parasitics, "mapped_netlist_sha256": result.netlist.sha256}
     return routed | fields | parasitics | {"picture": os.path.relpath(folder / "layout.png", ROOT)}
+
+
+def highest(lay: Callable[[float], dict], progress: Callable[[str], None]) -> dict:
+    """The layout of the highest of `UTILIZATIONS` that routes, by bisection; `lay` makes the one of a utilisation.
+
+    Its "tried" says what became of each. Raises Unroutable if none does.
+    """
+    found, tried, low, high = None, {}, 0, len(UTILIZATIONS) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        percent = UTILIZATIONS[middle]
+        try:
+            found, low = lay(percent), middle + 1
+            tried[f"{percent:g}"] = "routed"
+        except Unroutable as error:
+            high = middle - 1
+            tried[f"{percent:g}"] = str(error)
+        progress(f"{percent:g} %: {tried[f'{percent:g}']}")
+    if not found:
+        raise Unroutable(f"not routed at {UTILIZATIONS[0]:g} % or above; {tried[f'{UTILIZATIONS[0]:g}']}")
+    return found | {"tried": tried}
 
 
 def weighed(folder: Path, script: Path, design: Design, rows: int, clock_ns: float, given: Conditions) -> dict:
