@@ -1,14 +1,15 @@
 """Map a simulation top to gates: `python -m flows.gls`, called by `make sim DUT=gate`.
 
 The netlist comes from the passes of `make synth`, but keeps its ports as buses, so that a test cannot
-tell it from the RTL. Beside it go `cells.v`, functional models of the library's cells derived from the
-Liberty by Yosys (zero delay, for Verilator), and with `--delays` OpenSTA's `delays.sdf` for the
+tell it from the RTL. Beside it go `cells.v`, models of the library's cells made from the Liberty
+(zero delay, for Verilator), and with `--delays` OpenSTA's `delays.sdf` for the
 library's own models (timed, for Icarus).
 """
 
 from __future__ import annotations
 
 from common.errors import UserError, run_cli
+from flows.cells import cell_models
 from flows.platform import load_platform
 from flows.sta import worst_slack_ns, write_delays
 from flows.synth.netlist import read_netlist, run_yosys, script, slang_options
@@ -35,7 +36,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     read = slang_options(args.files, pairs(args.define), pairs(args.parameter))
     commands = script(read, args.top, platform, clock_ns, args.out, split=False)
-    commands += ["design -reset", f"read_liberty {platform.liberty}", f"write_verilog -noattr {args.out / 'cells.v'}"]
+    (args.out / "cells.v").write_text(cell_models(platform.liberty))
     run_yosys(commands, platform, args.adders, args.out)
     netlist = read_netlist(args.out, platform)
     if args.delays:
