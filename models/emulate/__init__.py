@@ -4,7 +4,7 @@ from models.emulate.counts import position_counts
 from models.emulate.exact import ExactEngine
 from models.emulate.gather import GatherEngine
 from models.emulate.lowrank import LowRankEngine
-from models.emulate.table import TableEngine, available_paths, exact_table
+from models.emulate.table import TableEngine, available_paths, exact_engine, exact_table
 
 __all__ = [
     "ExactEngine",
@@ -12,6 +12,7 @@ __all__ = [
     "LowRankEngine",
     "TableEngine",
     "available_paths",
+    "exact_engine",
     "exact_table",
     "position_counts",
 ]

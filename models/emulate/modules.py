@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import UserError
-from models.emulate.exact import ExactEngine
-from models.emulate.table import TableEngine, checked_table, exact_table
+from models.emulate.table import TableEngine, checked_table, exact_engine, exact_table
 
 CODE_MAX = 127
 GRADIENTS = ("straight", "table")
@@ -37,7 +36,7 @@ class TrainingTable:
             raise UserError(f"unknown gradient '{gradient}'; known: {', '.join(GRADIENTS)}")
         self.table = table = checked_table(np.asarray(table), "product table")
         self.exact = bool(np.array_equal(table, exact_table()))
-        self.engine = ExactEngine() if self.exact else TableEngine(table, threads)
+        self.engine = exact_engine(threads) if self.exact else TableEngine(table, threads)
         self.gradient = gradient
         operands = np.arange(-128, 128, dtype=np.float64)
         self.slope_a = self.slope_w = torch.from_numpy(operands.astype(np.float32))

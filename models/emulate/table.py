@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
+from models.emulate.exact import ExactEngine
 from models.emulate.features import Features, features
 from models.emulate.native import load_library
 
@@ -291,6 +292,11 @@ class TableEngine:
         numbers = kernel_shape(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
         kernel = self._grouped if _is_grouped(weights_shape[0], groups) else self._kernel
         return kernel.planes_bytes(numbers, self.threads)
+
+
+def exact_engine(threads: int | None = None) -> TableEngine | ExactEngine:
+    """The fastest engine of exact products: dot products of bytes where this processor has them, else floats."""
+    return TableEngine(exact_table(), threads) if PRODUCTS in available_paths() else ExactEngine()
 
 
 def kernel_shape(x_shape, weights_shape, stride, padding, groups, pad_value, rows, columns) -> np.ndarray:

@@ -15,7 +15,7 @@ import torch
 
 from common.errors import UserError, run_cli
 from models.datasets import load_dataset
-from models.emulate.exact import ExactEngine
+from models.emulate import exact_engine
 from models.importers.weights import read_weights
 from models.networks import NetworkSpec, network_name, network_spec
 from models.quant.checkpoint import OWN, save_network
@@ -74,7 +74,7 @@ def main() -> None:
     figures = {"images": count}
     if count:
         figures["float_top1"] = float_top1(model, images, labels, spec)
-        figures["int8_top1"] = network.top1(images, labels, ExactEngine(), "" if args.quiet else "int8")
+        figures["int8_top1"] = network.top1(images, labels, exact_engine(), "" if args.quiet else "int8")
     network = replace(
         network,
         provenance={

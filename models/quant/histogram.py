@@ -168,12 +168,12 @@ def calibration_sample(dataset: str, count: int, seed: int, folder: str | None =
 
 def main() -> None:
     """Command line: count the products of a network on training images."""
-    from models.emulate.exact import ExactEngine
+    from models.emulate import exact_engine
 
     args = parse("models.quant.histogram")
     network = load_network(args.net)
     images = training_sample(network.dataset, args.images, args.seed, args.data)
-    found = measure(network, images, ExactEngine(), label="" if args.quiet else "histogram")
+    found = measure(network, images, exact_engine(), label="" if args.quiet else "histogram")
     found.provenance.update(
         command=f"python -m models.quant.histogram --net {network.name} --images {args.images} --seed {args.seed}"
     )

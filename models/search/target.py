@@ -26,7 +26,7 @@ import numpy as np
 
 from common.errors import UserError, run_cli
 from common.files import NO_ARRAYS, first_line
-from models.emulate.exact import ExactEngine
+from models.emulate import exact_engine
 from models.quant.checkpoint import load_network, write_npz
 from models.quant.graph import Engine, Linear, MacNode, QuantNetwork
 from models.quant.histogram import tap_histograms, training_sample
@@ -248,7 +248,7 @@ class NoisyEngine:
 
 def sensitivities(network: QuantNetwork, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Noise of the result over its variance, per noise-to-signal ratio in each layer: float64 [layers]."""
-    engine, found = ExactEngine(), []
+    engine, found = exact_engine(), []
     logits = network.run(images, engine).astype(np.float64)
     spread = (logits - logits.mean(1, keepdims=True)).var()
     for layer in range(len(network.mac_nodes)):
@@ -263,7 +263,7 @@ def measure(network: QuantNetwork, images: np.ndarray, samples: int = 2048, seed
     and `kept`, see `error_kept`, float64 [L].
     """
     inputs: dict[str, list[np.ndarray]] = {node.name: [] for node in network.mac_nodes}
-    for _ in network.run_batches(images, ExactEngine(), lambda node, x: inputs[node.name].append(x)):
+    for _ in network.run_batches(images, exact_engine(), lambda node, x: inputs[node.name].append(x)):
         pass
     rng = np.random.default_rng(seed)
     sensitivity = sensitivities(network, images[:SENSITIVITY_IMAGES], rng)

@@ -43,9 +43,11 @@ class _Requantise(torch.autograd.Function):
         codes, factor, bias = ctx.saved_tensors
         lo, hi = ctx.limits
         axes = [d for d in range(codes.ndim) if d != 1]
-        inside = gradient.float() * ((codes > lo) & (codes < hi))
-        by_factor = (inside * (codes - bias)).sum(axes, keepdim=True) / factor
-        return inside * factor, by_factor, inside.sum(axes, keepdim=True), None, None, None
+        codes = codes.float()
+        inside = torch.ops.aten.hardtanh_backward(gradient.float(), codes, lo, hi)
+        by_bias = inside.sum(axes, keepdim=True)
+        by_factor = (codes.mul_(inside).sum(axes, keepdim=True) - bias * by_bias) / factor
+        return inside.mul_(factor), by_factor, by_bias, None, None, None
 
 
 def _on_grid(y: Tensor, lo: int, hi: int, grid: int) -> Tensor:
