@@ -12,7 +12,6 @@ A row whose weight is 0 adds table[a, 0]. Where that is not 0 (encodings whose p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,18 +54,18 @@ class ColumnSet:
 
 
 @dataclass(frozen=True)
-class MappedTile:
-    """One load: `weights` int8 [R, C], `used` bool [R, C] where a weight of the layer stands."""
+class MappedTiles:
+    """Loads of a column set, one after the other: `weights` int8 [K tiles, R, C], `used` bool of the same shape,
+    where a weight of the layer stands."""
 
     column_set: ColumnSet
-    k0: int
     weights: np.ndarray
     used: np.ndarray
 
-    @property
-    def rows_used(self) -> int:
-        """Rows that are real."""
-        return min(len(self.column_set.taps) - self.k0, len(self.weights))
+    def rows_used(self, k: int) -> int:
+        """Rows of tile `k` that are real."""
+        rows = self.weights.shape[1]
+        return min(len(self.column_set.taps) - k * rows, rows)
 
 
 @dataclass(frozen=True)
@@ -134,36 +133,43 @@ class Mapping:
         return ColumnSet(index, channels, places, self._taps(channels, places))
 
     def _taps(self, channels: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Input pixels that any of the columns needs, [K, 3]."""
-        layer = self.layer
-        needed = set()
-        for group in np.unique(channels // layer.group_outputs):
-            own = places[channels // layer.group_outputs == group]
-            pixels = {
-                (y * layer.stride[0] + ky, x * layer.stride[1] + kx)
-                for y, x in {tuple(p) for p in own.tolist()}
-                for ky in range(layer.kernel[0])
-                for kx in range(layer.kernel[1])
-            }
-            inputs = range(int(group) * layer.group_inputs, (int(group) + 1) * layer.group_inputs)
-            needed.update((c, *pixel) for c in inputs for pixel in pixels)
-        return np.array(sorted(needed), np.int64)
+        """Input pixels that any of the columns needs, [K, 3], sorted."""
+        layer, groups = self.layer, channels // self.layer.group_outputs
+        (step_y, step_x), (kernel_y, kernel_x) = layer.stride, layer.kernel
+        ky, kx = (k.ravel() for k in np.indices(layer.kernel))
+        found, inputs = [], np.arange(layer.group_inputs)
+        for group in range(int(groups[0]), int(groups[-1]) + 1):
+            own = places[groups == group]
+            seen = np.zeros((own[:, 0].max() * step_y + kernel_y, own[:, 1].max() * step_x + kernel_x), bool)
+            seen[own[:, 0, None] * step_y + ky, own[:, 1, None] * step_x + kx] = True
+            pixels = np.argwhere(seen)
+            taps = np.empty((len(inputs), len(pixels), 3), np.int64)
+            taps[..., 0], taps[..., 1:] = group * layer.group_inputs + inputs[:, None], pixels
+            found.append(taps.reshape(-1, 3))
+        return np.concatenate(found)
 
-    def tiles(self, column_set: ColumnSet) -> Iterator[MappedTile]:
+    def tiles(self, column_set: ColumnSet) -> MappedTiles:
         """Tiles of a set; their results add up to its sums."""
-        layer = self.layer
-        for k0 in range(0, len(column_set.taps), self.rows):
-            taps = column_set.taps[k0 : k0 + self.rows]
-            same = taps[:, 0, None] // layer.group_inputs == column_set.channels // layer.group_outputs
+        layer, taps, channels = self.layer, column_set.taps, column_set.channels
+        count = self.k_tiles(column_set)
+        weights = np.zeros((count * self.rows, self.columns), np.int8)
+        used = np.zeros((count * self.rows, self.columns), bool)
+        some = slice(len(taps)), slice(len(channels))
+        if self.window == (1, 1) and channels[0] // layer.group_outputs == channels[-1] // layer.group_outputs:
+            weights[some], used[some] = (
+                layer.weights[channels].reshape(len(channels), -1).T,
+                True,
+            )  # all of them, in order
+        else:
+            same = taps[:, 0, None] // layer.group_inputs == channels // layer.group_outputs
             ky = taps[:, 1, None] - column_set.places[:, 0] * layer.stride[0]
             kx = taps[:, 2, None] - column_set.places[:, 1] * layer.stride[1]
             inside = same & (ky >= 0) & (ky < layer.kernel[0]) & (kx >= 0) & (kx < layer.kernel[1])
             r, c = np.nonzero(inside)
-            weights = np.zeros((self.rows, self.columns), np.int8)
-            used = np.zeros((self.rows, self.columns), bool)
-            weights[r, c] = layer.weights[column_set.channels[c], taps[r, 0] % layer.group_inputs, ky[r, c], kx[r, c]]
-            used[r, c] = True
-            yield MappedTile(column_set, k0, weights, used)
+            weights[r, c] = layer.weights[channels[c], taps[r, 0] % layer.group_inputs, ky[r, c], kx[r, c]]
+            used[some] = inside
+        shape = count, self.rows, self.columns
+        return MappedTiles(column_set, weights.reshape(shape), used.reshape(shape))
 
     def k_tiles(self, column_set: ColumnSet) -> int:
         """Tiles of a set."""
@@ -187,16 +193,17 @@ class Mapping:
         last_tile[np.cumsum(self.tile_counts) - 1] = 1
         return last_tile + 2 * np.repeat(last_set, self.tile_counts)
 
-    def macs(self, tile: MappedTile, down: tuple[int, int] | None = None) -> int:
-        """Products of the layer that a tile makes of one image, without those of pixels over the edge."""
+    def macs(self, columns: ColumnSet, used: np.ndarray, down: tuple[int, int] | None = None) -> int:
+        """Products of the layer that tiles with weights where `used` [tiles, R, C] says make of one image, without
+        those of pixels over the edge."""
         first, end = down or (0, self.windows[0])
         limits = min(end * self.window[0], self.layer.size[0]) - first * self.window[0], self.layer.size[1]
         inside = [
             -(-(limit - place) // step)
-            for limit, place, step in zip(limits, tile.column_set.places.T, self.window, strict=True)
+            for limit, place, step in zip(limits, columns.places.T, self.window, strict=True)
         ]
         pixels = np.maximum(inside[0], 0) * np.maximum(inside[1], 0)
-        return int((tile.used.sum(axis=0)[: len(pixels)] * pixels).sum())
+        return int(used.sum(axis=(0, 1))[: len(pixels)] @ pixels)
 
     def padded(self, inputs: np.ndarray) -> np.ndarray:
         """`inputs` with padding, and as many pixels more as windows stand over the edge."""
@@ -211,30 +218,45 @@ class Mapping:
         around = ((0, 0), (0, 0), (top, bottom), (left, right))
         return np.pad(inputs, around, constant_values=layer.pad_value)
 
-    def activations(self, padded: np.ndarray, tile: MappedTile, down: tuple[int, int] | None = None) -> np.ndarray:
-        """Vectors int8 [images * windows, R] of a tile, from what `padded` gave; images in order, row-major.
-
-        `down` limits them to some rows of windows.
-        """
+    def activations(self, padded: np.ndarray, taps: np.ndarray, down: tuple[int, int] | None = None) -> np.ndarray:
+        """Vectors int8 [tiles, images * windows, R] of tiles whose rows are `taps` [K, 3] of a column set, from what
+        `padded` gave; images in order, row-major. `down` limits them to some rows of windows."""
         first, end = down or (0, self.windows[0])
-        across = self.windows[1]
         step_y, step_x = (w * s for w, s in zip(self.window, self.layer.stride, strict=True))
-        found = np.zeros((self.rows, len(padded), end - first, across), np.int8)
-        taps = tile.column_set.taps[tile.k0 : tile.k0 + self.rows]
-        for row, (channel, y, x) in enumerate(taps):
-            found[row] = padded[:, channel, y::step_y, x::step_x][:, first:end, :across]
-        return np.ascontiguousarray(found.reshape(self.rows, -1).T)
+        image, channel, y, x = padded.strides
+        _, channels, height, width = padded.shape
+        across = self.windows[1]
+        seen = np.lib.stride_tricks.as_strided(  # of a channel and a pixel of the first window: that pixel of all
+            padded[:, :, first * step_y :],
+            (channels, height - (end - 1) * step_y, width - (across - 1) * step_x, len(padded), end - first, across),
+            (channel, y, x, image, step_y * y, step_x * x),
+            writeable=False,
+        )
+        count = -(-len(taps) // self.rows)
+        found = np.zeros((count * self.rows, len(padded), end - first, across), np.int8)
+        found[: len(taps)] = seen[taps[:, 0], taps[:, 1], taps[:, 2]]
+        return np.ascontiguousarray(found.reshape(count, self.rows, -1).transpose(0, 2, 1))
+
+    def blank(self, images: int, dtype: np.dtype) -> np.ndarray:
+        """Zeros for `place`: [images, O, windows down, window's rows, windows across, window's columns]."""
+        (down, across), (height, width) = self.windows, self.window
+        return np.zeros((images, len(self.layer.weights), down, height, across, width), dtype)
 
     def place(
         self, columns: ColumnSet, sums: np.ndarray, output: np.ndarray, down: tuple[int, int] | None = None
     ) -> None:
-        """Put a set's `sums` [images * windows, columns used] where they belong in `output` [images, O, H', W']."""
+        """Put a set's `sums` [images * windows, columns used] where they belong in `output`, which `blank` made."""
         first, end = down or (0, self.windows[0])
-        height, width = self.window
         maps = sums.reshape(len(output), end - first, self.windows[1], -1)
-        for column, (channel, (y, x)) in enumerate(zip(columns.channels, columns.places, strict=True)):
-            target = output[:, channel, y + first * height :: height, x::width][:, : end - first]
-            target[...] = maps[:, : target.shape[1], : target.shape[2], column]
+        output[:, columns.channels, first:end, columns.places[:, 0], :, columns.places[:, 1]] = maps.transpose(
+            3, 0, 1, 2
+        )
+
+    def whole(self, output: np.ndarray) -> np.ndarray:
+        """What was placed in `output`, as [images, O, H', W']: without what windows have over the edge."""
+        images, channels, down, height, across, width = output.shape
+        maps = output.reshape(images, channels, down * height, across * width)
+        return np.ascontiguousarray(maps[:, :, : self.layer.size[0], : self.layer.size[1]])
 
     def pixel(self, vector: int, place: np.ndarray, down: tuple[int, int] | None = None) -> tuple[int, int, int]:
         """(image, y, x) of the output that a column at `place` computes for a vector."""

@@ -26,21 +26,25 @@ def layer(inputs: int, outputs: int, side: int, kernel: int, stride: int, groups
 def add_up(mapping: Mapping, down: int = 1) -> np.ndarray:
     """int64 [images, O, H', W'] from all tiles, rows of windows cut in `down` pieces; every product made once."""
     captured = mapping.layer
-    output = np.zeros((len(captured.inputs), len(captured.bias), *captured.size), np.int64)
+    output = mapping.blank(len(captured.inputs), np.int64)
     padded, macs, count = mapping.padded(captured.inputs), 0, 0
     edges = np.linspace(0, mapping.windows[0], down + 1).astype(int)
     for rows in itertools.pairwise(edges):
         for index in range(mapping.sets):
-            columns, total = mapping.column_set(index), 0
-            for tile in mapping.tiles(columns):
-                assert not tile.weights[~tile.used].any()
-                total = total + mapping.activations(padded, tile, rows).astype(np.int64) @ tile.weights.astype(np.int64)
-                macs += mapping.macs(tile, rows)
-                count += 1
+            columns = mapping.column_set(index)
+            tiles = mapping.tiles(columns)
+            assert not tiles.weights[~tiles.used].any()
+            vectors = mapping.activations(padded, columns.taps, rows)
+            total = (vectors.astype(np.int64) @ tiles.weights.astype(np.int64)).sum(axis=0)
+            macs += mapping.macs(columns, tiles.used, rows)
+            count += len(tiles.weights)
+            assert [tiles.rows_used(k) for k in range(len(vectors))][-1] == len(columns.taps) - (
+                len(vectors) - 1
+            ) * mapping.rows
             mapping.place(columns, total[:, : len(columns.channels)], output, rows)
     assert macs == captured.macs
     assert count == down * mapping.tile_counts.sum()
-    return output
+    return mapping.whole(output)
 
 
 SHAPES = [(8, 12, 7, 3, 1, 1), (8, 12, 7, 3, 2, 4), (8, 8, 9, 3, 2, 8), (6, 10, 5, 1, 1, 2), (9, 18, 6, 3, 1, 9)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import math
 import os
 import random
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from models.emulate.native import FLAGS, load_library
 from models.hardware.tile import Shape
-from tb.agents.port import SILENT, STREAMS, TileItem
+from tb.agents.port import SILENT, STREAMS, TileItem, changed_products
 from tb.control.build import PORT
 
 VALID, LAST = 1, 2
@@ -70,36 +71,61 @@ class Simulator:
         return self.port.encmac_port_cycle(ctypes.byref(ctypes.c_uint8())) - self.completed
 
 
-def item_of(rng: np.random.Generator, rows: int, columns: int, vectors: int, stalls: float = 0.0) -> TileItem:
-    """A tile of random operands."""
-    item = TileItem(rng.integers(-128, 128, (rows, columns)), rng.integers(-128, 128, (vectors, rows)))
+def item_of(
+    rng: np.random.Generator, rows: int, columns: int, vectors: int, stalls: float = 0.0, tiles: tuple[int, ...] = ()
+) -> TileItem:
+    """A tile of random operands, or some: `tiles` is a first axis."""
+    weights, activations = (rng.integers(-128, 128, (*tiles, *size)) for size in ((rows, columns), (vectors, rows)))
+    item = TileItem(weights, activations)
     for index in range(len(item.job.stalls)):
         item.job.stalls[index] = round(stalls * 65536)
     return item
 
 
 @pytest.mark.parametrize("stalls", [0.0, 0.4])
+@pytest.mark.parametrize("tiles", [(), (1,), (3,)])
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (9, 2), (16, 13)])
-def test_every_beat_and_every_result_is_in_its_place(port, rows, columns, stalls):
+def test_every_beat_and_every_result_is_in_its_place(port, rows, columns, stalls, tiles):
     port.encmac_port_seed(3)
     rng = np.random.default_rng(rows)
-    items = [item_of(rng, rows, columns, vectors, stalls) for vectors in (1, 7, 4)]
+    items = [item_of(rng, rows, columns, vectors, stalls, tiles) for vectors in (1, 7, 4)]
     run, width = Simulator(port, items), max(rows, columns)
-    for _ in range(200):
+    for _ in range(600):
         run.beats(width)
     for ended, item in enumerate(items, 1):
         expected = item.activations.astype(np.int32) @ item.weights.astype(np.int32)
-        for index, values in enumerate(expected):
-            run.result(values, index == len(expected) - 1, 4 * columns)
+        vectors = expected.shape[-2]
+        for index, values in enumerate(expected.reshape(-1, columns)):
+            run.result(values, (index + 1) % vectors == 0, 4 * columns)
         assert run.cycle() == ended
         assert np.array_equal(item.results, expected) and item.faults == []
-        flips = [np.unpackbits((x[1:] ^ x[:-1]).view(np.uint8)).sum() for x in (item.activations, expected)]
+        flips = [
+            np.unpackbits((x[..., 1:, :] ^ x[..., :-1, :]).view(np.uint8)).sum() for x in (item.activations, expected)
+        ]
         assert item.toggles == tuple(flips)
     for which, name in enumerate(STREAMS[:2]):
-        rows_of = [row.tobytes() for item in items for row in getattr(item, name)]
+        values = [getattr(item, name) for item in items]
+        rows_of = [row.tobytes() for x in values for row in x.reshape(-1, x.shape[-1])]
         assert [beat[: len(row)] for beat, row in zip(run.taken[which], rows_of, strict=True)] == rows_of
-        assert sum(run.lasts[which]) == len(items)
+        ends = [at + 1 == x.shape[-2] for x in values for _ in range(math.prod(tiles)) for at in range(x.shape[-2])]
+        assert run.lasts[which] == ends
     assert port.encmac_port_extra() == run.extra
+
+
+@pytest.mark.parametrize("words", [1, 2])
+def test_product_bits_that_change_are_counted(port, words):
+    rng = np.random.default_rng(words)
+    table = rng.integers(0, 1 << 63, (256, 256, words), np.uint64)
+    weights, used = rng.integers(-128, 128, (3, 5, 4), np.int8), rng.random((3, 5, 4)) < 0.6
+    activations = rng.integers(-128, 128, (3, 6, 5), np.int8)
+    activations[:, 3] = activations[:, 2]
+    first = np.array([0, 2, 4])
+    products = table[activations.astype(int)[..., None] + 128, weights.astype(int)[:, None] + 128]
+    flips = np.bitwise_count(products[:, first] ^ products[:, first + 1]).sum(axis=-1, dtype=int)
+    found = changed_products(port, table, activations, weights, used, first)
+    assert found == (flips * used[:, None]).sum() > 0
+    with pytest.raises(ValueError, match="vector 5 has none after it"):
+        changed_products(port, table, activations, weights, used, np.array([5]))
 
 
 def test_registers_are_written_before_and_read_after(port):

@@ -1,4 +1,4 @@
-"""Agent of a tile port: one item is a whole tile, or a whole job of a tile engine, in memory.
+"""Agent of a tile port: one item is some whole tiles, or a whole job of a tile engine, in memory.
 
 Weights, activations and results stay where numpy has them; tb/hdl/tile_port.cpp gets their addresses
 and the simulator moves every beat by itself. Python runs when an item is posted and when it has ended.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +38,7 @@ class _Job(ctypes.Structure):
         ("results", ctypes.c_void_p),
         ("result_bytes", ctypes.c_uint32),
         ("vectors", ctypes.c_uint32),
+        ("packet", ctypes.c_uint32),
         ("accesses", ctypes.POINTER(_Access)),
         ("before", ctypes.c_uint32),
         ("count", ctypes.c_uint32),
@@ -57,30 +58,31 @@ class _Job(ctypes.Structure):
 class TileItem(uvm_sequence_item):
     """Run this tile: `weights` int8 [R, C] and `activations` int8 [vectors, R] give int32 [vectors, C].
 
-    A tile engine is given a `shape`; it adds up over a first axis, K tiles: weights [K, R, C], activations
-    [K, vectors, R], takes `parameters` int32 [C, 4] and gives int8 unless the shape is raw. `results` is where
-    results appear, `label` says where the tile comes from; after the run `cycles` and `faults` are known.
+    Several tiles that follow each other have a first axis more. A tile engine is given a `shape`; it adds up over
+    that axis, takes `parameters` int32 [C, 4] and gives int8 [vectors, C] unless the shape is raw. `results` is where
+    results appear, `labels` say where each tile comes from; after the run `cycles` and `faults` are known.
     """
 
     def __init__(
         self,
         weights: np.ndarray,
         activations: np.ndarray,
-        label: str = "",
+        labels: Sequence[str] = (),
         shape: Shape | None = None,
         parameters: np.ndarray | None = None,
     ) -> None:
         super().__init__("tile")
         rows, columns = weights.shape[-2:]
         vectors = activations.shape[-2]
+        results = (*([] if shape else activations.shape[:-2]), vectors, columns)
         if activations.shape[-1] != rows or weights.shape[:-2] != activations.shape[:-2]:
             raise ValueError(f"weights {weights.shape} and activations {activations.shape} are not of one tile")
-        self.label, self.shape = label, shape
+        self.labels, self.shape = labels, shape
         self.weights, self.activations = (np.ascontiguousarray(x, np.int8) for x in (weights, activations))
         self.parameters = np.ascontiguousarray(np.zeros((0, 4)) if parameters is None else parameters, np.int32)
-        self.results = np.empty((vectors, columns), np.int8 if shape and not shape.raw else np.int32)
+        self.results = np.empty(results, np.int8 if shape and not shape.raw else np.int32)
         self.finished = Event()
-        self.locate: Callable[[int, int], str] | None = None  # where in a layer (vector, column) is
+        self.locate: Callable[[int, int, int], str] | None = None  # where in a layer (tile, vector, column) is
         self.stalls = (0.0,) * (len(STREAMS) + 1)  # probability that a beat of each stream, results last, waits a cycle
         before = {**shape.registers(), Register.CONTROL: 1} if shape else {}
         after = (Register.STATUS, Register.ERRORS) if shape else ()
@@ -93,7 +95,8 @@ class TileItem(uvm_sequence_item):
             values = values.reshape(-1, values.shape[-1])
             stream.data, stream.beat_bytes = values.ctypes.data, values.shape[1] * values.itemsize
             stream.beats, stream.packet = len(values), packet
-        self.job.vectors, self.job.silence = vectors, SILENCE_CYCLES
+        self.job.vectors, self.job.packet = self.results.size // columns, vectors
+        self.job.silence = SILENCE_CYCLES
         self.job.accesses, self.job.before, self.job.count = self._words, len(before), len(words)
 
     @property
@@ -103,7 +106,7 @@ class TileItem(uvm_sequence_item):
 
     @property
     def toggles(self) -> tuple[int, int]:
-        """Bits of activations, and of results, that differ from the vector before, over all vectors."""
+        """Bits of activations, and of results, that differ from the vector before, over all but a tile's first."""
         return self.job.changed_activations, self.job.changed_results
 
     @property
@@ -127,6 +130,39 @@ class TileItem(uvm_sequence_item):
             elif word.response != OKAY or (not word.write and word.data):
                 found.append(f"register {register.name} answered {word.response}, {word.data:#x}")
         return found
+
+
+def changed_products(
+    library: ctypes.CDLL,
+    words: np.ndarray,
+    activations: np.ndarray,
+    weights: np.ndarray,
+    used: np.ndarray,
+    first: np.ndarray,
+) -> int:
+    """Product bits that differ between vectors `first` and `first` + 1 of tiles, over all cells `used`.
+
+    `words` uint64 [256, 256, words] are the product bits by activation and weight, both from -128 on;
+    activations int8 [tiles, vectors, R], weights int8 and used bool [tiles, R, C]; `library` is tile_port.cpp's.
+    """
+    arrays = [
+        np.ascontiguousarray(values, kind)
+        for values, kind in ((words, np.uint64), (activations, np.int8), (weights, np.int8), (used, np.uint8))
+    ]
+    first = np.ascontiguousarray(first, np.uint32)
+    tiles, vectors, rows = activations.shape
+    if len(first) and not 0 <= first.max() < vectors - 1:
+        raise ValueError(f"vector {first.max()} has none after it: {vectors} vectors")
+    call = library.encmac_port_products
+    call.restype = ctypes.c_uint64
+    call.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+        *[ctypes.c_uint32] * 4,
+        *(ctypes.c_void_p, ctypes.c_uint32),
+    ]
+    table, *operands = (values.ctypes.data for values in arrays)
+    sizes = tiles, vectors, rows, weights.shape[-1]
+    return call(table, words.shape[-1], *operands, *sizes, first.ctypes.data, len(first))
 
 
 @dataclass

@@ -33,22 +33,24 @@ class TileReference(uvm_component):
         self.items = Listener("items", self, lambda item: self.ap.write((item, self.predict(item))))
 
     def sums(self, weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
-        """Column sums int32 [vectors, C] of `weights` int8 [R, C], `activations` int8 [vectors, R]."""
-        if self._exact and len(weights) * LARGEST_PRODUCT < FLOAT32_INTEGERS:  # as ExactEngine, without torch
+        """Column sums int32 [tiles, vectors, C] of int8 `weights` [tiles, R, C], `activations` [tiles, vectors, R]."""
+        tiles, vectors, rows = activations.shape
+        if self._exact and rows * LARGEST_PRODUCT < FLOAT32_INTEGERS:  # as ExactEngine, without torch
             return (activations.astype(np.float32) @ weights.astype(np.float32)).astype(np.int32)
-        maps = np.ascontiguousarray(activations.T)[None, :, :, None]
-        kernels = np.ascontiguousarray(weights.T)[:, :, None, None]
-        return np.ascontiguousarray(self._engine(maps, kernels)[0, :, :, 0].T)
+        maps = np.ascontiguousarray(activations.transpose(0, 2, 1)).reshape(1, -1, vectors, 1)
+        kernels = np.ascontiguousarray(weights.transpose(0, 2, 1)).reshape(-1, rows, 1, 1)
+        found = self._engine(maps, kernels, groups=tiles)
+        return np.ascontiguousarray(found.reshape(tiles, -1, vectors).transpose(0, 2, 1))
 
     def predict(self, item: TileItem) -> np.ndarray:
-        """What must come: [vectors, C], int32 or what a tile engine makes of it."""
+        """What must come, of the shape of the item's results: int32, or what a tile engine makes of it."""
+        weights, activations = (x if x.ndim == 3 else x[None] for x in (item.weights, item.activations))
         if item.shape is None:
-            return self.sums(item.weights, item.activations)
-        weights, activations, used = item.weights.copy(), item.activations.copy(), item.shape.last_rows
+            return self.sums(weights, activations).reshape(item.results.shape)
+        weights, activations, used = weights.copy(), activations.copy(), item.shape.last_rows
         weights[-1, used:] = 0
         activations[-1, :, used:] = 0
-        total = sum(self.sums(w, a).astype(np.int64) for w, a in zip(weights, activations, strict=True))
-        return finish(total, item.parameters, item.shape)
+        return finish(self.sums(weights, activations).sum(axis=0, dtype=np.int64), item.parameters, item.shape)
 
 
 class TileScoreboard(uvm_component):
@@ -67,31 +69,43 @@ class TileScoreboard(uvm_component):
         self.observed = Listener("observed", self, self._compare)
 
     def _compare(self, item: TileItem) -> None:
-        label = item.label or f"tile {self.items}"
+        count = item.results.shape[0] if item.results.ndim == 3 else 1
+        labels = item.labels or [f"tile {self.items + k}" for k in range(count)]
         if not self._expected or self._expected[0][0] is not item:
-            self._error(f"{label}: results that were not expected")
+            self._error(f"{labels[0]}: results that were not expected")
             return
         _, expected = self._expected.pop(0)
-        self.items += 1
+        self.items += count
         self.cycles += item.cycles
         for fault in item.faults:
-            self._error(f"{label}: {fault}")
-        received = item.job.received
-        wrong = item.results[:received] != expected[:received]
-        count = int(np.count_nonzero(wrong))
-        self.mismatches += count + expected[received:].size
-        self.matches += wrong.size - count
-        if count:
-            vector, column = np.argwhere(wrong)[0]
-            values = f"expected {expected[vector, column]}, got {item.results[vector, column]}"
-            columns = np.flatnonzero(wrong.any(axis=0))
-            many = f"columns {columns[0]}..{columns[-1]}" if len(columns) > 1 else f"column {columns[0]}"
-            where = f" ({item.locate(int(vector), int(column))})" if item.locate else ""
-            self._error(f"{label}, vector {vector}, column {column}{where}: {values}; {count} wrong in {many}")
-            if item.shape is None and not self._wrong:
-                for v in np.flatnonzero(wrong[:, column])[:USED_MISMATCHES]:
-                    values = int(expected[v, column]), int(item.results[v, column])
-                    self._wrong.append(Mismatch(item.activations[v], item.weights[:, column], *values))
+            self._error(f"{' to '.join(dict.fromkeys((labels[0], labels[-1])))}: {fault}")
+        received, (vectors, columns) = item.job.received, item.results.shape[-2:]
+        expected, results = (x.reshape(-1, columns) for x in (expected, item.results))
+        wrong = results[:received] != expected[:received]
+        mismatches = int(np.count_nonzero(wrong))
+        self.mismatches += mismatches + expected[received:].size
+        self.matches += wrong.size - mismatches
+        tiles = np.unique(np.flatnonzero(wrong.any(axis=1)) // vectors) if mismatches else ()
+        for tile in tiles[:SHOWN_MISMATCHES]:
+            here = slice(tile * vectors, (tile + 1) * vectors)
+            self._explain(item, int(tile), labels[tile], expected[here], results[here], wrong[here])
+
+    def _explain(
+        self, item: TileItem, tile: int, label: str, expected: np.ndarray, got: np.ndarray, wrong: np.ndarray
+    ) -> None:
+        """Say what is wrong in a tile of an item; `expected`, `got` [vectors, C], `wrong` of those that came."""
+        vector, column = (int(x) for x in np.argwhere(wrong)[0])
+        columns = np.flatnonzero(wrong.any(axis=0))
+        many = f"columns {columns[0]}..{columns[-1]}" if len(columns) > 1 else f"column {columns[0]}"
+        where = f" ({item.locate(tile, vector, column)})" if item.locate else ""
+        values = f"expected {expected[vector, column]}, got {got[vector, column]}"
+        self._error(f"{label}, vector {vector}, column {column}{where}: {values}; {wrong.sum()} wrong in {many}")
+        if item.shape is None and not self._wrong:
+            activations = item.activations.reshape(-1, len(expected), item.activations.shape[-1])[tile]
+            weights = item.weights.reshape(-1, *item.weights.shape[-2:])[tile]
+            for v in np.flatnonzero(wrong[:, column])[:USED_MISMATCHES]:
+                values = int(expected[v, column]), int(got[v, column])
+                self._wrong.append(Mismatch(activations[v], weights[:, column], *values))
 
     def diagnosis(self) -> str:
         """What explains the wrong sums of the first wrong column; empty if there is none."""

@@ -2,7 +2,7 @@
 
 // Memory behind tile_port.sv: jobs posted by address, read and written in place.
 //
-// encmac_port_post and encmac_port_extra are for the testbench (ctypes, see tb/agents/port.py, whose
+// encmac_port_post, _extra, _seed and _products are for the testbench (ctypes, see tb/agents/port.py, whose
 // structures mirror those here); the rest is called by the simulator.
 
 #include <bit>
@@ -10,6 +10,7 @@
 #include <cstring>
 #include <deque>
 #include <random>
+#include <vector>
 
 #include "svdpi.h"
 
@@ -37,6 +38,7 @@ struct Job {
   uint8_t* results;
   uint32_t result_bytes;  // of a vector
   uint32_t vectors;       // that must come
+  uint32_t packet;        // of them; tlast with its last
   Access* accesses;       // `before` of them precede the streams, the rest follow the last result
   uint32_t before, count;
   uint32_t stall_w, stall_a, stall_p, stall_y;  // per 65536, that a beat waits another cycle
@@ -47,7 +49,7 @@ struct Job {
   uint32_t high_bits;     // results with bits above the vector
   uint32_t fault;
   uint64_t start, end;    // cycles
-  uint64_t changed_a, changed_y;  // bits of activations and results that differ from the vector before
+  uint64_t changed_a, changed_y;  // bits of activations and results that differ from the packet's vector before
 };
 
 std::deque<Job*> jobs;          // that have not ended
@@ -96,6 +98,35 @@ uint32_t encmac_port_extra() { return extra; }
 
 void encmac_port_seed(uint32_t seed) { noise.seed(seed); }
 
+/// Product bits that differ between vectors `first[i]` and `first[i] + 1` of tiles, over all cells `used`.
+/// `table` has `words` of product bits for every activation and weight, both from -128 on; arrays lie as
+/// activations [tiles, vectors, rows], weights and used [tiles, rows, columns].
+WITH_POPCNT uint64_t encmac_port_products(const uint64_t* table, uint32_t words, const int8_t* activations,
+                                          const int8_t* weights, const uint8_t* used, uint32_t tiles,
+                                          uint32_t vectors, uint32_t rows, uint32_t columns, const uint32_t* first,
+                                          uint32_t pairs) {
+  uint64_t count = 0;
+  std::vector<uint32_t> held(columns);  // of a row: where in the table its weights are
+  for (uint32_t row = 0; row < tiles * rows; ++row, weights += columns, used += columns) {
+    uint32_t cells = 0;
+    for (uint32_t c = 0; c < columns; ++c) {
+      held[cells] = (weights[c] + 128) * words;
+      cells += used[c];
+    }
+    const int8_t* lane = activations + size_t(row / rows) * vectors * rows + row % rows;
+    for (uint32_t i = 0; cells && i < pairs; ++i) {
+      const int8_t *before = lane + size_t(first[i]) * rows, *after = before + rows;
+      if (*before == *after) continue;
+      const uint64_t* a = table + size_t(*before + 128) * 256 * words;
+      const uint64_t* b = table + size_t(*after + 128) * 256 * words;
+      for (uint32_t c = 0; c < cells; ++c) {
+        for (uint32_t word = held[c]; word < held[c] + words; ++word) count += std::popcount(a[word] ^ b[word]);
+      }
+    }
+  }
+  return count;
+}
+
 int encmac_port_cycle(svBit* ready) {
   ++now;
   *ready = !(jobs.size() && stalls(jobs.front()->stall_y));
@@ -136,7 +167,9 @@ int encmac_port_beat(int which, svBitVecVal* data) {
   Stream& stream = job.in[which];
   const uint8_t* beat = stream.data + size_t(stream.taken) * stream.beat_bytes;
   std::memcpy(data, beat, stream.beat_bytes);
-  if (which == ACTIVATIONS && stream.taken) job.changed_a += changed(beat - stream.beat_bytes, beat, stream.beat_bytes);
+  if (which == ACTIVATIONS && stream.taken % stream.packet) {
+    job.changed_a += changed(beat - stream.beat_bytes, beat, stream.beat_bytes);
+  }
   ++stream.taken;
   moved = now;
   return stream.taken % stream.packet ? VALID : VALID | LAST;
@@ -151,7 +184,7 @@ void encmac_port_result(const svBitVecVal* data, svBit last) {
   Job& job = *jobs.front();
   uint8_t* result = job.results + size_t(job.received) * job.result_bytes;
   std::memcpy(result, data, job.result_bytes);
-  if (job.received) job.changed_y += changed(result - job.result_bytes, result, job.result_bytes);
+  if (job.received % job.packet) job.changed_y += changed(result - job.result_bytes, result, job.result_bytes);
   const uint32_t lanes = job.in[WEIGHTS].beat_bytes * 4;  // bytes of an int32 vector
   const uint8_t* bytes = reinterpret_cast<const uint8_t*>(data);
   for (uint32_t i = job.result_bytes; i < lanes; ++i) {
@@ -161,7 +194,7 @@ void encmac_port_result(const svBitVecVal* data, svBit last) {
     }
   }
   ++job.received;
-  job.wrong_last += bool(last) != (job.received == job.vectors);
+  job.wrong_last += bool(last) != (job.received % job.packet == 0);
 }
 
 void encmac_port_response(int response, int data) {

@@ -12,6 +12,8 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,19 +124,22 @@ def replay_network(args: argparse.Namespace, work: Work, replay: Replay, progres
     macs, largest = network_size(network, images[args.first : args.first + 1], layers, replay.emulator)
     progress.expect(macs * args.images)
     whole = replay.sampling is None  # a sample gives no scores of its own
-    torch = second_opinion(replay.table, macs * args.images) if whole else None
     replayed = replay.network(network, layers)
-    scores: dict = {"equal_emulator": whole or None, "equal_torch": True if torch else None, "classes": []}
+    second = whole and (replay.exact or macs * args.images <= LONGEST_GATHER)
+    scores: dict = {"equal_emulator": whole or None, "equal_torch": second or None, "classes": []}
     batch = max(1, BATCH_BYTES // largest)
     end = args.first + args.images
-    for first in range(args.first, end, batch):
-        some = images[first : min(first + batch, end)]
-        expected, found = network.run(some, replay.emulator), replayed.run(some, replay.emulator)
-        if whole:
-            scores["equal_emulator"] &= bool(np.array_equal(found, expected))
-        if torch:
-            scores["equal_torch"] &= bool(np.array_equal(found, network.run(some, torch)))
-        scores["classes"] += found.argmax(axis=1).tolist()
+    with ThreadPoolExecutor(1) as beside:  # torch is loaded, and computes, while simulators run
+        engine = beside.submit(ExactEngine if replay.exact else partial(GatherEngine, replay.table)) if second else None
+        for first in range(args.first, end, batch):
+            some = images[first : min(first + batch, end)]
+            torch = beside.submit(lambda some=some: network.run(some, engine.result())) if engine else None
+            expected, found = network.run(some, replay.emulator), replayed.run(some, replay.emulator)
+            if whole:
+                scores["equal_emulator"] &= bool(np.array_equal(found, expected))
+            if torch:
+                scores["equal_torch"] &= bool(np.array_equal(found, torch.result()))
+            scores["classes"] += found.argmax(axis=1).tolist()
     return {"network": network.name, "images": [args.first, args.images], "scores": scores}
 
 
@@ -150,13 +155,6 @@ def network_size(network: QuantNetwork, image: np.ndarray, layers: list[str], en
 
     network.run(image, engine, observe)
     return macs, largest
-
-
-def second_opinion(table: np.ndarray, macs: int) -> Engine | None:
-    """An engine of torch's integers; None where it would take minutes."""
-    if np.array_equal(table, exact_table()):
-        return ExactEngine()
-    return GatherEngine(table) if macs <= LONGEST_GATHER else None
 
 
 def replay_capture(args: argparse.Namespace, work: Work, replay: Replay, progress: Progress) -> dict:
@@ -247,13 +245,14 @@ def main() -> int:
     progress = Progress(args.quiet)
     pool = make_pool(args, config, directory, progress)
     try:
+        pool.warm()
         replay = Replay(
             pool,
             directory.name + (f" {time.time_ns()}" if args.fresh else ""),
             (args.rows, args.cols),
             timing(config),
             table,
-            TableEngine(table),
+            TableEngine(table, threads=1),  # the other processors simulate
             folder,
             depth=config.depth,
             sampling=sampling,

@@ -95,6 +95,9 @@ class DaskPool:
         """Dask workers that were there and are not any more."""
         return len(self._seen - set(self._dask.client.nthreads()))
 
+    def warm(self) -> None:
+        """Nothing to do: simulators start with their first part."""
+
     def run(self, parts: list[Part]) -> Iterator[tuple[int, Done]]:
         """(index of the part, result), in the order in which they end."""
         from distributed import as_completed

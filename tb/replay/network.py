@@ -198,7 +198,7 @@ class Replay:
         engine = engine_words(layer.bias, layer.requant) if through_engine else None
         parts = self._parts(layer, mapping, engine)
         whole = self.sampling is None
-        output = np.zeros(expected.shape, expected.dtype)
+        output = mapping.blank(len(layer.inputs), expected.dtype)
         for part, done, resumed in self._run(parts):
             self._add(record, done, resumed)
             for name, counts in done.shares.items():
@@ -207,6 +207,7 @@ class Replay:
                 view = output[slice(*part.images)]
                 mapping.place(mapping.column_set(index), values, view, part.down)
         if whole:
+            output = mapping.whole(output)
             if not through_engine:
                 output += layer.bias[:, None, None].astype(output.dtype)
             equal = bool(np.array_equal(output, expected))

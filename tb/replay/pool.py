@@ -134,7 +134,7 @@ class Pool:
             raise UserError(f"JOBS={jobs}: give at least 1")
         self._config, self._directory, self._say = config, directory, say
         self._folder = Path(tempfile.mkdtemp(prefix="encmac-replay-"))
-        self._parts: queue.Queue[tuple[int, Part, int] | None] = queue.Queue()
+        self._parts: queue.Queue[tuple[int, Part | None, int] | None] = queue.Queue()  # no part: only start
         self._answers: queue.Queue[tuple[int, Done | Exception]] = queue.Queue()
         self.lost, self._closing = 0, False
         self.workers = [Worker(config, directory, self._folder / str(index)) for index in range(jobs)]
@@ -146,6 +146,11 @@ class Pool:
     def size(self) -> int:
         """Simulators that run at a time."""
         return len(self.workers)
+
+    def warm(self) -> None:
+        """Start the simulators before there is a part for them."""
+        for _ in self.workers:
+            self._parts.put((0, None, 1))
 
     def run(self, parts: list[Part]) -> Iterator[tuple[int, Done]]:
         """(index of the part, result), in the order in which they end."""
@@ -181,11 +186,14 @@ class Pool:
                 if not started:
                     worker.start()
                     started = True
-                self._answers.put((index, worker.run(part)))
+                if part:
+                    self._answers.put((index, worker.run(part)))
             except WorkerLost as error:
                 started = False
                 if self._closing:
                     return
+                if not part:
+                    continue  # it is started with the next part
                 self.lost += 1
                 if attempt == ATTEMPTS:
                     fault = f"layer {part.layer.name}: {error}; {ATTEMPTS} workers ended with the same tiles"

@@ -54,8 +54,8 @@ class PortTest(uvm_test):
             return rng.integers(-128, 128, shape, dtype=np.int8)
 
         if not config.depth:
-            vectors = int(rng.integers(1, 80))
-            return TileItem(operands(config.rows, config.columns), operands(vectors, config.rows))
+            tiles, vectors = int(rng.integers(1, 4)), int(rng.integers(1, 80))
+            return TileItem(operands(tiles, config.rows, config.columns), operands(tiles, vectors, config.rows))
         k, vectors, used = int(rng.integers(1, 4)), int(rng.integers(1, config.depth + 1)), config.rows
         shape = Shape(k, 1, vectors, int(rng.integers(1, used + 1)), raw=bool(rng.integers(2)), zero_point=3)
         parameters = np.stack(
@@ -68,7 +68,7 @@ class PortTest(uvm_test):
             axis=1,
         )
         activations = operands(k, vectors, config.rows)
-        return TileItem(operands(k, config.rows, config.columns), activations, "", shape, parameters)
+        return TileItem(operands(k, config.rows, config.columns), activations, (), shape, parameters)
 
     def check_phase(self) -> None:
         board = self.env.scoreboard
