@@ -35,6 +35,7 @@ from tb.reporting.results import BuildFault, cause_of
 RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array", "tile")
 CONTROL = ROOT / "tb" / "hdl" / "verilator.vlt"
 PORT = ROOT / "tb" / "hdl" / "tile_port.cpp"
+SIGNS = ROOT / "tb" / "hdl" / "sign_extension.h"  # what the model of a replay computes faster than Verilator's
 CHECKED = ("--assert", "-Wall", "--x-assign", "unique", "--x-initial", "unique", "-O3")
 # a replay runs at the model's own speed: nothing random in it; testbench and simulator share one memory
 FAST_FLAGS = ("--assert", "-Wall", "--x-assign", "fast", "--x-initial", "fast", "-O3")
@@ -70,10 +71,15 @@ class Bounded:
 
 
 class LeanVerilator(Bounded, cocotb_runner.Verilator):
-    """cocotb's runner without the flag that makes every signal public."""
+    """cocotb's runner without the flag that makes every signal public; generated code includes `header`."""
+
+    header: Path | None = None
 
     def _build_command(self) -> list[list[str]]:
-        return [[word for word in command if word != "--public-flat-rw"] for command in super()._build_command()]
+        *verilate, make = super()._build_command()
+        if self.header:  # behind the precompiled one, which must be first
+            make.append(f"VK_PCH_I_FAST=-include Vtop__pch.h.fast -include {self.header}")
+        return [*([word for word in command if word != "--public-flat-rw"] for command in verilate), make]
 
 
 class BoundedIcarus(Bounded, cocotb_runner.Icarus):
@@ -152,7 +158,7 @@ def options_of(config: Config) -> list[str]:
 def build_key(config: Config, files: list[Path], rtl: Path) -> str:
     """Hash of all that a build depends on."""
     digest = hashlib.sha256(repr((config.sim, config.parameters, defines(config), config.instrument)).encode())
-    for path in [*files, CONTROL, *[PORT] * config.port, *sorted(rtl.glob("*.svh"))]:
+    for path in [*files, CONTROL, *[PORT, SIGNS] * config.port, *sorted(rtl.glob("*.svh"))]:
         digest.update(path.name.encode() + path.read_bytes())
     digest.update(json.dumps([options_of(config), tools_of(config)]).encode())
     return digest.hexdigest()
@@ -205,7 +211,11 @@ def simulator(config: Config) -> LeanVerilator | BoundedIcarus:
     """The simulator of a configuration; UserError if it is not installed."""
     if not shutil.which("iverilog" if config.sim == "icarus" else "verilator"):
         raise UserError(f"simulator '{config.sim}' is not installed; run: make setup")
-    return LeanVerilator() if config.sim == "verilator" else BoundedIcarus()
+    if config.sim == "icarus":
+        return BoundedIcarus()
+    tool = LeanVerilator()
+    tool.header = SIGNS if config.port else None
+    return tool
 
 
 @contextmanager
@@ -342,6 +352,7 @@ def prepare_environment() -> None:
     if wheel and wheel.origin:
         os.environ["PATH"] = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
     os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    os.environ["COCOTB_REWRITE_ASSERTION_FILES"] = ""  # ours have messages; to rewrite them takes half of a start
     os.environ.pop("COVERAGE", None)  # make hands its variable on; to cocotb it means the coverage of Python
     if shutil.which("ccache"):
         os.environ.setdefault("OBJCACHE", "ccache")
