@@ -36,7 +36,6 @@ from flows.verdict import FORMAT, page
 from models.datasets import images_sha256, load_dataset
 from models.encoding import load_encoding
 from models.mapping import Mapping, Timing, best
-from models.networks import network_name, network_spec
 from models.quant.checkpoint import load_network
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import capture, load_capture, save_capture
@@ -140,6 +139,8 @@ def quantised(definition: str, args) -> str:
 
     Raises UserError if there are none.
     """
+    from models.networks import network_name, network_spec  # torch takes its time
+
     spec, name = network_spec(definition), network_name(definition)
     weights = args.float or ROOT / f"build/train/{name}/float.pt"
     if not weights.is_file() and not spec.weights:

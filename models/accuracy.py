@@ -13,10 +13,10 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
@@ -25,13 +25,9 @@ from common.store import Store, marked, outdated, sources_of
 from models.datasets import Cifar, ImageNet, images_sha256, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import check_name, encoding_file, library_names, load_encoding
-from models.importers.weights import read_weights
 from models.multiplier import Products, expand, load_products, relative_error
-from models.networks import NETWORKS, network_spec
 from models.predictions import Predictions
-from models.quant.__main__ import float_top1
 from models.quant.checkpoint import FINETUNED, ZOO, load_network
-from models.quant.convert import load_weights
 from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample
@@ -46,13 +42,19 @@ NORMAL_95 = 1.96
 
 def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> tuple[float | None, str]:
     """(top-1 of the float weights, where it comes from): a network of ours is run again if they are at hand."""
-    if path.is_file() and network.name in NETWORKS:
-        weights, _, sha256 = read_weights(path)
-        if sha256 == network.provenance.get("float_sha256"):
-            spec = network_spec(network.name)
-            model = spec.build()
-            load_weights(model, weights, str(path))
-            return float_top1(model, test.images, test.labels, spec), "measured"
+    if path.is_file():
+        from models import networks  # torch takes its time: only where floating point is run
+        from models.importers.weights import read_weights
+        from models.quant.__main__ import float_top1
+        from models.quant.convert import load_weights
+
+        if network.name in networks.NETWORKS:
+            weights, _, sha256 = read_weights(path)
+            if sha256 == network.provenance.get("float_sha256"):
+                spec = networks.network_spec(network.name)
+                model = spec.build()
+                load_weights(model, weights, str(path))
+                return float_top1(model, test.images, test.labels, spec), "measured"
     figures = network.provenance.get("figures", {})
     if figures.get("images") != len(test.labels):  # of other images than int8's: not to be put beside it
         return None, f"not measured on these images; run again with FLOAT={path}"
@@ -239,7 +241,7 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         "finetuned": tuned.provenance["finetuned"] | {"checkpoint_sha256": tuned.sha256} if tuned else None,
         "encoding_sha256": encoding.sha256,
         "git_commit": git_commit(),
-        "tools": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
+        "tools": {"python": platform.python_version(), "numpy": np.__version__, "torch": metadata.version("torch")},
     }
 
 

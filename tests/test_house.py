@@ -1,8 +1,11 @@
-"""The house: which room may import which, and no function that is too long to read."""
+"""The house: which room may import which, what a command does not import, no function that is too long to read."""
 
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +90,33 @@ def test_an_import_against_the_direction_is_seen(tmp_path: Path, place: str, lin
     path.write_text(line + "\n")
     (told,) = wrong_ways(tmp_path)
     assert told.startswith(f"{place}:") and told.endswith(line.split()[-1])
+
+
+HEAVY = {"torch", "matplotlib", "scipy", "onnx", "distributed"}  # a second or so each
+
+
+def loaded(*arguments: str) -> set[str]:
+    """What Python imports when it is run so, by top level package."""
+    command = [sys.executable, "-X", "importtime", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    return {name.partition(".")[0] for name in re.findall(r"^import time:[^|]*\|[^|]*\| *(\S+)$", done.stderr, re.M)}
+
+
+def test_make_help_takes_the_standard_library_alone() -> None:
+    found = loaded("-S", "tools/options.py", "help")
+    assert "argparse" in found and not found & {*HEAVY, "numpy", "cocotb", "tqdm"}
+
+
+@pytest.mark.parametrize(
+    "module", ["models.accuracy", "models.search", "tb.replay", "tb.runner", "flows.synth", "flows.explore"]
+)
+def test_commands_start_without_what_they_may_not_need(module: str) -> None:
+    found = loaded("-m", module, "--help")
+    assert "numpy" in found and not found & HEAVY
+
+
+def test_a_command_that_loads_torch_is_seen() -> None:
+    assert "torch" in loaded("-m", "models.train", "--help")
 
 
 def test_functions_can_be_read_at_once(tmp_path: Path) -> None:

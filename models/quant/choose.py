@@ -23,7 +23,6 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from common.errors import UserError
@@ -405,6 +404,8 @@ def feedback(windows: Windows, found: Statistics, own: np.ndarray, scales: np.nd
 
 def inverse_factor(signal: np.ndarray) -> np.ndarray:
     """Upper triangular U [G, K, K] with U^T U the inverse of `signal` [G, K, K], positive definite."""
+    import torch
+
     flipped = torch.from_numpy(np.ascontiguousarray(signal[:, ::-1, ::-1]))
     lower = torch.linalg.cholesky(flipped)
     identity = torch.eye(signal.shape[1], dtype=flipped.dtype).expand_as(flipped)
