@@ -1,5 +1,6 @@
 """Clock cycles a second of a Verilated array: tiles sent by pyuvm through the tile port, every result compared,
-beside a C++ loop that drives the array's ports and compares nothing.
+beside a C++ loop that drives the array's ports and compares nothing. And multiplications a second of a replay of the
+shipped layers, beside that loop in as many cycles.
 
 Both are built from the same RTL with the same flags; in each round one runs after the other. Seconds are
 those of the processor, so that what else a machine does counts little.
@@ -34,6 +35,7 @@ from tb.replay.design import ARRAYS, replay_config
 MAIN = Path(__file__).parent / "array_main.cpp"
 VECTORS = 1024  # of a tile
 LEAST_SECONDS = 1.5  # of one run
+TILES_OF_LAYERS = 8  # as many long tiles take about as long as the shipped layers
 
 
 def build_plain(config: Config, folder: Path, rtl: Path = ROOT / "rtl") -> Path:
@@ -71,21 +73,22 @@ def plain_speed(executable: Path, tiles: int) -> tuple[int, float]:
     return int(cycles), float(seconds)
 
 
-def port_speed(config: Config, directory: Path, tiles: int) -> tuple[int, float, bool]:
-    """(cycles, seconds, nothing was wrong) of tiles that pyuvm sends through the port."""
+def port_speed(config: Config, directory: Path, test: str, work: str) -> dict:
+    """What a test of bench.replay_speed leaves in its record, told by `work` how much to do."""
     with tempfile.TemporaryDirectory(prefix="encmac-bench-") as scratch:
         folder = Path(scratch)
         tool = LeanVerilator()
         environment = {
             "ENCMAC_CONFIG": json.dumps(config.array_fields),
             "ENCMAC_RECORDS": str(folder / "records.jsonl"),
-            "ENCMAC_SPEED": f"{VECTORS} {tiles}",
+            "ENCMAC_SPEED": work,
             "COCOTB_ANSI_OUTPUT": "0",
             "OPENBLAS_NUM_THREADS": "1",
         }
         try:
             tool.test(
                 test_module="bench.replay_speed",
+                test_filter=f"{test}$",
                 hdl_toplevel=config.top,
                 build_dir=directory,
                 test_dir=folder,
@@ -94,33 +97,43 @@ def port_speed(config: Config, directory: Path, tiles: int) -> tuple[int, float,
                 log_file=folder / "sim.log",
                 extra_env=environment,
             )
-            record = json.loads((folder / "records.jsonl").read_text())
+            return json.loads((folder / "records.jsonl").read_text())
         except (OSError, RuntimeError, ValueError, SystemExit) as error:
             raise UserError(f"{config.design}: the run through the port failed ({error})") from error
-    good = record["matches"] > 0 and not record["mismatches"] and not record["errors"]
-    return record["speed_cycles"], record["speed_seconds"], good
 
 
-def measure(kind: str, effort: Effort, size: int) -> Row:
-    """One array."""
+def right(record: dict) -> bool:
+    """Something was compared, and nothing was wrong."""
+    return record["matches"] > 0 and not record["mismatches"] and not record["errors"]
+
+
+def measure(kind: str, effort: Effort, size: int) -> list[Row]:
+    """One array: cycles of long tiles, products of layers."""
     config, builds = replay_config(kind, None, size, size), ROOT / "build" / "sim"
     directory, plain = build(config, ROOT / "rtl", builds), build_plain(config, builds)
     cycles, seconds = plain_speed(plain, 2)
     tiles = max(1, round(max(effort.seconds, LEAST_SECONDS) * cycles / seconds / VECTORS))
-    rates: dict[str, list[float]] = {"ours": [], "peer": []}
-    right = True
+    rates: dict[str, list[float]] = {"ours": [], "peer": [], "layers": []}
+    good = True
     for _ in range(effort.rounds):
-        cycles, seconds, good = port_speed(config, directory, tiles)
-        rates["ours"].append(cycles / seconds / 1e3)
-        right = right and good
+        found = port_speed(config, directory, "port_speed", f"{VECTORS} {tiles}")
+        rates["ours"].append(found["speed_cycles"] / found["speed_seconds"] / 1e3)
+        layers = port_speed(config, directory, "layers_speed", str(max(1, tiles // TILES_OF_LAYERS)))
+        rates["layers"].append(layers["speed_macs"] / layers["speed_seconds"] / 1e6)
+        good = good and right(found) and right(layers)
         cycles, seconds = plain_speed(plain, tiles)
         rates["peer"].append(cycles / seconds / 1e3)
-    ours, peer = (statistics.median(rates[side]) for side in ("ours", "peer"))
+    ours, peer, replayed = (statistics.median(rates[side]) for side in ("ours", "peer", "layers"))
+    most = peer * layers["speed_macs"] / layers["speed_cycles"] / 1e3
     note = f"{VECTORS} vectors a tile, random operands; ours compares every result, the peer none"
-    return Row("replay", config.design, "C++ loop", ours, peer, "kcycle/s", right, note)
+    whole = "the shipped layers of ResNet-20, cut, run, compared, put together; the peer: its cycles alone"
+    return [
+        Row("replay", config.design, "C++ loop", ours, peer, "kcycle/s", good, note),
+        Row("replay", f"{config.design}, layers", "C++ loop in as many cycles", replayed, most, "MMAC/s", good, whole),
+    ]
 
 
 def run(effort: Effort, size: int) -> list[Row]:
     """All kinds of arrays, `size` x `size`."""
     prepare_environment()
-    return [measure(kind, effort, size) for kind in ARRAYS]
+    return [row for kind in ARRAYS for row in measure(kind, effort, size)]
