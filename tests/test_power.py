@@ -487,10 +487,11 @@ def test_stored_values_clock_gates_and_short_pulses(tmp_path: Path) -> None:
     stimulus = {"e": np.array([0, 1, 0, 0, 1, 1], bool), "d": np.array([1, 1, 1, 0, 1, 0], bool)}
     outputs = ["y_o_0", "y_o_1", "y_o_2"]
 
-    def run(late: int, pulse: int) -> tuple[list, int]:
-        paths: Paths = {("b", "A", "Y"): (late, late), ("f", "CK", "QN"): (30, 30), ("c", "CK", "G"): (20, 20)}
-        paths |= {(name, pin, "Y"): (pulse, pulse) for name in "xk" for pin in "AB"}
-        found = simulate(circuit, paths, stimulus, outputs, [(0, 6)], 1000, 100)
+    def run(late: int, pulse: int, scale: int = 1) -> tuple[list, int]:
+        delays = {("b", "A", "Y"): late, ("f", "CK", "QN"): 30, ("c", "CK", "G"): 20}
+        delays |= {(name, pin, "Y"): pulse for name in "xk" for pin in "AB"}
+        paths: Paths = {path: (scale * ps, scale * ps) for path, ps in delays.items()}
+        found = simulate(circuit, paths, stimulus, outputs, [(0, 6)], scale * 1000, scale * 100)
         return found.samples.astype(int).T.tolist(), int((found.rises + found.falls)[circuit.ports["y_o_1"]][0])
 
     samples, glitches = run(50, 10)
@@ -498,6 +499,9 @@ def test_stored_values_clock_gates_and_short_pulses(tmp_path: Path) -> None:
     assert samples == [[0, 0, 1, 1, 1, 0], [0] * 6, [0, 0, 0, 1, 0, 1]]
     assert glitches == 2 * 4  # d changes four times, and the XOR sees it twice
     assert run(50, 60) == (samples, 0)  # a pulse of 50 ps through a path of 60
+    assert run(50, 0) == (samples, glitches)  # some paths without a delay
+    assert run(0, 0) == (samples, 0)  # both inputs of the XOR change in one time stamp, one after the other
+    assert [run(50, pulse, 3000) for pulse in (10, 60)] == [(samples, glitches), (samples, 0)]  # more than 16 bits
     zero = simulate(circuit, None, stimulus, outputs, [(0, 6)], 1000, 100)
     assert zero.samples.astype(int).T.tolist() == samples
     assert not (zero.rises + zero.falls)[circuit.ports["y_o_1"]].any()
@@ -532,6 +536,7 @@ def test_reset_that_is_tied_off_is_simulated(tmp_path: Path) -> None:
             "DFFR f (\n    .R(e),\n",
             r"cell DFFR \(f\) is cleared or set by more than a constant; tie that",
         ),
+        ("    .Y(y_o_2)", "    .Y(y_o_1)", "net y_o_1 is driven by two cells; it can be by one"),
         ("    .A(d),\n    .Y(late)", "    .A(y_o_1),\n    .Y(late)", "does not settle; is there a loop of cells"),
     ],
 )
