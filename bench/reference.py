@@ -46,7 +46,7 @@ INPUT, OUTPUT, UNUSED = -1, -2, -3  # markers in its genomes
 def evaluate(genome: Genome, m: int) -> tuple[float, float]:
     """(maximal relative error, active area) of the reference's objective, in float64."""
     bits = with_constant(spectra(genome.gates, genome.outputs))
-    weights = uniform_fit(bits, RIDGE / 65536)[0]
+    weights = uniform_fit(bits, RIDGE / 65536)
     kept = np.argsort(-np.abs(weights), kind="stable")[:m]
     chosen = Spectra(bits.counts[kept], bits.masks[kept], bits.values[kept])
     return max_error(chosen, np.rint(weights[kept])) / PRODUCT_MAX, active_area(genome, kept[kept < OUTPUTS])

@@ -98,14 +98,17 @@ Function input(int wire) { return {1u << wire, COLUMN[0]}; }
 typedef double V8 __attribute__((vector_size(64), aligned(8)));
 typedef int64_t I8 __attribute__((vector_size(64)));
 
-// One step of the Walsh-Hadamard transform over vectors i < `count` of c, between i and i + h.
-INLINE void butterflies(V8* c, int count, int h) {
-  for (int i = 0; i < count; i += 2 * h)
-    for (int j = i; j < i + h; j++) {
-      V8 a = c[j], b = c[j + h];
-      c[j] = a + b;
-      c[j + h] = a - b;
-    }
+// Walsh-Hadamard transform over COUNT vectors, in registers: between i and i + STEP, then i + 2 STEP and so on.
+template <int COUNT, int STEP = 1>
+INLINE void butterflies(V8* c) {
+#pragma GCC unroll 16
+  for (int k = 0; k < COUNT / 2; k++) {
+    const int i = k / STEP * 2 * STEP + k % STEP;
+    V8 a = c[i], b = c[i + STEP];
+    c[i] = a + b;
+    c[i + STEP] = a - b;
+  }
+  if constexpr (2 * STEP < COUNT) butterflies<COUNT, 2 * STEP>(c);
 }
 
 // The same between lanes: lane k becomes lane k + lane k ^ h, or their difference.
@@ -124,13 +127,12 @@ FAST void transform_row(double* row) {
       within(c[i], two, twos);
       within(c[i], four, fours);
     }
-    for (int h = 1; h < 8; h *= 2) butterflies(c, 8, h);
+    butterflies<8>(c);
     for (int i = 0; i < 8; i++) v[block + i] = c[i];
   }
   for (int i = 0; i < 8; i++) {
     V8 c[4] = {v[i], v[8 + i], v[16 + i], v[24 + i]};
-    butterflies(c, 4, 1);
-    butterflies(c, 4, 2);
+    butterflies<4>(c);
     for (int k = 0; k < 4; k++) v[8 * k + i] = c[k];
   }
 }
@@ -148,14 +150,13 @@ FAST double transform_columns(double* const* row) {
         d[i] = from ? *(const V8*)(from + strip) : V8{};
         empty &= !from;
       }
-      if (!empty)
-        for (int h = 1; h < 16; h *= 2) butterflies(d, 16, h);
+      if (!empty) butterflies<16>(d);
       for (int i = 0; i < 16; i++) c[high + i] = d[i];
     }
     for (int low = 0; low < 16; low++) {
       V8 d[16];
       for (int i = 0; i < 16; i++) d[i] = c[16 * i + low];
-      for (int h = 1; h < 16; h *= 2) butterflies(d, 16, h);
+      butterflies<16>(d);
       for (int i = 0; i < 16; i++) {
         V8 size = d[i] < 0 ? -d[i] : d[i];
         most = size > most ? size : most;
@@ -197,7 +198,7 @@ struct Matrix {
   const double* row(int m) const { return &value[(size_t)m * size]; }
 };
 
-// Cholesky factor L in place, and its transpose above the diagonal; false if not positive definite.
+// Cholesky factor L in place, and its transpose above the diagonal, from what is there and on it; false if not positive definite.
 FAST bool cholesky(Matrix& matrix) {
   const int n = matrix.size;
   double* s = matrix.value.data();
@@ -302,24 +303,24 @@ struct Regression {
   std::vector<std::vector<Entry>> entries = std::vector<std::vector<Entry>>(PAIRS);  // of each mask
   std::vector<double> dense;  // [bits] for the masks of `place`, which most bits have
   int8_t place[PAIRS];
-  Matrix gram, work;
-  std::vector<double> rhs, weights;
+  Matrix work;
+  std::vector<double> weights;
 
   Regression() {
     std::memset(place, -1, sizeof place);
     place[0] = 0;
     for (int i = 0; i < INPUTS; i++) place[1 << i] = i + 1;
   }
-  bool fit(const Bits& bits, const double* product, double ridge);
+  bool fit(const Bits& bits, const double* product, double ridge);  // `weights`; false if the matrix is singular
 };
 
 FAST bool Regression::fit(const Bits& bits, const double* product, double ridge) {
-  gram.clear(bits.count);
-  const int n = gram.size;
+  work.clear(bits.count);
+  const int n = work.size;
   dense.assign((size_t)(INPUTS + 1) * n, 0.0);
-  rhs.assign(n, 0.0);
-  for (int m = 0; m < bits.count; m++) {
-    double sum = 0, *row = gram.row(m);
+  weights.assign(n, 0.0);
+  for (int m = bits.count - 1; m >= 0; m--) {  // products with the bits from m on
+    double sum = 0, *row = work.row(m);
     for (int i = TERMS * m; i < TERMS * m + bits.counts[m]; i++) {
       const int mask = bits.masks[i];
       const double value = bits.values[i];
@@ -327,21 +328,17 @@ FAST bool Regression::fit(const Bits& bits, const double* product, double ridge)
       if (place[mask] >= 0) {
         double* all = &dense[(size_t)place[mask] * n];
         all[m] = value;
-        for (int k = 0; k <= m; k += 8) *(V8*)(row + k) += *(V8*)(all + k) * value;
+        for (int k = m & ~7; k < n; k += 8) *(V8*)(row + k) += *(V8*)(all + k) * value;
       } else {
         entries[mask].push_back({m, value});
         for (const Entry& e : entries[mask]) row[e.bit] += value * e.value;
       }
     }
-    rhs[m] = sum;
+    weights[m] = sum;
   }
-  for (int m = 0; m < bits.count; m++) {
+  for (int m = 0; m < bits.count; m++)
     for (int i = 0; i < bits.counts[m]; i++) entries[bits.masks[TERMS * m + i]].clear();
-    for (int k = 0; k < m; k++) gram.row(k)[m] = gram.row(m)[k];
-  }
-  work = gram;
   for (int m = 0; m < bits.count; m++) work.row(m)[m] += ridge;
-  weights = rhs;
   if (!cholesky(work)) return false;
   substitute(work, weights.data());
   return true;
@@ -504,14 +501,12 @@ int encmac_spectra(int gates, const int32_t* gate, int bits, const int32_t* wire
 }
 
 // Ridge regression of the product on `bits` functions under uniform operands, exactly.
-// gram [bits, bits] and rhs [bits] are also returned. Returns 0, or 1 if the matrix is singular.
+// Returns 0, or 1 if the matrix is singular.
 int encmac_uniform_fit(int bits, const int32_t* counts, const int32_t* masks, const double* values,
-                       const double* product, double ridge, double* gram, double* rhs, double* weights) {
+                       const double* product, double ridge, double* weights) {
   Regression& regression = own_regression();
   bool good = regression.fit({bits, counts, masks, values}, product, ridge);
-  for (int m = 0; m < bits; m++) std::memcpy(gram + (size_t)m * bits, regression.gram.row(m), bits * sizeof(double));
-  std::memcpy(rhs, regression.rhs.data(), bits * sizeof(double));
-  std::memcpy(weights, regression.weights.data(), bits * sizeof(double));
+  std::copy_n(regression.weights.data(), bits, weights);
   return !good;
 }
 
@@ -554,7 +549,11 @@ int encmac_score(int gates, const int32_t* gate, int outputs, const int32_t* wir
   order.resize(outputs);
   for (int m = 0; m < outputs; m++) order[m] = m;
   const std::vector<double>& s = regression.weights;
-  std::stable_sort(order.begin(), order.end(), [&](int x, int y) { return std::fabs(s[x]) > std::fabs(s[y]); });
+  auto before = [&](int x, int y) {
+    const double a = std::fabs(s[x]), b = std::fabs(s[y]);
+    return a != b ? a > b : x < y;
+  };
+  if (keep < outputs) std::nth_element(order.begin(), order.begin() + keep, order.end(), before);
   std::sort(order.begin(), order.begin() + keep);
   for (int k = 0; k <= keep; k++) {  // moved to the front: order[k] >= k
     int from = k < keep ? kept[k] = order[k] : outputs;

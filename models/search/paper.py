@@ -24,6 +24,7 @@ ROWS, OUTPUTS, CHILDREN, INPUTS = 256, 128, 4, 16
 OPS = np.array([CODES[op] for op in ("nand", "nor", "xnor", "and", "or", "xor", "not", "buf")], np.int32)
 AREAS = {"nand": 1, "nor": 1, "and": 4 / 3, "or": 4 / 3, "xor": 2, "xnor": 2, "not": 2 / 3, "buf": 0}
 PRICES = np.array([AREAS.get(name, 0) for name in NAMES], np.float64)  # by code
+IS_UNARY = np.array([name in UNARY for name in NAMES])
 RIDGE = 1e-3 / 65536  # on means; 1e-3 on the sums over all pairs
 PRODUCT_MAX = 16384
 OFFSET_MAX = 8192  # beyond it the sums without the constant might not fit the 16 bits of a product
@@ -80,28 +81,28 @@ def evaluate(genome: Genome, m: int, portable: bool = False) -> Score:
     if not portable and (found := score(genome.gates, genome.outputs, m, RIDGE, PRICES)):
         return Score(found[0] / PRODUCT_MAX, *found[1:])
     bits = with_constant(spectra(genome.gates, genome.outputs, portable))
-    weights, _, _ = uniform_fit(bits, RIDGE, portable)
+    weights = uniform_fit(bits, RIDGE, portable)
     kept = np.sort(np.argsort(-np.abs(weights[:-1]), kind="stable")[:m])
     rows = np.append(kept, OUTPUTS)
     chosen = Spectra(bits.counts[rows], bits.masks[rows], bits.values[rows])
-    weights, _, _ = uniform_fit(chosen, RIDGE, portable)
+    weights = uniform_fit(chosen, RIDGE, portable)
     error = max_error(chosen, weights, portable) / PRODUCT_MAX
     return Score(error, active_area(genome, kept), kept, weights)
 
 
-def active_gates(genome: Genome, kept: np.ndarray | slice = slice(None)) -> list[int]:
-    """Rows of `gates` that the kept outputs depend on, the last first."""
-    needed, found = set(genome.outputs[kept].tolist()), []
-    for g, (code, x, y) in zip(range(2 * ROWS - 1, -1, -1), genome.gates[::-1].tolist(), strict=True):
-        if INPUTS + g in needed:
-            found.append(g)
-            needed |= {x} if NAMES[code] in UNARY else {x, y}
-    return found
+def active_gates(genome: Genome, kept: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Rows of `gates` that the kept outputs depend on, int [N], ascending."""
+    read = np.zeros(INPUTS + 2 * ROWS, bool)
+    read[genome.outputs[kept]] = True
+    second = genome.gates[ROWS:][read[INPUTS + ROWS :]]
+    read[second[:, 1]] = True
+    read[second[~IS_UNARY[second[:, 0]], 2]] = True
+    return np.flatnonzero(read[INPUTS:])
 
 
 def active_area(genome: Genome, kept: np.ndarray) -> float:
     """Area of the gates that the kept outputs depend on, in NAND gates (the paper's table)."""
-    return float(sum(PRICES[genome.gates[g, 0]] for g in active_gates(genome, kept)))
+    return sum(PRICES[genome.gates[active_gates(genome, kept)[::-1], 0]].tolist())
 
 
 def fitness(score: Score, threshold: float) -> tuple[float, float]:
@@ -132,7 +133,7 @@ def evolve(m: int, evaluations: int, seed: int, progress: Progress, threshold: f
     return parent, best
 
 
-def same_circuit(one: Genome, other: Genome, active: list[int]) -> bool:
+def same_circuit(one: Genome, other: Genome, active: np.ndarray) -> bool:
     """True if all outputs, which depend on the gates `active` of `other`, are the same: so is the score then."""
     return np.array_equal(one.outputs, other.outputs) and np.array_equal(one.gates[active], other.gates[active])
 
