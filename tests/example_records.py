@@ -109,6 +109,15 @@ def replay() -> dict:
     return record | {"totals": totals, "scores": {"equal_emulator": True}, "sampling": None, "git_commit": COMMIT}
 
 
+def gates() -> dict:
+    """A netlist that is right and one that is not."""
+    row = {"design": "enc m20p merged", "network": "made_up", "rows": 64, "netlist_sha256": "ab" * 32}
+    row |= {"images": 10_000, "matches": 7_000_000, "wrong": 0, "same_scores": 10_000, "right": 9_100, "macs": 10**9}
+    row |= {"top1": 0.91, "gmac_per_s_a_core": 3.5, "passed": True, "platform": "osu018"}
+    bad = row | {"design": "conv tree", "matches": 6_999_993, "wrong": 7, "same_scores": 9_998, "passed": False}
+    return {"format": "encmac-gates/1", "designs": [row, bad], "stale": []}
+
+
 def accuracy() -> dict:
     """Two networks."""
     rows = []
@@ -163,6 +172,10 @@ def ppa(power: bool = True) -> dict:
                 designs[-1]["energy_per_mac_pj"] = total / 5
                 activity = {"source": "workload", "annotated_percent": 100.0, "glitch_percent": 12.0}
                 designs[-1]["activity"] = activity
+                glitches = {"ratio": 1.15, "interval": [1.14, 1.16], "tiles": 40}
+                test = {"network": "made_up", "images": 512, "column": 0.9 * total, "zero_delay_column": 0.8 * total}
+                test |= {"total": 0.9 * total, "column_interval": [0.88 * total, 0.92 * total], "glitches": glitches}
+                designs[-1]["test_set"] = test
     extra = {"design": "f(a) of m20p", "encoding": "m20p", "shared": True}  # its share is in the columns
     designs.append(designs[0] | extra)
     return {"format": "encmac-ppa/1", "designs": designs, "tools": {"pyosys": "0.70", "opensta": "2.0.17"}}
@@ -176,7 +189,7 @@ def bench() -> dict:
     return {"format": "encmac-bench/1", "benchmarks": [row, slow], "rounds": 7, "tools": {}, "git_commit": COMMIT}
 
 
-ALL = (sim, coverage, code_coverage, mutants, formal, replay, accuracy, ppa, bench)
+ALL = (sim, coverage, code_coverage, mutants, formal, replay, gates, accuracy, ppa, bench)
 
 
 def verdict(build_it: bool = True) -> dict:

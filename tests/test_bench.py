@@ -11,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import emulate, paper, reference, search, timing, train
+from bench import emulate, netlist, paper, reference, search, timing, train
 from bench.timing import Effort, calls_per_second
 from common.errors import UserError
 from models.emulate import modules
 from models.encoding import load_encoding
 from models.search.paper import random_genome
+from tests.test_power import needs_library
 
 TINY = Effort(1, 0.0)
 
@@ -66,6 +67,20 @@ def test_an_annealing_of_another_result_is_seen(monkeypatch):
     assert all(row.agrees for row in search.annealing(TINY))
     monkeypatch.setattr(search, "anneal", lambda *args: replace(right(*args), error=float(args[-1])))
     assert not any(row.agrees for row in search.annealing(TINY))
+
+
+@needs_library
+def test_transitions_or_sums_of_a_netlist_that_differ_are_seen(monkeypatch):
+    def agrees() -> list[bool]:
+        return [row.agrees for row in netlist.measure("enc m14p merged", TINY, 4)]
+
+    assert agrees() == [True, True, True]
+    monkeypatch.setattr(netlist, "DIFFERENCE", -1.0)
+    right = netlist.GateEngine.golden
+    monkeypatch.setattr(
+        netlist.GateEngine, "golden", lambda *args: (lambda sums, f_sums: (sums + 1, f_sums))(*right(*args))
+    )
+    assert agrees() == [False, False, False]
 
 
 def test_quality_is_reached_or_said_not_to_be(monkeypatch):

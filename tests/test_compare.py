@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import UserError
 from flows.report.compare import compare, main, print_differences
+from tests import example_records as example
 
 TEST = {"name": "array_random", "design": "enc m14p 8x8", "simulator": "icarus", "seed": 1, "status": "passed"}
 TEST |= {"matches": 100, "mismatches": 0, "duration_s": 1.0}
@@ -109,3 +110,27 @@ def test_a_record_of_one_run_only_is_told(runs, capsys, monkeypatch):
     assert f"not compared: there is no {before}/accuracy.json" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["compare", "--before", str(before), "--reports", str(after)])
     assert main() == 1  # not "the same"
+
+
+def test_a_test_set_through_the_gates_and_its_power_are_compared(runs):
+    before, after = runs
+    for folder in runs:
+        for name, record in (("gates", example.gates()), ("ppa", ppa_of(0.9))):
+            (folder / f"{name}.json").write_text(json.dumps(record))
+    assert not compare(after, before, 0.0)["differences"]
+    gates = example.gates()
+    gates["designs"][0] |= {"wrong": 3, "gmac_per_s_a_core": 99.0}  # a speed is no result
+    (after / "gates.json").write_text(json.dumps(gates))
+    (after / "ppa.json").write_text(json.dumps(ppa_of(1.0)))
+    found = compare(after, before, 0.0)["differences"]
+    assert [(d.record, d.figure, d.before, d.after) for d in found] == [
+        ("gates", "wrong", 0, 3),
+        ("ppa", "power mW, 512 images of made_up", 0.9, 1.0),
+    ]
+
+
+def ppa_of(test_set_mw: float) -> dict:
+    """A column with power on a test set."""
+    design = example.ppa()["designs"][0] | {"package_sha256": None, "platform_sha256": "ab", "encoding": None}
+    design["test_set"] = design["test_set"] | {"total": test_set_mw}
+    return {"format": "encmac-ppa/1", "designs": [design]}

@@ -163,6 +163,7 @@ def test_a_damaged_record_is_one_line(kind, harm, folder):
         "formal": "proofs",
         "mutants": "mutants",
         "replay": "layers",
+        "gates": "designs",
         "bench": "benchmarks",
     }
     part = lists.get(kind)
@@ -177,6 +178,25 @@ def test_a_damaged_record_is_one_line(kind, harm, folder):
     text = str(caught.value)
     assert "\n" not in text and f"{kind}.json" in text and "make it anew with: " in text
     assert harm != "version" or "has format" in text
+
+
+def test_test_sets_through_the_gates_and_their_power_are_on_the_page(folder, tmp_path):
+    facts = gather(load_records(folder))
+    assert [(row["status"], row["wrong"], row["top1"]) for row in facts.gates] == [("passed", 0, 91), ("failed", 7, 91)]
+    conditions = {row["platform"] for row in facts.costs}
+    assert {row["platform"] for row in facts.test_sets} == conditions
+    assert all(row["difference"] == pytest.approx(-10) for row in facts.test_sets)
+    assert load_records(folder).found["gates"].stale == ()
+    old = example.gates() | {"stale": [{"key": {}, "written": "", "changed": ["flows/words"]}]}
+    (folder / "gates.json").write_text(json.dumps(old))
+    assert load_records(folder).found["gates"].stale == ("flows/words",)
+    page = report(folder, "--out", str(tmp_path / "out"))
+    assert page.returncode == 0, page.stderr
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "Sources have changed since a netlist ran" in html and "6,999,993" in html and "1.140 to 1.160" in html
+    for name in ("gates", "ppa"):
+        (folder / f"{name}.json").unlink()
+    assert not gather(load_records(folder)).gates and not gather(load_records(folder)).test_sets
 
 
 def test_errors_of_the_command(tmp_path):

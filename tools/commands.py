@@ -381,14 +381,14 @@ COMMANDS = (
             Option(
                 "bench",
                 "what is timed, with commas",
-                choice("benchmark", "search", "emulate", "train", "paper", "replay", "all", many=True),
+                choice("benchmark", "search", "emulate", "train", "paper", "replay", "netlist", "all", many=True),
                 "all",
             ),
             Option("rounds", "interleaved repetitions; their median counts", whole(), 7),
             Option("seconds", "least time of a candidate in a round", number(), 0.05),
             Option(
                 "size",
-                "genomes, images, batch, evaluations, or rows and columns (default: 8, 8, 128, 24000, 64)",
+                "genomes, images, batch, evaluations, rows and columns, or rows (default: 8, 8, 128, 24000, 64, 16)",
                 whole(),
             ),
             Option("ref", "search, emulate: a clone of EncodingNet, which is run as well", EXISTING),

@@ -24,7 +24,7 @@ from flows.platform import Platform, load_platform
 from flows.power.measure import Conditions, measure, sources, tiles_sha256
 from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
-from flows.ppa import compare_power, fill, key_of, measured, share_of_f, view
+from flows.ppa import compare_power, compare_test_sets, fill, key_of, measured, view
 from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
 from flows.words.power import WholeSet, blocks, capture_all
 from flows.words.power import measure as measure_test_set
@@ -170,16 +170,13 @@ def run_test_set(records: list[dict], test: WholeSet, platform: Platform, store:
 
 def print_test_set(records: list[dict]) -> None:
     """Power of whole images beside that of the tiles, of columns with their share of an extra column."""
+    compare_test_sets(records)
     first = records[0]["test_set"]
     print(f"\n{first['network']}, {first['images']} images through every netlist, all layers and tiles; mW of a column")
     rows = [("design", "tiles", "no delays", "test set", "95 %", "no delays", "difference", "glitches")]
     for r in (r for r in records if not r["shared"]):
         power, test = r["power_mw"], r["test_set"]
-        columns = r["parameters"].get("Cols", 1)
-        total = test["total"] / columns + share_of_f(records, r, lambda extra: extra["test_set"]["total"])
-        quiet = test["zero_delay_total"] / columns
-        quiet += share_of_f(records, r, lambda extra: extra["test_set"]["zero_delay_total"])
-        low, high = ((bound - test["total"]) / columns + total for bound in test["interval"])
+        total, quiet, (low, high) = test["column"], test["zero_delay_column"], test["column_interval"]
         cells = [f"{power['column']:.3f}", f"{power['zero_delay_column']:.3f}", f"{total:.3f}"]
         cells += [f"{low:.3f} to {high:.3f}", f"{quiet:.3f}"]
         cells.append(f"{signed(100 * (total / power['column'] - 1))} %")

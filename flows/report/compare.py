@@ -76,6 +76,12 @@ def _replay(data: dict) -> Things:
         yield f"{data['network']}, {data['design']}: {layer['name']}", {f: layer.get(f) for f in figures}
 
 
+def _gates(data: dict) -> Things:
+    for d in data["designs"]:
+        name = f"{d['network']}, {d['design']} ({d['platform']}, {d['rows']} rows), {d['images']} images"
+        yield name, {"results": d["matches"], "wrong": d["wrong"], "same scores": d["same_scores"], "top-1": d["top1"]}
+
+
 def _accuracy(data: dict) -> Things:
     for row in data["rows"]:
         corrected = row.get("correction", {}).get("scope", "gain")
@@ -91,6 +97,8 @@ def _ppa(data: dict) -> Things:
         routed = d.get("routed") or {}
         figures = {"area um2": d["area_um2"]["total"], "slack ns": d["wns_ns"], "gate level": d["gate_sim"]}
         figures |= {"power mW": (d.get("power_mw") or {}).get("total")}
+        if test := d.get("test_set"):
+            figures[f"power mW, {test['images']} images of {test['network']}"] = test["total"]
         figures |= {"routed area um2": (routed.get("area_um2") or {}).get("total")}
         figures |= {"routed power mW": (routed.get("power_mw") or {}).get("total")}
         yield f"{d['design']} ({where}{', ' if more else ''}{more})", figures
@@ -103,6 +111,7 @@ READERS: dict[str, Callable[[dict], Things]] = {
     "mutants": _mutants,
     "formal": _formal,
     "replay": _replay,
+    "gates": _gates,
     "accuracy": _accuracy,
     "ppa": _ppa,
 }

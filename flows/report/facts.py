@@ -45,6 +45,8 @@ class Facts:
     accuracy: list[dict] = field(default_factory=list)
     points: list[dict] = field(default_factory=list)
     layers: list[dict] = field(default_factory=list)
+    gates: list[dict] = field(default_factory=list)
+    test_sets: list[dict] = field(default_factory=list)
     fronts: list[dict] = field(default_factory=list)
     rounds: list[dict] = field(default_factory=list)
     bench: list[dict] = field(default_factory=list)
@@ -69,12 +71,15 @@ def gather(records: Records, headline: str | None = None) -> Facts:
         facts.costs = [cost_row(d) for d in columns]
         compare(facts.costs)
         facts.parts = [row for d in columns for row in part_rows(d)]
+        facts.test_sets = [test_set_row(d) for d in columns if d.get("test_set")]
     with records.reading("accuracy"):
         facts.accuracy = [accuracy_row(row) for row in records["accuracy"].get("rows", [])]
         facts.accuracy.sort(key=lambda row: (row["network"], -(row["bits"] or 0), row["encoding"]))
     facts.points = pareto_points(facts.accuracy, facts.costs)
     with records.reading("replay"):
         facts.layers = [layer_row(layer) for layer in records["replay"].get("layers", [])]
+    with records.reading("gates"):
+        facts.gates = [gates_row(row) for row in records["gates"].get("designs", [])]
     facts.fronts, facts.rounds = searches(records.folder.parent / "search")
     with records.reading("bench"):
         facts.bench = [bench_row(row) for row in records["bench"].get("benchmarks", [])]
@@ -276,6 +281,34 @@ def layer_row(layer: dict) -> dict:
     use = {key: round(100 * layer[key], 2) for key in ("utilisation", "naive_utilisation")}
     good = layer["compared"] > 0 and not layer["mismatches"] and not layer["errors"]
     return {key: layer[key] for key in (*keys, "errors", "seconds")} | use | {"status": "passed" if good else "failed"}
+
+
+def gates_row(row: dict) -> dict:
+    """A run of gates.json; top-1 in percent."""
+    keys = ("network", "design", "platform", "rows", "images", "matches", "wrong", "same_scores", "netlist_sha256")
+    status = {"status": "passed" if row["passed"] else "failed", "top1": 100 * row["top1"]}
+    return {key: row[key] for key in keys} | status | {"gmac_per_s": row["gmac_per_s_a_core"]}
+
+
+def test_set_row(design: dict) -> dict:
+    """Power of a column on a test set beside that on tiles, each with its share of an extra column."""
+    test, power = design["test_set"], design.get("power_mw") or {}
+    tiles, glitches = power.get("column", power.get("total")), test["glitches"]
+    low, high = test["column_interval"]
+    least, most = glitches["interval"]
+    return {
+        "platform": platform_label(design),
+        "design": design["design"],
+        "network": test["network"],
+        "images": test["images"],
+        "tiles_mw": tiles,
+        "test_set_mw": test["column"],
+        "interval": f"{low:.4g} to {high:.4g}",
+        "difference": None if tiles is None else 100 * (test["column"] / tiles - 1),
+        "zero_delay_mw": test["zero_delay_column"],
+        "ratio": glitches["ratio"],
+        "ratio_interval": f"{least:.3f} to {most:.3f}",
+    }
 
 
 def searches(folder: Path) -> tuple[list[dict], list[dict]]:

@@ -30,6 +30,7 @@ KINDS = (
     Kind("mutants", "encmac-mutants/1", "make mutants", "faults that the suite must find"),
     Kind("formal", "encmac-formal/1", "make formal", "proofs"),
     Kind("replay", "encmac-replay/1", "make replay", "networks through the RTL"),
+    Kind("gates", "encmac-gates/1", "make gates NET=resnet20_cifar10", "a test set through the gates"),
     Kind("accuracy", "encmac-accuracy/1", "make accuracy NET=resnet20_cifar10 ENCODING=m20p", "accuracy"),
     Kind("ppa", "encmac-ppa/1", "make synth", "area, timing, power"),
     Kind("bench", "encmac-bench/1", "make bench", "speed beside peers"),
