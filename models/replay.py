@@ -20,7 +20,7 @@ import numpy as np
 from common.errors import UserError, run_cli, unknown
 from models.datasets import load_dataset
 from models.emulate import ExactEngine
-from models.emulate.table import output_size
+from models.emulate.operands import output_size
 from models.quant.arith import INT8_MAX, INT8_MIN
 from models.quant.checkpoint import ZOO, load_network, pack_header, read_header, read_npz, write_npz
 from models.quant.graph import Linear, MacNode, QuantNetwork, Requant
@@ -76,7 +76,8 @@ class Layer:
     @property
     def size(self) -> tuple[int, int]:
         """(H', W') of the output."""
-        return output_size(self.inputs, self.weights, self.stride, self.padding, self.groups)
+        where = (self.stride, self.padding, self.groups, self.pad_value)
+        return output_size(self.inputs, self.weights, *where)
 
     @property
     def macs(self) -> int:

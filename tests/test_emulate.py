@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from models.emulate import ExactEngine, GatherEngine, TableEngine, available_paths, exact_table, native
+from models.emulate import ExactEngine, GatherEngine, LowRankEngine, TableEngine, available_paths, exact_table, native
 from models.emulate.features import features
-from models.emulate.table import LOOK_UPS, NIBBLES, PATHS, ROWS, kernel_rows, kernel_shape, output_size
+from models.emulate.operands import output_size
+from models.emulate.table import LOOK_UPS, NIBBLES, PATHS, ROWS, kernel_rows, kernel_shape
 from models.encoding import library_names, load_encoding
 
 RNG = np.random.default_rng(7)
+ENGINES = {"table": TableEngine, "gather": GatherEngine, "low rank": LowRankEngine, "exact": lambda _: ExactEngine()}
 
 
 def where_available(paths):
@@ -258,17 +262,36 @@ def test_bad_tables_are_refused(table, message):
         (np.zeros((1, 3, 2, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {}, "does not fit an input"),
         (np.zeros((1, 3, 4, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {"stride": (0, 1)}, "impossible"),
         (np.zeros((0, 3, 4, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {}, "none empty"),
+        (np.zeros((1, 3, 4, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {"pad_value": 128}, "the value 128"),
+        (np.zeros((1, 3, 4, 4), np.int8), np.zeros((2, 3, 3, 3), np.int8), {"pad_value": -129}, "are -128..127"),
     ],
 )
-def test_bad_operands_are_refused(x, weights, options, message):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_bad_operands_are_refused(engine, x, weights, options, message):
     with pytest.raises(UserError, match=message):
-        TableEngine(exact_table())(x, weights, **options)
+        ENGINES[engine](exact_table())(x, weights, **options)
+
+
+def test_negative_threads_are_refused():
+    with pytest.raises(UserError, match="^-1 threads; give 1 or more"):
+        TableEngine(exact_table(), threads=-1)
 
 
 def test_sums_beyond_int32_are_refused():
     x = np.zeros((1, 1 << 16, 1, 1), np.int8)
+    for engine in (TableEngine, GatherEngine):
+        with pytest.raises(UserError, match="do not fit int32"):
+            engine(np.full((256, 256), -(1 << 15)))(x, x)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_exact_sums_up_to_int32_and_not_beyond(engine):
+    """131,071 products of -128 and -128 fit, one more does not; the matrix products of bytes stop earlier."""
+    x = np.full((1, 1 << 17, 1, 1), -128, np.int8)
     with pytest.raises(UserError, match="do not fit int32"):
-        TableEngine(np.full((256, 256), -(1 << 15)))(x, x)
+        ENGINES[engine](exact_table())(x, x)
+    if engine != "low rank":
+        assert ENGINES[engine](exact_table())(x[:, 1:], x[:, 1:]).item() == ((1 << 17) - 1) << 14
 
 
 def test_no_compiler_is_one_line(monkeypatch, tmp_path):
@@ -292,4 +315,40 @@ def test_threads_that_compile_at_the_same_time_do_no_harm(tmp_path, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
         found = [library.answer() for library in pool.map(native.load_library, [source] * 4)]
     assert found == [42] * 4
-    assert len(list((tmp_path / "native").iterdir())) == 1
+    assert sorted(path.suffix for path in (tmp_path / "native").iterdir()) == [".sha256", ".so"]
+
+
+LOAD = """
+import sys
+from pathlib import Path
+from models.emulate import native
+native.BUILD = Path(sys.argv[1])
+sources = [native.BUILD / f"{name}.cpp" for name in ("short", "altered", "unsealed")]
+print(*(native.load_library(source).answer() for source in sources))
+print(native.load_text("text", 'extern "C" int answer() { return 0x12345678; }', ()).answer())
+"""
+
+
+def test_damaged_libraries_are_compiled_again(tmp_path):
+    """In processes of their own: one that maps a file cut short is killed."""
+    for name in ("short", "altered", "unsealed"):
+        (tmp_path / f"{name}.cpp").write_text('extern "C" int answer() { return 0x12345678; }\n')
+
+    def answers():
+        command = [sys.executable, "-c", LOAD, str(tmp_path)]
+        done = subprocess.run(command, cwd=native.BUILD.parent.parent, capture_output=True, text=True)
+        assert done.returncode == 0, (done.returncode, done.stderr)
+        return done.stdout.split()
+
+    assert answers() == [str(0x12345678)] * 4
+    libraries = {path.stem.partition("_")[0]: path for path in tmp_path.glob("*.so")}
+    whole = {name: path.read_bytes() for name, path in libraries.items()}
+    libraries["short"].write_bytes(whole["short"][: len(whole["short"]) // 3])
+    for name in ("altered", "text"):
+        changed = whole[name].replace(b"\x78\x56\x34\x12", b"\x79\x56\x34\x12")
+        assert changed != whole[name]
+        libraries[name].write_bytes(changed)
+    libraries["unsealed"].with_suffix(".sha256").unlink()
+    assert answers() == [str(0x12345678)] * 4
+    for library in libraries.values():
+        assert hashlib.sha256(library.read_bytes()).hexdigest() == library.with_suffix(".sha256").read_text().strip()

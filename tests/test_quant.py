@@ -27,7 +27,7 @@ from models.quant.convert import RULES, convert, load_weights, quantise_weights
 from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import Conv, Linear, QuantNetwork
 from models.quant.histogram import JointHistogram, check_joint, joint_of, load_histogram, measure, tap_histograms
-from models.quant.nodes import Add, GlobalAveragePool, Requant, SubsamplePad
+from models.quant.nodes import Add, GlobalAveragePool, Pad, Requant, SubsamplePad
 from models.quant.trace import float_nodes, run_float
 
 torch.set_num_threads(1)  # tiny layers: threads would only wait for each other
@@ -251,12 +251,21 @@ def test_inconsistent_networks_are_refused(network, tmp_path):
         "output scale": replace(first, output_scale=float("inf")),
         "shift outside": replace(first, requant=replace(first.requant, shift=first.requant.shift * 0)),
         "clamp": replace(first, requant=replace(first.requant, lo=3, hi=2)),
+        "padding 200; a code is -128..127": replace(first, input_zero_point=200),
+        "padding -129;": replace(first, input_zero_point=-129),
+        "padding 0.5;": replace(first, input_zero_point=0.5),
+        "padding 128;": replace(first, requant=replace(first.requant, zero_point=128)),
+        "padding 300;": Pad(first.name, first.source, (1, 1, 1, 1), 300, 1.0),
+        "padding 129;": Add(first.name, ("input", "input"), (1, 1), 8, 1.0, input_zero_points=(0, 129)),
     }
     for message, node in bad.items():
         path = tmp_path / "bad.npz"
         save_network(network.with_nodes({first.name: node}), path)
         with pytest.raises(UserError, match=message):
             load_network(path)
+    save_network(replace(network, input_zero_point=-200), path)
+    with pytest.raises(UserError, match="padding -200;"):
+        load_network(path)
 
 
 # ---- histograms

@@ -9,7 +9,7 @@ import numpy as np
 from common.errors import UserError
 from flows.words.column import LANES, Column, run
 from models.emulate import TableEngine
-from models.emulate.table import output_size
+from models.emulate.operands import output_size
 from models.encoding import load_encoding
 from models.hardware import ColumnModel
 
@@ -67,7 +67,7 @@ class GateEngine:
         if len(x) > LANES:
             parts = [x[i : i + LANES] for i in range(0, len(x), LANES)]
             return np.concatenate([self(p, weights, stride, padding, groups, pad_value) for p in parts])
-        size = output_size(x, weights, stride, padding, groups)
+        size = output_size(x, weights, stride, padding, groups, pad_value)
         top, bottom, left, right = padding
         channels, outputs = x.shape[1] // groups, len(weights) // groups
         padded = np.full((x.shape[1], x.shape[2] + top + bottom, x.shape[3] + left + right, LANES), pad_value, np.int8)

@@ -34,7 +34,7 @@ from flows.synth.netlist import ROOT, TOP, Design
 from flows.words.column import LANES, Column, run
 from flows.words.network import STEPS, GateEngine, Layer, check_netlist, tile_weights
 from models.emulate import ExactEngine
-from models.emulate.table import output_size
+from models.emulate.operands import output_size
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import Layer as Captured
 from models.replay import Tile, layer_of

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.emulate.operands import check_sums, output_size
+
 LARGEST_PRODUCT = 1 << 14  # |a * w| <= 128 * 128
 FLOAT32_INTEGERS = 1 << 24  # float32 holds every integer up to here
 
@@ -33,6 +35,8 @@ class ExactEngine:
         pad_value: int = 0,
     ) -> np.ndarray:
         """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
+        output_size(x, weights, stride, padding, groups, pad_value)
+        check_sums(weights, LARGEST_PRODUCT)
         torch = self._torch
         products = int(np.prod(weights.shape[1:]))
         kind = np.float32 if products * LARGEST_PRODUCT < FLOAT32_INTEGERS else np.float64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.emulate.table import output_size
+from models.emulate.operands import check_sums, output_size
 
 CHUNK = 1 << 22  # look-ups at a time
 
@@ -20,6 +20,7 @@ class GatherEngine:
         import torch
 
         self._torch = torch
+        self._largest = int(np.abs(np.asarray(table, np.int64)).max())
         self._table = torch.from_numpy(np.asarray(table, np.int32).reshape(-1).copy())
 
     def __call__(
@@ -32,7 +33,8 @@ class GatherEngine:
         pad_value: int = 0,
     ) -> np.ndarray:
         """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
-        torch, size = self._torch, output_size(x, weights, stride, padding, groups)
+        torch, size = self._torch, output_size(x, weights, stride, padding, groups, pad_value)
+        check_sums(weights, self._largest)
         outputs, depth = weights.shape[0], int(np.prod(weights.shape[1:]))
         top, bottom, left, right = padding
         maps = torch.from_numpy(np.ascontiguousarray(x)).to(torch.int32)

@@ -17,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import UserError
-from models.emulate.table import checked_table, output_size
+from models.emulate.operands import output_size
+from models.emulate.table import checked_table
 
 BITS = 8
 INT8 = 1 << 7
@@ -99,7 +100,7 @@ class LowRankEngine:
         pad_value: int = 0,
     ) -> np.ndarray:
         """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
-        torch, size = self._torch, output_size(x, weights, stride, padding, groups)
+        torch, size = self._torch, output_size(x, weights, stride, padding, groups, pad_value)
         top, bottom, left, right = padding
         x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=pad_value)
         maps = torch.from_numpy(x.view(np.uint8)).to(self.device)

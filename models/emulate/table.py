@@ -8,7 +8,6 @@ module brings the table into the form that a path of them reads and checks shape
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -20,6 +19,7 @@ from common.errors import UserError
 from models.emulate.exact import ExactEngine
 from models.emulate.features import Features, features
 from models.emulate.native import load_library
+from models.emulate.operands import check_sums, output_size
 
 ROWS = ("portable", "avx2", "vbmi")  # look-ups of any table
 NIBBLES = ("nibbles_avx2", "nibbles_avx512", "nibbles_neon")  # of one that is low four bits' plus high four bits'
@@ -232,6 +232,8 @@ class TableEngine:
 
     def __init__(self, table: np.ndarray, threads: int | None = None, path: str = "auto") -> None:
         self.table = checked_table(table)
+        if threads is not None and threads < 0:
+            raise UserError(f"{threads} threads; give 1 or more, or None for all processors")
         if path not in ("auto", *PATHS):
             raise UserError(f"unknown path '{path}'; known: auto, {', '.join(PATHS)}")
         if path not in ("auto", *available_paths()):
@@ -258,10 +260,8 @@ class TableEngine:
         pad_value: int = 0,
     ) -> np.ndarray:
         """int32 [N, O, H', W'] of int8 `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw]."""
-        rows, columns = output_size(x, weights, stride, padding, groups)
-        taps = math.prod(weights.shape[1:])
-        if taps * self._largest >= 1 << 31:
-            raise UserError(f"sums of {taps} products of up to {self._largest} do not fit int32")
+        rows, columns = output_size(x, weights, stride, padding, groups, pad_value)
+        check_sums(weights, self._largest)
         x, weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
         out = np.empty((x.shape[0], weights.shape[0], rows, columns), np.int32)
         numbers = kernel_shape(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
@@ -304,27 +304,3 @@ def kernel_shape(x_shape, weights_shape, stride, padding, groups, pad_value, row
     top, _, left, _ = padding
     kernel = (weights_shape[0], *weights_shape[2:])
     return np.array([*x_shape, *kernel, *stride, top, left, rows, columns, groups, pad_value], np.int64)
-
-
-def output_size(
-    x: np.ndarray,
-    weights: np.ndarray,
-    stride: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    groups: int,
-) -> tuple[int, int]:
-    """(H', W') of a convolution; raises UserError if operands do not fit each other."""
-    for name, value in (("activations", x), ("weights", weights)):
-        if value.dtype != np.int8 or value.ndim != 4 or 0 in value.shape:
-            raise UserError(f"{name} are {value.dtype} {value.shape}; expected int8 with 4 dimensions, none empty")
-    if groups < 1 or x.shape[1] != weights.shape[1] * groups or weights.shape[0] % groups:
-        raise UserError(f"{x.shape[1]} channels do not fit weights {weights.shape} in {groups} groups")
-    if len(padding) != 4 or len(stride) != 2 or min(padding) < 0 or min(stride) < 1:
-        raise UserError(f"stride {stride} or padding {padding} is impossible")
-    top, bottom, left, right = padding
-    spans = (x.shape[2] + top + bottom - weights.shape[2], x.shape[3] + left + right - weights.shape[3])
-    if min(spans) < 0:
-        raise UserError(
-            f"a window of {weights.shape[2:]} does not fit an input of {x.shape[2:]} with padding {padding}"
-        )
-    return spans[0] // stride[0] + 1, spans[1] // stride[1] + 1

@@ -207,6 +207,7 @@ def validate(network: QuantNetwork) -> None:
         raise ValueError("input scale, mean and std must be finite, scale and std positive")
     if len(network.mean) != len(network.std) or not network.nodes:
         raise ValueError("mean and std differ in length, or there are no nodes")
+    _validate_codes(network)
     known = {INPUT}
     for node in network.nodes:
         if missing := [s for s in node.sources if s not in known]:
@@ -216,6 +217,7 @@ def validate(network: QuantNetwork) -> None:
         known.add(node.name)
         if not math.isfinite(node.output_scale) or node.output_scale <= 0:
             raise ValueError(f"node {node.name}: output scale {node.output_scale}")
+        _validate_codes(node)
         if isinstance(node, Conv | Linear):
             _validate_mac(node)
         if isinstance(node, Add | TfliteAdd):
@@ -231,6 +233,15 @@ def validate(network: QuantNetwork) -> None:
         requant = getattr(node, "requant", None)
         if requant is not None:
             _validate_requant(node.name, requant, len(node.bias) if hasattr(node, "bias") else 1)
+
+
+def _validate_codes(owner: Node | QuantNetwork) -> None:
+    """Zero points and the value that a node pads with are codes of int8 tensors: kernels rely on it."""
+    parts = (owner, getattr(owner, "requant", None))
+    found = [getattr(part, name, 0) for part in parts for name in ("input_zero_point", "zero_point", "value")]
+    for code in (*found, *getattr(owner, "input_zero_points", ())):
+        if not isinstance(code, int | np.integer) or not INT8_MIN <= code <= INT8_MAX:
+            raise ValueError(f"{owner.name}: zero point or padding {code}; a code is {INT8_MIN}..{INT8_MAX}")
 
 
 def _validate_mac(node: Conv | Linear) -> None:
