@@ -1,7 +1,8 @@
 """C++ kernels, compiled on first use into `build/native/<hash>.so` and kept.
 
 The hash covers source, headers beside it, options and machine type, so an edited kernel is compiled again and an old
-library is never loaded. The file appears by rename: parallel first uses do no harm.
+library is never loaded. The file appears by rename: parallel first uses do no harm. Its SHA-256 is beside it, written
+last: a library that is damaged, or whose compilation was cut off, is compiled again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from common.errors import UserError
-from common.files import write_bytes
+from common.files import write_bytes, write_text
 
 BUILD = Path(__file__).resolve().parent.parent.parent / "build" / "native"
 OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Wno-unused-parameter")
@@ -55,7 +56,7 @@ def _loaded(source: Path, texts: list[bytes], more: tuple[str, ...]) -> ctypes.C
     parts = [*texts, *map(str.encode, options), platform.machine().encode()]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     library = BUILD / f"{source.stem}_{key}.so"
-    if not library.exists():
+    if not _is_whole(library):
         if not source.exists():
             source = library.with_suffix(".cpp")
             write_bytes(source, texts[0])
@@ -64,6 +65,18 @@ def _loaded(source: Path, texts: list[bytes], more: tuple[str, ...]) -> ctypes.C
         return ctypes.CDLL(str(library))
     except OSError as error:
         raise UserError(f"{library} cannot be loaded ({error}); delete it and run again") from error
+
+
+def _digest(library: Path) -> Path:
+    return library.with_suffix(".sha256")
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether a library is there as it was compiled: one cut short ends the process, another may give wrong sums."""
+    try:
+        return hashlib.sha256(library.read_bytes()).hexdigest() == _digest(library).read_text().strip()
+    except (OSError, ValueError):
+        return False
 
 
 def _compile(source: Path, library: Path, options: tuple[str, ...]) -> None:
@@ -75,7 +88,9 @@ def _compile(source: Path, library: Path, options: tuple[str, ...]) -> None:
         if result.returncode:
             lines = [line for line in result.stderr.splitlines() if "error" in line] or ["no message"]
             raise UserError(f"{command[0]} cannot compile {source.name}: {lines[0]}")
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
         temporary.replace(library)
+        write_text(_digest(library), f"{digest}\n")
     except OSError as error:
         raise UserError(f"cannot write {library} ({error.strerror}); make the folder writable") from error
     finally:
