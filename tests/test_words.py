@@ -117,6 +117,15 @@ def test_a_layer_through_the_gates_is_the_golden_models(tmp_path: Path) -> None:
     assert not np.array_equal(found, expected)
 
 
+def test_a_short_is_refused(tmp_path: Path) -> None:
+    short = "  BUF short (\n    .A(d),\n    .Y(y_o_1)\n  );\nendmodule"
+    with pytest.raises(UserError, match="net y_o_1 is driven 2 times; it can be once"):
+        storing(tmp_path, STORES.replace("endmodule", short))
+    netlist = STORES.replace("  input clk_i;", "  input clk_i;\n  input e;")
+    with pytest.raises(UserError, match="net e is driven 2 times; it can be once"):
+        storing(tmp_path, netlist.replace("endmodule", short.replace("y_o_1", "e")))
+
+
 def test_functions_of_many_inputs_are_looked_up_by_three() -> None:
     rng = np.random.default_rng(1)
     for count in range(1, 7):
@@ -190,6 +199,8 @@ def test_a_netlist_by_hand_counts_as_event_by_event(tmp_path: Path) -> None:
         ("    .D(d),", "    .D(y_o_1),", "depends on itself: only netlists without feedback run as words"),
         ("    .CK(g),", "    .CK(late),", "is clocked other than at the rise of the clock"),
         ("    .A(d),\n    .B(1'b1)", "    .A(d),\n    .B(y_o_0)", "joins what comes 1 cycles apart"),
+        # what meets its own past is not nothing: y_o_0 is e, one cycle later
+        ("    .A(d),\n    .B(1'b1)", "    .A(e),\n    .B(y_o_0)", "joins what comes 1 cycles apart"),
     ],
 )
 def test_what_does_not_run_as_words_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -323,8 +334,9 @@ def test_a_test_set_goes_through_the_gates_and_on_where_it_was(tmp_path: Path, m
     monkeypatch.setattr(words, "load_network", lambda _: network)
     monkeypatch.setattr(words, "load_dataset", lambda *_: test)
 
-    def run_on(netlist: Path, *more: str) -> tuple[int, dict]:
-        result = SimpleNamespace(design=design, netlist=SimpleNamespace(path=netlist))
+    def run_on(netlist: Path, *more: str, gate: str = "passed") -> tuple[int, dict]:
+        gate_sim = SimpleNamespace(status=gate)
+        result = SimpleNamespace(design=design, netlist=SimpleNamespace(path=netlist), gate=gate_sim)
         monkeypatch.setattr(words, "best_variant", lambda *_: result)
         options = [
             "--net",
@@ -356,3 +368,16 @@ def test_a_test_set_goes_through_the_gates_and_on_where_it_was(tmp_path: Path, m
     assert code == 1 and not found["passed"] and found["wrong"] > 0 and found["images"] == 40
     with pytest.raises(UserError, match="IMAGES=600: the test set of cifar10 has 521"):
         run_on(wrong, "--images", "600")
+    with pytest.raises(UserError, match="enc m14p merged on osu018: its gate-level simulation is 'failed'"):
+        run_on(circuit.path, gate="failed")
+    with pytest.raises(UserError, match=r"DESIGNS=f\(a\) of m14p: an extra column multiplies no weights"):
+        run_on(circuit.path, "--designs", "m14p,f(a) of m14p")
+    # results are of these images and this library: others of the same name are run
+    monkeypatch.setattr(words, "run_batch", lambda *_: words.Batch(9, 7, 1, 0, 0, 1, 1.0))
+    assert run_on(circuit.path)[1]["wrong"] == 0
+    library = dataclasses.replace(load_platform("osu018"), clock_slew_ns=0.2)
+    with monkeypatch.context() as other:
+        other.setattr(words, "load_platform", lambda _: library)
+        assert run_on(circuit.path)[0] == 1
+    test.images[0, 0] ^= 1
+    assert run_on(circuit.path)[0] == 1

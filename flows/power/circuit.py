@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ PARTS = (
 )
 INSTANCE = re.compile(r"^  (\w+) (\\\S+|\w+) +?\(\n(.*?)\n?  \);", re.MULTILINE | re.DOTALL)
 CONNECTION = re.compile(r"\.(\w+)\((.*?)\)(?:,\n|\n?$)")
+INPUT = re.compile(r"^  input (\w+);", re.MULTILINE)
 CLOCK = "clk_i"
 CLOCK_GATE = "clock_gate"  # in the names of the cells of a platform's clock gate
 PRODUCT_INPUTS = 5  # operand bits at most below a product bit; a Booth row needs five
@@ -66,7 +68,7 @@ class Circuit:
 
 
 def read_circuit(path: Path, platform: Platform) -> Circuit:
-    """Parse a netlist of Yosys; raises UserError if it holds a latch or a cell that the library lacks."""
+    """Parse a netlist of Yosys; raises UserError if it holds a latch, a cell that the library lacks, or a short."""
     text = path.read_text()
     index: dict[str, int] = {}
     by_cell: dict[str, list[tuple[str, dict[str, str]]]] = {}
@@ -89,6 +91,12 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
         kind = library.cells[cell]
         kind = dataclasses.replace(kind, area_um2=platform.areas_um2.get(cell, kind.area_um2))
         groups.append(CellGroup(kind, [name for name, _ in found], pins, ones))
+    driven = Counter(index[port] for port in INPUT.findall(text) if port in index)
+    for group in groups:
+        outputs = [to for pin, to in group.pins.items() if group.cell.pins[pin].output]
+        driven.update(net for to in outputs for net in to.tolist() if net >= 0)
+    if shorted := [net for net, to in zip(index, map(driven.get, index.values()), strict=True) if (to or 0) > 1]:
+        raise UserError(f"{path}: net {shorted[0]} is driven {driven[index[shorted[0]]]} times; it can be once")
     ports = {}
     aliases = dict(re.findall(r"^  assign (\w+) = (\\?\S+) ?;", text, re.MULTILINE))
     for port in re.findall(r"^  output (\w+);", text, re.MULTILINE):

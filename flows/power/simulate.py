@@ -137,11 +137,7 @@ def model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarra
                 nets += wires[:, i].tolist()
     if lacking:
         raise UserError(f"{circuit.path}: no delays for {lacking[0]} and {len(lacking) - 1} more cells")
-    found = np.array(gates, GATE)
-    driven, drivers = np.unique(found["out"], return_counts=True)
-    if len(twice := driven[drivers > 1]):
-        raise UserError(f"{circuit.path}: net {circuit.nets[twice[0]]} is driven by two cells; it can be by one")
-    return found, np.array(arcs, ARC), np.array(nets, np.int32)
+    return np.array(gates, GATE), np.array(arcs, ARC), np.array(nets, np.int32)
 
 
 class _Run(ctypes.Structure):

@@ -181,14 +181,12 @@ class _Elaboration:
         """Depth at which all waves that `refs`, made of the inputs of `net`, depend on meet."""
         if self.cut:
             return None
-        nodes = {ref >> 2 for ref in refs}
-        read = nodes | {i >> 2 for node in nodes for i in self.graph.nodes[node].inputs}
-        read -= {0}
-        inputs = [self.nets[n] for n in self.inputs[net] if n in self.nets]
-        depths = {n.depth for n in inputs if n.depth is not None and any(ref >> 2 in read for ref in n.phases)}
+        # of all inputs that can matter: in the graph a register is what it stores, and x ^ register of x would be 0
+        inputs = [self.nets[n] for n in self._read(net) if n in self.nets]
+        depths = {n.depth for n in inputs if n.depth is not None and set(n.phases) not in ({ZERO}, {ONE})}
         if len(depths) > 1:
             raise self._fault(net, f"joins what comes {max(depths) - min(depths)} cycles apart: no column's skew")
-        return depths.pop() if depths else None
+        return depths.pop() if depths and any(ref > ONE for ref in refs) else None
 
     def _driven(self, net: int) -> Net:
         """A net from its gate, whose inputs are known."""
