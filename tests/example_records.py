@@ -114,6 +114,7 @@ def gates() -> dict:
     row = {"design": "enc m20p merged", "network": "made_up", "rows": 64, "netlist_sha256": "ab" * 32}
     row |= {"images": 10_000, "matches": 7_000_000, "wrong": 0, "same_scores": 10_000, "right": 9_100, "macs": 10**9}
     row |= {"top1": 0.91, "gmac_per_s_a_core": 3.5, "passed": True, "platform": "osu018"}
+    row |= {"platform_sha256": "cd" * 32, "clock_ns": 10.0, "gated": 1, "images_sha256": "ef" * 32}
     bad = row | {"design": "conv tree", "matches": 6_999_993, "wrong": 7, "same_scores": 9_998, "passed": False}
     return {"format": "encmac-gates/1", "designs": [row, bad], "stale": []}
 

@@ -78,7 +78,8 @@ def _replay(data: dict) -> Things:
 
 def _gates(data: dict) -> Things:
     for d in data["designs"]:
-        name = f"{d['network']}, {d['design']} ({d['platform']}, {d['rows']} rows), {d['images']} images"
+        where = f"{d['platform']}, {d['rows']} rows, {d['clock_ns']:g} ns, gated {d['gated']}"
+        name = f"{d['network']}, {d['design']} ({where}), {d['images']} images"
         yield name, {"results": d["matches"], "wrong": d["wrong"], "same scores": d["same_scores"], "top-1": d["top1"]}
 
 
