@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 import flows.power.__main__ as power
+import flows.synth.array as array
 import flows.synth.measure as synth
 import models.search.__main__ as search
 import models.train.__main__ as train
@@ -104,6 +106,28 @@ def test_a_netlist_that_did_not_pass_is_made_again(tools: SimpleNamespace, tmp_p
     assert measured(tmp_path).gate.status == "failed"
     tools.gate = Simulated("passed", 9, 0)
     assert measured(tmp_path).gate.status == "passed" and len(tools.mapped) == 2
+
+
+@needs_library
+def test_a_netlist_that_was_edited_is_mapped_anew_and_it_is_told(
+    tools: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A column, and the shell of an array."""
+    mapped = synth.in_a_process
+    monkeypatch.setattr(array, "in_a_process", lambda target, *given: mapped(target, *given[:2], *given[3:]))
+    monkeypatch.setattr(array, "choose", synth.choose)
+    path = measured(tmp_path).netlist.path
+    measured(tmp_path)
+    assert len(tools.mapped) == 1 and capsys.readouterr().err == ""
+    path.write_text(path.read_text() + "// by hand\n")
+    found = measured(tmp_path)
+    assert len(tools.mapped) == 2 and "by hand" not in found.netlist.path.read_text()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"encmac: \S*netlist\.v was changed since it was mapped; it is mapped anew", line)
+    shell = array.measure_array(found, 2, load_platform("osu018"), 10.0, tmp_path).shell
+    shell.path.write_text("// by hand\n")
+    array.measure_array(found, 2, load_platform("osu018"), 10.0, tmp_path)
+    assert "was changed since it was mapped" in capsys.readouterr().err and "by hand" not in shell.path.read_text()
 
 
 def _no_room(*_: object) -> None:

@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.files import locked, making, sweep, write_text
 from common.store import check_steady, sources_of
 from flows.platform import Platform
-from flows.synth.measure import KEPT_RESULTS, Result, choose, fingerprint, in_a_process
+from flows.synth.measure import KEPT_RESULTS, Result, choose, fingerprint, in_a_process, unchanged
 from flows.synth.netlist import (
     ROOT,
     RTL,
@@ -136,7 +136,7 @@ def measure_array(column: Result, columns: int, platform: Platform, clock_ns: fl
         try:
             found = json.loads((place / "result.json").read_text())
             shell = Netlist(**found["netlist"] | {"path": place / found["netlist"]["effort"] / "netlist.v"})
-            if found["key"] == key and hashlib.sha256(shell.path.read_bytes()).hexdigest() == shell.sha256:
+            if found["key"] == key and unchanged(shell):
                 return Array(column, columns, shell, found["slack_ns"])
         except (OSError, KeyError, TypeError, ValueError):
             pass

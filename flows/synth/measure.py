@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,12 +223,21 @@ def _kept(place: Path, key: str, design: Design, rows: int, simulate: bool) -> R
     try:
         found = json.loads((place / "result.json").read_text())
         netlist = Netlist(**found["netlist"] | {"path": place / found["netlist"]["effort"] / "netlist.v"})
-        same = found["key"] == key and hashlib.sha256(netlist.path.read_bytes()).hexdigest() == netlist.sha256
         gate = Simulated(**found["gate"])
+        same = found["key"] == key and unchanged(netlist)
     except (OSError, KeyError, TypeError, ValueError):
         return None
     ran = not simulate or gate.status == "passed" or found["slack_ns"] < 0
     return Result(design, rows, netlist, found["slack_ns"], gate) if same and ran else None
+
+
+def unchanged(netlist: Netlist) -> bool:
+    """Whether a netlist that was kept is still the one that was mapped; told if it is not, since it is overwritten."""
+    same = hashlib.sha256(netlist.path.read_bytes()).hexdigest() == netlist.sha256
+    if not same:
+        path = os.path.relpath(netlist.path)
+        print(f"encmac: {path} was changed since it was mapped; it is mapped anew", file=sys.stderr, flush=True)
+    return same
 
 
 def choose(places: list[Path], top: str, platform: Platform, clock_ns: float) -> tuple[Netlist, float]:
