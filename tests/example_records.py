@@ -172,6 +172,7 @@ def ppa(power: bool = True) -> dict:
                 designs[-1]["power_mw"] = {"total": total, "zero_delay_total": total, "by_part": shares}
                 designs[-1]["energy_per_mac_pj"] = total / 5
                 activity = {"source": "workload", "annotated_percent": 100.0, "glitch_percent": 12.0}
+                activity["workload"] = {"network": "made_up"}
                 designs[-1]["activity"] = activity
                 glitches = {"ratio": 1.15, "interval": [1.14, 1.16], "tiles": 40}
                 test = {"network": "made_up", "images": 512, "column": 0.9 * total, "zero_delay_column": 0.8 * total}

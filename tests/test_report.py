@@ -18,7 +18,7 @@ from common.provenance import ROOT
 from common.store import Store, sources_of
 from flows.formal.__main__ import view as formal_view
 from flows.report.__main__ import shown
-from flows.report.facts import COST_MODEL, gather
+from flows.report.facts import COST_MODEL, gather, tiles_mw
 from flows.report.records import KINDS, load_records
 from tests import example_records as example
 
@@ -186,6 +186,11 @@ def test_test_sets_through_the_gates_and_their_power_are_on_the_page(folder, tmp
     conditions = {row["platform"] for row in facts.costs}
     assert {row["platform"] for row in facts.test_sets} == conditions
     assert all(row["difference"] == pytest.approx(-10) for row in facts.test_sets)
+    design = next(d for d in example.ppa()["designs"] if d.get("test_set"))
+    other = design | {"activity": {"workload": {"network": "other"}}}
+    assert tiles_mw(other, "made_up") is None
+    both = other | {"workloads": {"made_up 0123abcd, 128 vectors": {k: design[k] for k in ("power_mw", "activity")}}}
+    assert tiles_mw(both, "made_up") == tiles_mw(design, "made_up") == design["power_mw"]["total"]
     assert load_records(folder).found["gates"].stale == ()
     old = example.gates() | {"stale": [{"key": {}, "written": "", "changed": ["flows/words"]}]}
     (folder / "gates.json").write_text(json.dumps(old))

@@ -326,7 +326,7 @@ COMMANDS = (
         (
             DESIGNS.but(help=f"{DESIGNS.help} (default: those of make synth)"),
             VECTORS,
-            TILES,
+            TILES.but(help="archive of tiles (default: NET='s of the zoo where it has some, else ResNet-20's)"),
             Option("check", "count the transitions with Icarus as well (long)", SWITCH),
             NET.but(help=f"run all layers on test images as well: {NET.help}", default=None),
             IMAGES.but(help="of NET=: test images", default=512),

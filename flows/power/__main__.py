@@ -21,34 +21,42 @@ from common.console import interruptible, obey, signed, tell
 from common.errors import UserError, run_cli
 from common.store import Store, sources_of
 from flows.platform import Platform, load_platform
+from flows.power.activity import workload
 from flows.power.measure import Conditions, measure, sources, tiles_sha256
 from flows.power.opensta import opensta_reads_activity
 from flows.power.plot import plot_parts, plot_tree
 from flows.ppa import compare_power, compare_test_sets, fill, key_of, measured, view
-from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, wrong_ones
-from flows.words.power import WholeSet, blocks, capture_all
+from flows.synth.__main__ import DESIGNS, check_sizes, side_by_side, table_of, wrong_ones
+from flows.words.network import check_design
+from flows.words.power import WholeSet, blocks, capture_all, check_sample
 from flows.words.power import measure as measure_test_set
 from flows.words.power import sources as test_set_sources
 from models.datasets import load_dataset
 from models.encoding import load_encoding
-from models.quant.checkpoint import load_network
+from models.quant.checkpoint import ZOO, load_network
 from models.quant.graph import QuantNetwork
-from models.replay import load_capture
+from models.replay import Capture, load_capture
 from tools.options import parse
 
 AGREEMENT_PERCENT = 5.0
 TRANSITIONS_PERCENT = 1.0
 
 
-def synthesised(args: argparse.Namespace, platform: Platform, clock_ns: float) -> list[dict]:
-    """The wanted columns, measured now unless they are known; without --designs those measured so before."""
+def choose_designs(args: argparse.Namespace, platform: Platform, clock_ns: float) -> None:
+    """Without --designs those measured so before; with --net UserError for what is not run on a network."""
     conditions = {"platform": platform.name, "platform_sha256": platform.sha256, "clock_ns": clock_ns}
     conditions |= {"rows": args.rows, "columns": args.columns, "gated": int(not args.ungated)}
     if not args.designs:
         known = measured(Store(args.out / "reports"), conditions)
         names = dict.fromkeys(r["encoding_source"] for r in known if fits(r, args))
         args.designs = ",".join(names) or DESIGNS
-        args.exact |= any(r["design"].startswith("exact ") for r in known)
+        args.exact |= not args.net and any(r["design"].startswith("exact ") for r in known)
+    for variants in table_of(args).values() if args.net else ():
+        check_design(variants[0])
+
+
+def synthesised(args: argparse.Namespace, platform: Platform, clock_ns: float) -> list[dict]:
+    """The wanted columns, measured now unless they are known."""
     records = side_by_side(platform, clock_ns, args, tables=False)
     if wrong := wrong_ones(records):
         raise UserError(f"no power: at {clock_ns:g} ns {', '.join(wrong)} did not pass; see make synth")
@@ -99,8 +107,10 @@ def main() -> int:
     check_sizes(args, platform, clock_ns)
     if args.vectors < 1:
         raise UserError(f"--vectors {args.vectors}: at least 1")
-    capture = load_capture(args.tiles) if args.tiles else load_capture()
     network = load_network(args.net) if args.net else None
+    capture = load_capture(args.tiles) if args.tiles else shipped_tiles(network)
+    workload(capture, args.rows, args.vectors, args.columns)  # refuses what has too few vectors
+    choose_designs(args, platform, clock_ns)
     images = first_images(network, args) if network else None
     store = Store(args.out / "reports")
     store.check()
@@ -118,14 +128,11 @@ def main() -> int:
     depends = sources() | sources_of(platform.liberty)
     with interruptible(ThreadPoolExecutor(max(1, args.jobs))) as pool:
         results = list(pool.map(run, records))
-    workload = {"network": capture.network, "tiles_sha256": tiles_sha256(capture), "vectors": args.vectors}
+    ran = {"network": capture.network, "tiles_sha256": tiles_sha256(capture), "vectors": args.vectors}
     found = zip(records, results, strict=True)
     store.put_all(
         "power",
-        [
-            (key_of(r) | workload, {"netlist_sha256": r["netlist_sha256"], "fields": fields}, depends)
-            for r, fields in found
-        ],
+        [(key_of(r) | ran, {"netlist_sha256": r["netlist_sha256"], "fields": fields}, depends) for r, fields in found],
     )
     if network:
         test = capture_all(network, images, args.sample, args.vectors, args.seed)
@@ -145,11 +152,20 @@ def main() -> int:
 
 
 def first_images(network: QuantNetwork, args: argparse.Namespace) -> np.ndarray:
-    """uint8 images [N, C, H, W] of the network's test set."""
+    """uint8 images [N, C, H, W] of the network's test set; UserError if a sample of tiles needs more."""
     found = load_dataset(network.dataset, "test", args.data).images
     if args.images > len(found):
         raise UserError(f"IMAGES={args.images}: the test set of {network.dataset} has {len(found)}")
-    return found[: args.images]
+    images = found[: args.images]
+    one = capture_all(network, images[:1], args.sample, args.vectors, args.seed)
+    check_sample(one.layers, len(images), args.rows, args.vectors)
+    return images
+
+
+def shipped_tiles(network: QuantNetwork | None) -> Capture:
+    """Tiles of the zoo: those of the network where there are some, else ResNet-20's."""
+    own = ZOO / f"tiles_{network.name}.npz" if network else None
+    return load_capture(own) if own and own.is_file() else load_capture()
 
 
 def run_test_set(records: list[dict], test: WholeSet, platform: Platform, store: Store, quiet: bool) -> None:
@@ -171,20 +187,26 @@ def run_test_set(records: list[dict], test: WholeSet, platform: Platform, store:
 def print_test_set(records: list[dict]) -> None:
     """Power of whole images beside that of the tiles, of columns with their share of an extra column."""
     compare_test_sets(records)
-    first = records[0]["test_set"]
+    first, tiled = records[0]["test_set"], records[0]["activity"]["workload"]["network"]
     print(f"\n{first['network']}, {first['images']} images through every netlist, all layers and tiles; mW of a column")
-    rows = [("design", "tiles", "no delays", "test set", "95 %", "no delays", "difference", "glitches")]
+    same = tiled == first["network"]
+    head = ("tiles", "no delays", "test set", "95 %", "no delays", "difference", "glitches")
+    rows = [("design", *(head if same else (*head[2:5], head[6])))]
     for r in (r for r in records if not r["shared"]):
         power, test = r["power_mw"], r["test_set"]
-        total, quiet, (low, high) = test["column"], test["zero_delay_column"], test["column_interval"]
-        cells = [f"{power['column']:.3f}", f"{power['zero_delay_column']:.3f}", f"{total:.3f}"]
-        cells += [f"{low:.3f} to {high:.3f}", f"{quiet:.3f}"]
-        cells.append(f"{signed(100 * (total / power['column'] - 1))} %")
+        total, (low, high) = test["column"], test["column_interval"]
+        cells = [f"{total:.3f}", f"{low:.3f} to {high:.3f}", f"{test['zero_delay_column']:.3f}"]
+        if same:
+            tiles = [f"{power['column']:.3f}", f"{power['zero_delay_column']:.3f}"]
+            cells = [*tiles, *cells, f"{signed(100 * (total / power['column'] - 1))} %"]
         ratio, (least, most) = test["glitches"]["ratio"], test["glitches"]["interval"]
         rows.append((r["design"], *cells, f"x {ratio:.3f} ({least:.3f} to {most:.3f})"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
+    if not same:
+        own = f"python -m models.replay --net {first['network']}"
+        print(f"not compared with tiles, which are of {tiled}; capture this network's ({own}) and give them as TILES=")
 
 
 def check_agreement(records: list[dict]) -> int:

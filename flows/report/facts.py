@@ -290,10 +290,18 @@ def gates_row(row: dict) -> dict:
     return {key: row[key] for key in keys} | status | {"gmac_per_s": row["gmac_per_s_a_core"]}
 
 
+def tiles_mw(design: dict, network: str) -> float | None:
+    """Power of a column on tiles of a network, of the last run or an earlier one; None if it ran none of them."""
+    for run in (design, *design.get("workloads", {}).values()):
+        if ((run.get("activity") or {}).get("workload") or {}).get("network") == network:
+            return run["power_mw"].get("column", run["power_mw"].get("total"))
+    return None
+
+
 def test_set_row(design: dict) -> dict:
-    """Power of a column on a test set beside that on tiles, each with its share of an extra column."""
-    test, power = design["test_set"], design.get("power_mw") or {}
-    tiles, glitches = power.get("column", power.get("total")), test["glitches"]
+    """Power of a column on a test set beside that on tiles of the network, each with its share of an extra column."""
+    test = design["test_set"]
+    tiles, glitches = tiles_mw(design, test["network"]), test["glitches"]
     low, high = test["column_interval"]
     least, most = glitches["interval"]
     return {

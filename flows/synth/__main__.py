@@ -23,7 +23,7 @@ from flows.platform import Platform, load_platform
 from flows.ppa import ARRAY_COLUMNS, compare_areas, compare_arrays, key_of, view
 from flows.synth.array import SHELL_SOURCES, Array, array_record, measure_array
 from flows.synth.measure import best_variant, forms, measure, record, rivals_of, sources_of_column
-from flows.synth.netlist import ROOT
+from flows.synth.netlist import ROOT, Design
 from tools.options import parse
 
 __all__ = ["forms", "measure", "record"]
@@ -125,16 +125,21 @@ def wrong_ones(records: list[dict]) -> list[str]:
     return wrong + [r["design"] for r in records if r.get("array", {}).get("wns_ns", 0) < 0]
 
 
+def table_of(args: argparse.Namespace) -> dict[str, list[Design]]:
+    """The designs that are asked for: each with its variants."""
+    return forms(
+        *(args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact, args.group, args.counted),
+        *(rivals_of(args.rivals), args.zeros),
+    )
+
+
 def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, tables: bool = True) -> list[dict]:
     """All designs at one clock: kept in the store, and shown beside each other; their entries of ppa.json.
 
     Raises UserError if no conventional column meets the clock.
     """
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
-    table = forms(
-        *(args.rows, args.designs.split(","), args.columns, not args.ungated, args.exact, args.group, args.counted),
-        *(rivals_of(args.rivals), args.zeros),
-    )
+    table = table_of(args)
     store, arrays = Store(args.out / "reports"), dict[str, Array]()
     store.check()
     depends = [sources_of_column(variants[0], platform) for variants in table.values()]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import UserError
+from flows.gls import column_model
+from flows.synth.netlist import Design
 from flows.words.column import LANES, Column, run
 from models.emulate import TableEngine
 from models.emulate.operands import output_size
@@ -151,6 +153,14 @@ def tile_weights(weights: np.ndarray, k0: int, rows: int, columns: int) -> np.nd
     padded = np.zeros((count * columns, rows), np.int8)
     padded[: len(weights), : matrix.shape[1]] = matrix
     return np.ascontiguousarray(padded.reshape(count, columns, rows).transpose(0, 2, 1))
+
+
+def check_design(design: Design) -> None:
+    """UserError for a design whose netlist would be refused: told before one is made."""
+    if column_model(design).pairs:
+        raise UserError(f"{design.name}: a fast inner product of pairs of rows is not run as words; leave EXACT=1 out")
+    if dict(design.parameters).get("GateZeros"):
+        raise UserError(f"{design.name}: registers that hold depend on earlier vectors; leave ZEROS=1 out")
 
 
 def check_netlist(column: Column) -> None:

@@ -3,7 +3,7 @@
 Every tile of every layer runs as words on the activations of many images: transitions and time at 1 of every net,
 without delays, each sum compared with the golden model's. What glitches add comes from the event-driven simulation
 (flows/power/simulate.py) of tiles drawn from every layer: power with delays over power without, layers weighted by
-their time; from how the tiles of a layer differ follows the interval of that ratio.
+their time; from how the tiles of a layer differ follows the interval of that ratio. A rival has operands of its widths.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from flows.power.measure import design_of, tested
 from flows.power.measure import sources as power_sources
 from flows.power.simulate import PS
 from flows.sta import write_delays
-from flows.synth.measure import KEPT_RESULTS
+from flows.synth.measure import KEPT_RESULTS, rival_of
 from flows.synth.netlist import ROOT, TOP, Design
 from flows.words.column import LANES, Column, run
 from flows.words.network import STEPS, GateEngine, Layer, check_netlist, tile_weights
@@ -38,8 +38,9 @@ from models.emulate.operands import output_size
 from models.quant.graph import MacNode, QuantNetwork
 from models.replay import Layer as Captured
 from models.replay import Tile, layer_of
+from models.rivals import nearest, widths
 
-NORMAL_95 = 1.96
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -180,26 +181,39 @@ class Counting:
         )
 
 
+def check_sample(layers: tuple[Captured, ...], images: int, rows: int, vectors: int) -> None:
+    """UserError if a layer has too few pixels in so many images for the tiles of `sampled`."""
+    for layer in layers:
+        needed = -(-(rows + vectors) // math.prod(layer.size))
+        if needed > images:
+            raise UserError(
+                f"layer {layer.name}: {needed} images are needed for a sample of VECTORS={vectors} of {rows} rows, not "
+                f"{images}; give more IMAGES= or a smaller VECTORS="
+            )
+
+
 def sampled(test: WholeSet, rows: int, columns: int) -> tuple[list[Tile], list[int]]:
-    """Tiles drawn from every layer, with `rows` + `vectors` activation vectors in a row, and the layer of each."""
+    """Tiles drawn from every layer, with `rows` + `vectors` activation vectors in a row, and the layer of each.
+
+    All tiles of a layer have the same chance, and all pixels: the first image follows the last.
+    """
+    check_sample(test.layers, test.images, rows, test.vectors)
     rng, tiles, of_layer = np.random.default_rng(test.seed), [], []
     for number, layer in enumerate(test.layers):
-        pixels = int(np.prod(layer.size))
-        images = -(-(rows + test.vectors) // pixels) + 1
-        if images > len(layer.inputs):
-            raise UserError(f"layer {layer.name}: {images} images are needed for a sample; give more IMAGES=")
+        pixels, length = math.prod(layer.size), rows + test.vectors
         for _ in range(test.sample):
-            first = int(rng.integers(len(layer.inputs) - images + 1))
-            some = dataclasses.replace(layer, inputs=layer.inputs[first : first + images])
             group = int(rng.integers(layer.groups))
             k0 = rows * int(rng.integers(-(-layer.depth // rows)))
-            n0 = columns * int(rng.integers(max(1, layer.group_outputs // columns)))
+            n0 = columns * int(rng.integers(-(-layer.group_outputs // columns)))
+            first, start = divmod(int(rng.integers(test.images * pixels)), pixels)
+            images = (first + np.arange(-(-(start + length) // pixels))) % test.images
+            some = dataclasses.replace(layer, inputs=layer.inputs[images])
+            vectors = some.vectors()[start : start + length]
             used = min(rows, layer.depth - k0)
-            start = int(rng.integers(images * pixels - rows - test.vectors + 1))
-            vectors = some.vectors()[start : start + rows + test.vectors]
-            activations = np.zeros((len(vectors), rows), np.int8)
+            activations = np.zeros((length, rows), np.int8)
             activations[:, :used] = vectors[:, group * layer.depth + k0 :][:, :used]
-            mine = layer.weights[group * layer.group_outputs :][: layer.group_outputs][n0 : n0 + columns]
+            n0 += group * layer.group_outputs
+            mine = layer.weights[n0 : min(n0 + columns, (group + 1) * layer.group_outputs)]
             weights = tile_weights(mine, k0, rows, columns)[0]
             tiles.append(Tile(layer.name, group, k0, n0, used, len(mine), weights, activations))
             of_layer.append(number)
@@ -209,22 +223,55 @@ def sampled(test: WholeSet, rows: int, columns: int) -> tuple[list[Tile], list[i
 def ratio_of(with_delays: np.ndarray, without: np.ndarray, strata: np.ndarray, weights: np.ndarray) -> dict:
     """Ratio of two means over strata of given weights (float64 [strata]), and its 95 % interval.
 
-    The combined ratio estimator: Cochran, Sampling Techniques, 6.11.
+    The combined ratio estimator: Cochran, Sampling Techniques, 6.11; Student's t with the degrees of freedom of
+    Satterthwaite (5.4 there), since strata are few and have few tiles each.
     """
     means = np.array([[v[strata == h].mean() for h in range(len(weights))] for v in (with_delays, without)])
     above, below = means @ weights / weights.sum()
     ratio = above / below
-    variance = 0.0
-    for h, weight in enumerate(weights / weights.sum()):
-        rest = (with_delays - ratio * without)[strata == h]
-        variance += weight**2 * rest.var(ddof=1) / len(rest)
-    half = NORMAL_95 * math.sqrt(variance) / below
+    rests = [(with_delays - ratio * without)[strata == h] for h in range(len(weights))]
+    counts = np.array([len(rest) for rest in rests])
+    variances = (weights / weights.sum()) ** 2 * [rest.var(ddof=1) for rest in rests] / counts
+    variance, half = variances.sum(), 0.0
+    if variance:
+        freedom = variance**2 / (variances**2 / (counts - 1)).sum()
+        half = student(freedom) * math.sqrt(variance) / below
     return {"ratio": ratio, "interval": [ratio - half, ratio + half], "tiles": len(strata), "zero_delay_mw": below}
+
+
+def student(freedom: float) -> float:
+    """What Student's t of `freedom` degrees (at least 1) exceeds, up or down, in 5 of 100 cases.
+
+    With t = sqrt(freedom) tan(x) its density is as cos(x)^(freedom - 1).
+    """
+    freedom = min(freedom, 1e6)  # the normal distribution's to six digits
+    x = np.linspace(0, min(math.pi / 2, 12 / math.sqrt(freedom)), 20001)
+    density = np.cos(x) ** (freedom - 1)
+    share = np.concatenate([[0], np.cumsum(density[1:] + density[:-1])])
+    return math.sqrt(freedom) * math.tan(np.interp(CONFIDENCE, share / share[-1], x))
+
+
+def as_read(test: WholeSet, design: Design) -> WholeSet:
+    """Layers as a network for this design has them: operands of a rival are rounded to its widths, as in its tiles."""
+    bits = widths(rival_of(design) or "")
+    if not bits:
+        return test
+    layers = [
+        dataclasses.replace(
+            layer,
+            weights=nearest(layer.weights, bits[0]),
+            inputs=nearest(layer.inputs, bits[1]),
+            pad_value=int(nearest(np.array(layer.pad_value), bits[1])),
+        )
+        for layer in test.layers
+    ]
+    return dataclasses.replace(test, layers=tuple(layers))
 
 
 def measure(record: dict, platform: Platform, test: WholeSet, progress: Callable[[str], None]) -> dict:
     """Power of a netlist of ppa.json on a test set, kept beside the netlist and not measured twice."""
     circuit, design, rows = tested(record, platform), design_of(record), record["parameters"]["Rows"]
+    test = as_read(test, design)
     key = fingerprint(record, platform, test)
     place = circuit.path.parent / "test_set" / key[:12]
     with locked(place.with_name(f"{place.name}.lock")):
