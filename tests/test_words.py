@@ -263,13 +263,13 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 @needs_library
 def test_power_of_a_test_set_is_kept(entry: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    platform, test, said = load_platform("osu018"), small_set(), []
+    platform, test, said = load_platform("osu018"), dataclasses.replace(small_set(), sample=8), []
     found = power.measure(entry, platform, test, said.append)
     assert said == ["conv", "conv", "linear", "glitches"] and blocks(test, entry) == len(said)
     results = 9 * (2 * 16 * 4 + 2)  # three channels are two tiles of two columns, one of them without weights
     assert (found["network"], found["images"], found["results_checked"]) == ("small", 9, results)
     ratio, (low, high) = found["glitches"]["ratio"], found["glitches"]["interval"]
-    assert 1 < low < ratio < high < 2 and found["glitches"]["tiles"] == 4
+    assert 1 < low < ratio < high < 2 and found["glitches"]["tiles"] == 16
     assert found["total"] == pytest.approx(ratio * found["zero_delay_total"], rel=1e-4)
     assert found["zero_delay_total"] == pytest.approx(found["glitches"]["zero_delay_of_sample"], rel=0.5)
     monkeypatch.setattr("flows.words.power.weigh", lambda *_: {"total": "anew"})
