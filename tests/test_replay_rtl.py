@@ -18,7 +18,7 @@ from broken_rtl import broken_rtl
 
 from common.errors import UserError
 from models.emulate import TableEngine, exact_table
-from models.mapping import best, naive
+from models.mapping import ColumnSet, MappedTiles, Mapping, best, naive
 from models.quant.graph import Conv, Requant
 from models.replay import Capture, Layer, load_capture, save_capture
 from tb.control.build import ROOT, build, prepare_environment
@@ -249,6 +249,34 @@ def test_counts_that_do_not_add_up_are_refused(pool: Pool, tmp_path: Path, monke
         replay.layer(layer, expected(layer), False)
 
 
+def test_answers_are_those_of_the_part_that_was_asked(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another part's answer is told from its own, in a sample too, where no layer is put together."""
+    asked, layer = pool.run, small_layer()
+    monkeypatch.setattr(pool, "run", lambda parts: ((i, replace(done, part="other")) for i, done in asked(parts)))
+    with pytest.raises(UserError, match="layer small: a worker answered with another part's results"):
+        replay_on(pool, tmp_path, sampling=Sampling(wrong=0.3, confidence=0.9)).layer(layer, expected(layer), False)
+
+
+def test_a_sample_is_of_all_products(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mapping that leaves out the last tile of each set."""
+    layer, tiles = small_layer(), Mapping.tiles
+
+    def fewer(mapping: Mapping, columns: ColumnSet) -> MappedTiles:
+        found = tiles(mapping, columns)
+        return replace(found, weights=found.weights[:-1], used=found.used[:-1])
+
+    monkeypatch.setattr(Mapping, "tiles", fewer)
+    with pytest.raises(UserError, match=r"layer small: its tiles make \d+ products an image, it has \d+"):
+        replay_on(pool, tmp_path, sampling=Sampling(wrong=0.3, confidence=0.9)).layer(layer, expected(layer), False)
+
+
+def test_operands_of_the_same_bytes_are_two(tmp_path: Path) -> None:
+    zeros = [store_array(np.zeros(shape, np.int8), tmp_path) for shape in ((2, 3), (3, 2))]
+    assert [open_array(stored).shape for stored in zeros] == [(2, 3), (3, 2)]
+
+
 def run_replay(out: Path, *options: str) -> tuple[int, dict, str]:
     """Exit code, replay.json and text of the command."""
     command = [sys.executable, "-m", "tb.replay", "--out", str(out), "--jobs", "1", "--rows", "4", "--cols", "4"]
@@ -269,6 +297,20 @@ def test_a_broken_array_shows_where(tmp_path: Path) -> None:
     assert record["totals"]["mismatches"] > 0
     assert "WRONG layer victim, set 0, rows 0..3, vector" in text
     assert "of the layer): expected" in text
+
+
+def test_a_result_that_nobody_asked_for_is_its_layers(tmp_path: Path) -> None:
+    """A pulse of valid after the last result, when nothing is behind it."""
+    layer = small_layer("victim")
+    archive = tmp_path / "tiles.npz"
+    save_capture(Capture("net", "none", {"victim": layer}), archive)
+    pulse = "valid_q[Latency-1] || pulse_q;\n  logic pulse_q;\n  always_ff @(posedge clk_i or negedge rst_ni)\n"
+    pulse += (
+        "    if (!rst_ni) pulse_q <= 1'b0;\n    else pulse_q <= last_q[Latency-1] && !valid_q[Latency-2] && !pulse_q"
+    )
+    rtl = broken_rtl(tmp_path, "array/stream_control.sv", {"valid_q[Latency-1];": f"{pulse};"})
+    code, _, text = run_replay(tmp_path / "build", "--capture", str(archive), "--rtl", str(rtl))
+    assert code == 1 and "WRONG layer victim: 1 results came that nobody asked for" in text, text
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,9 @@ def test_wrong_archives_are_refused(target, expected, tmp_path):
     run_islands(Archipelago(TASK, 2, 1), target, Serial(), path, quiet)
     with pytest.raises(UserError, match="another search"):
         run_islands(Archipelago(TASK, 3, 1), target, Serial(), path, quiet)
+    run_islands(Archipelago(TASK, 2, 2), target, Serial(), path, quiet)  # more rounds go on
+    with pytest.raises(UserError, match="2 rounds were run, more than ROUNDS=1"):
+        run_islands(Archipelago(TASK, 2, 1), target, Serial(), path, quiet)
     path.write_text(json.dumps({"format": "encmac-archive/0"}))
     with pytest.raises(UserError, match="format"):
         load_archive(path)

@@ -267,6 +267,8 @@ def run_islands(
             raise UserError(
                 f"{path}: the archive is of another search (M, weights, seed, islands or target); delete it"
             )
+        if stored.turn > plan.rounds:
+            raise UserError(f"{path}: {stored.turn} rounds were run, more than ROUNDS={plan.rounds}; delete it")
         archive = stored
     data = (
         target.joint.tobytes(),

@@ -7,6 +7,7 @@ feed the next, and the class scores must be the emulator's. Stopped, it goes on 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -248,7 +249,7 @@ def main() -> int:
         pool.warm()
         replay = Replay(
             pool,
-            directory.name + (f" {time.time_ns()}" if args.fresh else ""),
+            f"{directory.name} {json.dumps(sources)}" + (f" {time.time_ns()}" if args.fresh else ""),
             (args.rows, args.cols),
             timing(config),
             table,

@@ -213,8 +213,12 @@ class Replay:
             equal = bool(np.array_equal(output, expected))
             record.equals_emulator = equal and record.equals_emulator is not False
             if not equal and not record.errors:
-                record.errors.append("results put together are not the emulator's")
+                image, channel, y, x = (int(v) for v in np.argwhere(output != expected)[0])
+                where = f"image {image}, channel {channel}, row {y}, column {x}"
+                record.errors.append(f"layer {layer.name}: results put together are not the emulator's, first {where}")
             self._balance(record)
+        else:
+            self._balance_unrun(layer, mapping)
         shutil.rmtree(self.operands, ignore_errors=True)
         record.seconds = round(record.seconds + time.perf_counter() - started, 3)
         record.macs_per_second = round(record.macs_run / record.seconds) if record.seconds else 0
@@ -245,7 +249,9 @@ class Replay:
         if record is None:
             outputs, inputs = layer.weights.shape[0], layer.inputs.shape[1]
             kernel = "x".join(map(str, layer.kernel))
-            shape = f"{inputs}>{outputs} {kernel}" + (f" /{layer.stride[0]}" if layer.stride != (1, 1) else "")
+            shape = f"{inputs}>{outputs} {kernel}" + (
+                f" /{'x'.join(map(str, dict.fromkeys(layer.stride)))}" if layer.stride != (1, 1) else ""
+            )
             shape += f" g{layer.groups}" if layer.groups > 1 else ""
             size = "x".join(map(str, layer.size))
             record = LayerRecord(layer.name, f"{shape}, {size}", mapping.name, macs=0, tiles=0)
@@ -302,6 +308,8 @@ class Replay:
                 waiting.append((part, path))
         for index, done in self.pool.run([part for part, _ in waiting]):
             part, path = waiting[index]
+            if done.part != part.key(""):
+                raise UserError(f"layer {part.layer.name}: a worker answered with another part's results; run again")
             if not done.errors:
                 save_done(done, path)
             self.progress(done, False)
@@ -323,6 +331,13 @@ class Replay:
                 f"layer {record.name}: {record.tiles_run} tiles with {record.macs_run} products were run, it has "
                 f"{record.tiles} with {record.macs}; delete {self.folder} and run again"
             )
+
+    def _balance_unrun(self, layer: Layer, mapping: Mapping) -> None:
+        """All the layer's products are in tiles, whether these were drawn or not."""
+        sets = map(mapping.column_set, range(mapping.sets))
+        made = sum(mapping.macs(columns, mapping.tiles(columns).used) for columns in sets)
+        if made != layer.macs:
+            raise UserError(f"layer {layer.name}: its tiles make {made} products an image, it has {layer.macs}")
 
     def rows(self) -> list[dict]:
         """The report's layers."""

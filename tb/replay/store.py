@@ -59,12 +59,13 @@ class Part:
 
 @dataclass
 class Done:
-    """What a worker found: counts, and for every set its results [vectors, columns].
+    """What a worker found of the part of that key: counts, and for every set its results [vectors, columns].
 
     `shares` counts [found, of how many]: "zero" activations (the layer's zero point), and bits that changed
     from one vector of a tile to the next: of "activations", of "results", of "products" (of some vectors).
     """
 
+    part: str = ""
     tiles: int = 0
     cycles: int = 0
     macs: int = 0
@@ -83,14 +84,14 @@ class Done:
 
 
 def store_array(values: np.ndarray, folder: Path) -> tuple[str, str, tuple[int, ...]]:
-    """Write an array, named after its content, unless it is there, or is a file already."""
+    """Write an array, named after shape and content, unless it is there, or is a file already."""
     whole_file = isinstance(values, np.memmap) and values.offset + values.nbytes == Path(values.filename).stat().st_size
     kept = str(values.filename) if whole_file else ""
     values = np.ascontiguousarray(values)
     digest = hashlib.sha256(values.data).hexdigest()
     if kept:
         return kept, digest, values.shape
-    path = folder / f"{digest[:24]}.npy"
+    path = folder / f"{digest[:24]}-{'x'.join(map(str, values.shape))}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyuvm
+from cocotb.triggers import Timer
 
 from common.errors import UserError
 from models.encoding import Encoding
@@ -21,7 +22,7 @@ from models.hardware.tile import Shape
 from models.mapping import ColumnSet, Mapping
 from tb.agents.port import TileItem, changed_products
 from tb.replay.store import Done, Part, open_mapping
-from tb.tests.port import PortTest
+from tb.tests.port import DRAIN_NS, PortTest
 
 SHOWN_ERRORS = 5
 BATCH = 1 << 20  # results of an item: so many are compared at once
@@ -70,6 +71,7 @@ class Run:
         self.padded, self.products, self.bits = padded, products, bits
         self.at_zero = table[:, 128].astype(np.float32)  # what a row with weight 0 adds, index a + 128
         self.done = Done(errors=[], results={})
+        self.results = 0  # that the array gave
         self.images = len(padded)
         self._waiting: list[tuple[list[Load], TileItem]] = []
         self._vectors: tuple[np.ndarray, np.ndarray] | None = None  # taps and activations of the last set
@@ -193,6 +195,7 @@ class Run:
     def _take(self, loads: list[Load], item: TileItem) -> None:
         """Add the results of an item to those of its sets, less what unused rows added."""
         self.done.cycles += item.cycles
+        self.results += item.results.size
         tiles = item.results.shape[0] if item.results.ndim == 3 else 1
         steps = item.activations.size // item.activations.shape[-1], item.results.size // item.results.shape[-1]
         packets = item.activations.shape[0], tiles
@@ -252,6 +255,8 @@ class replay_worker(PortTest):
                     connection.send(await self.run_part(part))
                 except UserError as error:
                     connection.send(str(error))
+                except Exception as error:  # what goes wrong here would again
+                    connection.send(f"layer {part.layer.name}: {type(error).__name__}: {error}")
 
     def prepare(self) -> None:
         """What `run_part` needs."""
@@ -262,7 +267,7 @@ class replay_worker(PortTest):
     async def run_part(self, part: Part) -> Done:
         """Run one part; everything compared."""
         started, board = time.perf_counter(), self.env.scoreboard
-        before = board.matches, board.mismatches, len(board.errors)
+        before = board.matches, board.mismatches, len(board.errors), self.env.port.extra
         key = (part.layer, part.pack, part.window, part.images)
         if self.mapping is None or self.mapping[0] != key:
             mapping = open_mapping(part)
@@ -271,10 +276,15 @@ class replay_worker(PortTest):
         run = Run(part, mapping, padded, self.env.config.table, self.env.config.depth, self.products, self.bits)
         await self.send(run.items() if part.engine is None else run.jobs())
         done = run.finish()
+        await Timer(DRAIN_NS, unit="ns")  # what comes late comes in this part
+        done.part = part.key("")
         done.matches, done.mismatches = board.matches - before[0], board.mismatches - before[1]
         done.errors = board.errors[before[2] :][:SHOWN_ERRORS]
-        if self.env.port.extra:
-            done.errors.append(f"{self.env.port.extra} results came that nobody asked for")
+        where = f"layer {part.layer.name}"
+        if extra := self.env.port.extra - before[3]:
+            done.errors.append(f"{where}: {extra} results came that nobody asked for")
+        if (compared := done.matches + done.mismatches) != run.results:
+            done.errors.append(f"{where}: {compared} results were compared, the array gave {run.results}")
         if done.mismatches and (explained := board.diagnosis()):
             done.errors.append(explained)
         done.seconds = time.perf_counter() - started
