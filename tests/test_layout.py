@@ -94,9 +94,6 @@ def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     # where the pins go: activations from left to right at one height, weights from above, sums below
     assert "set_io_pin_constraint -region left:* -pin_names a_i_0" in done.stdout
     assert "-region bottom:* -pin_names y_o_0" in done.stdout and "-mirrored_pins {a_i_0 a_o_0}" in done.stdout
-    # cells spread over the core, and guides that leave room: five times fewer violations to begin with
-    assert "global_placement -density 0.62\n" in done.stdout
-    assert re.search(r"set_global_routing_layer_adjustment \S+-\S+ 0.5\n", done.stdout)
     assert "link_design column_top\n" in done.stdout and "-min_distance 2 -min_distance_in_tracks" in done.stdout
     # to two digits -0.004 ns would read as -0.00 and pass
     assert all(f"report_worst_slack -{kind} -digits 4" in done.stdout for kind in ("max", "min"))

@@ -26,7 +26,6 @@ from flows.sta import IO_SHARE
 SCRIPTS = Path(__file__).parent
 UTILIZATION = 55.0  # percent of the core
 ASPECT_RATIO = 2.0  # height by width: a column is tall, and its activations pass from side to side
-DENSITY = 0.07  # of the core, that placement may fill above the utilisation: spread cells are routed sooner
 MARGIN = 0.02  # of the clock, that repair of setup and hold leaves
 LIMIT_S = 4 * 3600.0
 # rounds of detailed routing after which so many violations have never been seen to go away
@@ -129,7 +128,6 @@ def layout_script(
         "top": top,
         "sdc": out / "layout.sdc",
         "utilization": f"{utilization:g}",
-        "density": f"{min(1.0, utilization / 100 + DENSITY):g}",
         "aspect_ratio": ASPECT_RATIO,
         "margin": f"{MARGIN * clock_ns:g}",
         "extraction": platform.find(platform.extraction) if platform.extraction else "",

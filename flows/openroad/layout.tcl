@@ -44,7 +44,7 @@ proc place {} {
   global layout
   global_placement -skip_io
   pins
-  global_placement -density $layout(density)
+  global_placement
   foreach tie {tie_low tie_high} { repair_tie_fanout */$layout($tie) }
   estimate_parasitics -placement
   repair_design
@@ -70,8 +70,6 @@ proc clock_tree {} {
 proc route {} {
   global layout
   set_routing_layers -signal $layout(signal_layers) -clock $layout(clock_layers)
-  # guides that fill half of a layer leave detailed routing room for pins and vias
-  set_global_routing_layer_adjustment $layout(signal_layers) 0.5
   pin_access
   global_route
   filler_placement $layout(fill)
