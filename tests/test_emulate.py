@@ -121,10 +121,12 @@ def test_terms_are_bytes_that_give_the_table(name):
 def test_the_path_of_a_layer_is_chosen_by_itself(name):
     table = load_encoding(name).product_table
     engine = TableEngine(table, 2)
-    for shape in SHAPES:
-        x, weights, stride, padding, groups = operands(shape)
-        found = engine(x, weights, stride, padding, groups, -5)
-        assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, -5))
+    # depthwise layers take rows if no activation, and no padding, is below 0
+    for lowest, pad_value in ((-128, 3), (0, -5), (0, 5)):
+        for shape in SHAPES:
+            x, weights, stride, padding, groups = operands(shape, lowest)
+            found = engine(x, weights, stride, padding, groups, pad_value)
+            assert np.array_equal(found, reference(x, weights, table, stride, padding, groups, pad_value))
 
 
 def test_a_term_of_the_activation_alone_is_the_last():

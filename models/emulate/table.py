@@ -199,6 +199,8 @@ def _is_grouped(outputs: int, groups: int) -> bool:
 class _Products:
     """The kernel that multiplies the terms of a table."""
 
+    path = PRODUCTS
+
     def __init__(self, terms: Features) -> None:
         self.terms = terms
         self._shared = int(terms.shared)
@@ -243,10 +245,13 @@ class TableEngine:
             raise UserError(f"path '{path}' is for tables of another kind; for this one: {', '.join(paths)}")
         self.path = paths[-1] if path == "auto" else path
         terms = _features(self.table.tobytes()) if self.path == PRODUCTS else None
-        self._kernel = _Products(terms) if terms else _LookUps(self.table, self.path)
+        self._kernel: _Products | _LookUps = _Products(terms) if terms else _LookUps(self.table, self.path)
         self._grouped = self._kernel  # for depthwise layers, whose terms fill a quad or leave it half empty
         if path == "auto" and terms and terms.rank > QUAD and paths[-2] in NIBBLES:
             self._grouped = _LookUps(self.table, paths[-2])
+        # rows of activations from 0 on take half the look-ups
+        rows = path == "auto" and self.path not in ROWS and "vbmi" in paths
+        self._grouped_from_0: _Products | _LookUps = _LookUps(self.table, "vbmi") if rows else self._grouped
         self.threads = threads or len(os.sched_getaffinity(0))
         self._largest = max(int(np.abs(self.table).max()), 1)
 
@@ -265,10 +270,13 @@ class TableEngine:
         x, weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
         out = np.empty((x.shape[0], weights.shape[0], rows, columns), np.int32)
         numbers = kernel_shape(x.shape, weights.shape, stride, padding, groups, pad_value, rows, columns)
-        kernel = self._grouped if _is_grouped(len(weights), groups) else self._kernel
+        kernel: _Products | _LookUps = self._kernel
+        grouped = _is_grouped(len(weights), groups)
+        signed = (grouped or self.path in ROWS) and (pad_value < 0 or bool(x.min() < 0))
+        if grouped:
+            kernel = self._grouped if signed else self._grouped_from_0
         planes = _aligned(kernel.planes_bytes(numbers, self.threads))
-        signed = self.path in ROWS and (pad_value < 0 or bool(x.min() < 0))
-        kernel.run((x, weights, out, planes, numbers), signed, self.threads)
+        kernel.run((x, weights, out, planes, numbers), signed and kernel.path in ROWS, self.threads)
         return out
 
     def peak(self, times: int, signed: bool) -> float:
@@ -290,8 +298,9 @@ class TableEngine:
         sizes = zip(x_shape[2:], weights_shape[2:], padding[::2], padding[1::2], stride, strict=True)
         rows, columns = ((size + before + after - kernel) // step + 1 for size, kernel, before, after, step in sizes)
         numbers = kernel_shape(x_shape, weights_shape, stride, padding, groups, 0, rows, columns)
-        kernel = self._grouped if _is_grouped(weights_shape[0], groups) else self._kernel
-        return kernel.planes_bytes(numbers, self.threads)
+        grouped = _is_grouped(weights_shape[0], groups)
+        kernels = (self._grouped, self._grouped_from_0) if grouped else (self._kernel,)
+        return max(kernel.planes_bytes(numbers, self.threads) for kernel in kernels)
 
 
 def exact_engine(threads: int | None = None) -> TableEngine | ExactEngine:
