@@ -108,6 +108,8 @@ def main() -> int:
     store.publish("bench", lambda kept: document | view(kept))
     print(f"{where}; rates are medians of {args.rounds} interleaved rounds")
     print_table(rows)
+    if "emulate" in wanted:
+        importlib.import_module("bench.roofline").plot(rows, where, path.with_name("bench_emulate.svg"))
     print(f"written to {path}")
     wrong = sorted({f"{row.benchmark}: {row.case}" for row in rows if not row.agrees})
     if wrong:

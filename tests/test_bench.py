@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import emulate, netlist, paper, reference, search, timing, train
-from bench.timing import Effort, calls_per_second
+from bench import emulate, netlist, paper, reference, roofline, search, timing, train
+from bench.timing import Effort, Row, calls_per_second
 from common.errors import UserError
 from models.emulate import modules
 from models.encoding import load_encoding
@@ -20,6 +20,7 @@ from models.search.paper import random_genome
 from tests.test_power import needs_library
 
 TINY = Effort(1, 0.0)
+PEER, LIMIT = "torch conv2d float32", "limit of its instruction"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
@@ -313,3 +314,13 @@ def test_wrong_checkout_is_one_line(tmp_path):
     done = run("--bench", "search", "--ref", str(tmp_path / "nowhere"))
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert run("--bench", "paper", "--ref", str(tmp_path)).returncode == 2
+
+
+def test_roofline_has_every_path_and_its_limit(tmp_path):
+    cases = {("a, vnni", PEER): (60, 40), ("a, vnni", LIMIT): (60, 130), ("a, portable", PEER): (4, 40)}
+    cases |= {("a, m14p signed, auto", PEER): (999, 999)}
+    rows = [Row("emulate", case, peer, *rates, "GMAC/s", True) for (case, peer), rates in cases.items()]
+    roofline.plot(rows, "a processor", tmp_path / "rates.svg")
+    text = (tmp_path / "rates.svg").read_text()
+    assert all(f"<!-- {name} -->" in text for name in ("a", "vnni", "portable", PEER, "a processor"))
+    assert "signed" not in text and text.count("stroke-dasharray") == 1  # the portable path has none
