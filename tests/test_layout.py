@@ -8,11 +8,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from common.errors import UserError
-from flows.openroad import Unroutable, layout_script, read_figures, read_spef, run_layout, run_openroad
+from flows.openroad import Unroutable, layout_script, read_figures, read_spef, routed, run_layout, run_openroad
 from flows.openroad.picture import boxes
 from flows.openroad.routed import UTILIZATIONS, chosen, highest, lay_out
 from flows.platform import PLATFORMS, load_platform
@@ -286,3 +287,31 @@ def test_what_has_not_passed_is_refused(tmp_path: Path) -> None:
     given = Conditions(platform, load_capture(), 32)
     with pytest.raises(UserError, match="gate-level simulation is 'not_run', .* a layout needs one that passed"):
         lay_out(result, 10.0, 55.0, given, print)
+
+
+@needs_library
+def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command goes on; what failed for another reason, a tool that was killed, is run again."""
+    platform = load_platform("osu018")
+    folder, runs = Path(shutil.copytree(PLATFORMS / "nangate45", tmp_path / "platform")), []
+    platform = dataclasses.replace(platform, folder=folder)
+    netlist = SimpleNamespace(path=netlist_of(tmp_path), sha256="0")
+    design, gate = SimpleNamespace(label="m14p"), SimpleNamespace(status="passed")
+    result = SimpleNamespace(design=design, netlist=netlist, gate=gate, meets=True, slack_ns=1.0, rows=4)
+    faults = [UserError("layout failed: killed by signal 9"), Unroutable("layout has 7600 violations")]
+
+    def failing(*_: object) -> dict:
+        runs.append(faults[min(len(runs), 1)])
+        raise runs[-1]
+
+    tool_of(tmp_path, monkeypatch, "exit 0\n")
+    monkeypatch.setattr(routed, "layout_script", lambda *_: tmp_path / "layout.tcl")
+    monkeypatch.setattr(routed, "run_layout", failing)
+    given = Conditions(platform, load_capture(), 32)
+    for kind, count in ((UserError, 1), (Unroutable, 2), (Unroutable, 2)):
+        with pytest.raises(kind) as caught:
+            lay_out(result, 10.0, 55.0, given, print)
+        assert (type(caught.value), len(runs)) == (kind, count)
+    with pytest.raises(Unroutable):
+        lay_out(result, 10.0, 50.0, given, print)
+    assert len(runs) == 3  # another utilisation is another layout

@@ -29,7 +29,7 @@ from flows.sta import write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.netlist import ROOT, TOP
-from models.replay import load_capture
+from models.replay import Capture, Layer, load_capture
 
 ROWS, COLUMNS = 4, 2
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
@@ -545,6 +545,13 @@ def test_what_cannot_be_simulated_is_refused(tmp_path: Path, old: str, new: str,
     stimulus = {"e": np.ones(4, bool), "d": np.array([0, 1, 0, 1], bool)}
     with pytest.raises(UserError, match=message):
         simulate(circuit, None, stimulus, ["y_o_0"], [(0, 4)], 1000, 100)
+
+
+def test_a_layer_of_fewer_outputs_than_columns_has_a_tile() -> None:
+    weights = np.ones((3, 8, 1, 1), np.int8)
+    layer = Layer("few", np.ones((1, 8, 6, 6), np.int8), weights, np.zeros(3, np.int32), None)
+    (tile,) = workload(Capture("net", "none", {"few": layer}), 8, 16, 4)
+    assert tile.n0 == 0 and tile.weights.shape == (8, 4) and not tile.weights[:, 3].any()
 
 
 def test_delays_are_read(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ from tb.replay.cluster import DaskPool
 from tb.replay.design import replay_config, timing
 from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
-from tb.replay.store import open_array, store_array, store_layer
+from tb.replay.store import Done, kept_under, open_array, store_array, store_layer
+from tb.replay.worker import uncounted
 
 SIZE = (4, 4)
 RNG = np.random.default_rng(5)
@@ -270,6 +271,33 @@ def test_a_sample_is_of_all_products(pool: Pool, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Mapping, "tiles", fewer)
     with pytest.raises(UserError, match=r"layer small: its tiles make \d+ products an image, it has \d+"):
         replay_on(pool, tmp_path, sampling=Sampling(wrong=0.3, confidence=0.9)).layer(layer, expected(layer), False)
+
+
+def test_results_that_were_not_compared_are_told() -> None:
+    done = Done(matches=10, mismatches=2)
+    assert uncounted(done, "fc", 12, 0) == []
+    assert uncounted(done, "fc", 13, 0) == ["layer fc: 12 results were compared, the array gave 13"]
+    assert uncounted(done, "fc", 12, 3) == ["layer fc: 3 results came that nobody asked for"]
+
+
+def test_a_fault_of_a_worker_comes_with_its_text(pool: Pool, tmp_path: Path) -> None:
+    """A part that cannot be: its images are no numbers."""
+    layer = small_layer()
+    replay = replay_on(pool, tmp_path)
+    (part, *_) = replay._parts(layer, replay.mapping(layer), None)
+    with pytest.raises(UserError, match=r"layer small: \w+Error: "):
+        list(pool.run([replace(part, images=("none", 1))]))
+    replay_on(pool, tmp_path).layer(layer, expected(layer), False)  # the worker lives on
+
+
+def test_kept_parts_are_of_the_code_that_checked_them(pool: Pool, tmp_path: Path) -> None:
+    layer = small_layer()
+    replay = replay_on(pool, tmp_path)
+    (part, *_) = replay._parts(layer, replay.mapping(layer), None)
+    sources = {"tb": "1", "models/mapping.py": "2"}
+    names = [kept_under("build", changed, "") for changed in (sources, sources, sources | {"tb": "3"})]
+    assert names[0] == names[1] != names[2] and kept_under("build", sources, "now") not in names
+    assert len({part.key(name) for name in names}) == 2
 
 
 def test_operands_of_the_same_bytes_are_two(tmp_path: Path) -> None:

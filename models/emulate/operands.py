@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from common.errors import UserError
-
-INT8_MIN, INT8_MAX = -128, 127
+from models.quant.arith import INT8_MAX, INT8_MIN
 
 
 def output_size(

@@ -7,7 +7,6 @@ feed the next, and the class scores must be the emulator's. Stopped, it goes on 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -41,6 +40,7 @@ from tb.replay.design import ENGINE_DEPTH, replay_config, timing
 from tb.replay.network import Replay, Sampling
 from tb.replay.pool import Pool
 from tb.replay.report import LEGEND, plot, print_table, totals
+from tb.replay.store import kept_under
 from tools.options import parse
 
 FORMAT = "encmac-replay/1"
@@ -249,7 +249,7 @@ def main() -> int:
         pool.warm()
         replay = Replay(
             pool,
-            f"{directory.name} {json.dumps(sources)}" + (f" {time.time_ns()}" if args.fresh else ""),
+            kept_under(directory.name, sources, str(time.time_ns()) if args.fresh else ""),
             (args.rows, args.cols),
             timing(config),
             table,

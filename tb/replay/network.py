@@ -218,7 +218,7 @@ class Replay:
                 record.errors.append(f"layer {layer.name}: results put together are not the emulator's, first {where}")
             self._balance(record)
         else:
-            self._balance_unrun(layer, mapping)
+            self._check_tiles(layer, mapping)
         shutil.rmtree(self.operands, ignore_errors=True)
         record.seconds = round(record.seconds + time.perf_counter() - started, 3)
         record.macs_per_second = round(record.macs_run / record.seconds) if record.seconds else 0
@@ -332,7 +332,7 @@ class Replay:
                 f"{record.tiles} with {record.macs}; delete {self.folder} and run again"
             )
 
-    def _balance_unrun(self, layer: Layer, mapping: Mapping) -> None:
+    def _check_tiles(self, layer: Layer, mapping: Mapping) -> None:
         """All the layer's products are in tiles, whether these were drawn or not."""
         sets = map(mapping.column_set, range(mapping.sets))
         made = sum(mapping.macs(columns, mapping.tiles(columns).used) for columns in sets)

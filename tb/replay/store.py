@@ -83,6 +83,11 @@ class Done:
         entry[1] += int(among)
 
 
+def kept_under(build: str, sources: dict[str, str], once: str) -> str:
+    """What parts are kept for: a build, the code that cuts, checks and adds up, and, if it says something, `once`."""
+    return json.dumps([build, sources, once])
+
+
 def store_array(values: np.ndarray, folder: Path) -> tuple[str, str, tuple[int, ...]]:
     """Write an array, named after shape and content, unless it is there, or is a file already."""
     whole_file = isinstance(values, np.memmap) and values.offset + values.nbytes == Path(values.filename).stat().st_size

@@ -241,6 +241,14 @@ class Run:
         return locate
 
 
+def uncounted(done: Done, layer: str, given: int, extra: int) -> list[str]:
+    """What is wrong with the number of results compared, the array having given so many, and `extra` unasked."""
+    found = [f"layer {layer}: {extra} results came that nobody asked for"] if extra else []
+    if (compared := done.matches + done.mismatches) != given:
+        found.append(f"layer {layer}: {compared} results were compared, the array gave {given}")
+    return found
+
+
 @pyuvm.test()
 class replay_worker(PortTest):
     """Takes parts until it is told to stop."""
@@ -280,11 +288,7 @@ class replay_worker(PortTest):
         done.part = part.key("")
         done.matches, done.mismatches = board.matches - before[0], board.mismatches - before[1]
         done.errors = board.errors[before[2] :][:SHOWN_ERRORS]
-        where = f"layer {part.layer.name}"
-        if extra := self.env.port.extra - before[3]:
-            done.errors.append(f"{where}: {extra} results came that nobody asked for")
-        if (compared := done.matches + done.mismatches) != run.results:
-            done.errors.append(f"{where}: {compared} results were compared, the array gave {run.results}")
+        done.errors += uncounted(done, part.layer.name, run.results, self.env.port.extra - before[3])
         if done.mismatches and (explained := board.diagnosis()):
             done.errors.append(explained)
         done.seconds = time.perf_counter() - started
