@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bench.timing import Effort, Row, calls_per_second
 from models.emulate import exact_table
-from models.emulate.modules import TrainingTable, round_codes, table_sums
+from models.emulate.modules import TrainingTable, table_sums
 from models.encoding import load_encoding
 from models.networks import network_spec
 from models.quant.checkpoint import load_network
@@ -48,7 +48,7 @@ def agrees(layer: TrainableLayer, x: Tensor, table: np.ndarray) -> bool:
     """True if sums and gradients of a layer for its input `x` are right."""
     node, flat = layer.node, x.ndim == 2
     x = (x[:, :, None, None] if flat else x).detach().requires_grad_()
-    weights = round_codes(layer.weight.detach(), -127).requires_grad_()
+    weights = layer.levels(layer.weight.detach())[0].requires_grad_()
     shape = (node.stride, node.padding[::2], node.groups) if isinstance(node, Conv) else ((1, 1), (0, 0), 1)
     sums = table_sums(x, weights, layer.products, *shape)
     pull = torch.from_numpy(np.random.default_rng(1).standard_normal(sums.shape).astype(np.float32))

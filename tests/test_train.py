@@ -30,7 +30,7 @@ from models.quant.correct import encoding_engine, offset_network
 from models.quant.nodes import Rescale
 from models.quant.prepare import rounded_network
 from models.train.__main__ import parse_sizes
-from models.train.integer import TrainableNetwork
+from models.train.integer import Levels, TrainableLayer, TrainableNetwork
 
 torch.set_num_threads(1)
 NET = "resnet20_cifar10"
@@ -179,13 +179,55 @@ def test_training_sees_the_grid_and_starts_between_levels(network):
     coarse = replace(coarse, nodes=(*coarse.nodes, classes))
     model = TrainableNetwork(coarse, TrainingTable(encoding.product_table))
     weights = np.concatenate([layer.weight.detach().numpy().ravel() for layer in model.layers.values()])
-    assert np.array_equal(np.unique(weights % 16), [7.5])
+    assert np.abs(weights - 16 * np.rint(weights / 16)).max() < 0.01
     with torch.inference_mode():
         found = model(torch.from_numpy(coarse.quantise_input(images)).float()).numpy()
     exported = offset_network(model.export(), encoding)
     expected = exported.run(images, encoding_engine(encoding)) * coarse.nodes[-1].output_scale
     assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max() + 0.02
     assert {n.requant.grid for n in exported.mac_nodes if n.requant} == {0, 1}  # 0: goes to an addition only
+
+
+def test_a_weight_takes_the_code_whose_products_have_its_slope():
+    """Codes that stand for other values than their own, with constants: P = a * value(w) + 5 * w, two codes alike."""
+    a, w = np.arange(-128, 128)[:, None], np.arange(-128, 128)
+    value = RNG.permutation(w)
+    value[40] = value[200]
+    table = a * value + 5 * w
+    table[:, 40] = table[:, 200]
+    levels = Levels(table, np.ones(256))
+    assert len(levels.codes) == 254 and (np.diff(levels.slopes) > 0).all()  # neither -128 nor the second of two
+    wanted = torch.from_numpy(value[[3, 90, 200]].astype(np.float32)).view(3, 1, 1, 1)
+    codes, slopes, constants = levels(wanted + 0.3)
+    assert codes.ravel().tolist() in ([-125, -38, 72], [-125, -38, -88])
+    assert torch.allclose(slopes, wanted, atol=1e-3) and np.allclose(constants.ravel(), 5 * w[[3, 90, 200]], atol=1e-3)
+    assert levels.middle[3] == pytest.approx(value[3], abs=0.51)
+
+
+def test_slopes_are_those_of_the_activations_a_layer_sees():
+    """Products that are twice the exact ones above activation 10: a layer that sees small ones has the exact slopes."""
+    a, w = np.arange(-128, 128)[:, None], np.arange(-128, 128)
+    small = (np.abs(np.arange(-128, 128)) < 8).astype(float)
+    found = Levels(np.where(a > 10, 2, 1) * a * w, small)
+    anything = Levels(np.where(a > 10, 2, 1) * a * w, np.ones(256))
+    assert found.slopes[-1] < 1.9 * 127 < anything.slopes[-1] * 1.5 and found.slopes[-1] != anything.slopes[-1]
+
+
+def test_gradients_of_a_layer_are_those_of_its_slopes(network):
+    """A layer whose codes stand for their negatives is the exact layer of negative weights, gradients included."""
+    node = next(n for n in network.mac_nodes if n.requant)
+    turned = replace(node, weights=-np.maximum(node.weights, -127))
+    x = torch.from_numpy(RNG.integers(-20, 20, (2, node.weights.shape[1], 6, 6)).astype(np.float32))
+    gradients = []
+    for layer in (
+        TrainableLayer(replace(node, weights=-turned.weights), TrainingTable(exact_table())),
+        TrainableLayer(turned, TrainingTable(-exact_table())),
+    ):
+        operand = x.clone().requires_grad_()
+        layer(operand).float().square().sum().backward()
+        gradients.append((operand.grad, layer.weight.grad, layer.bias.grad, layer.gain.grad))
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_x0_5_cifar100", "resnet18_cifar10"])

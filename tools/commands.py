@@ -566,7 +566,7 @@ COMMANDS = (
                 required=True,
             ),
             Option("steps", "of training", whole(0), 500),
-            Option("lr", "int8 codes that a weight moves in a step", number(above=True), 0.05),
+            Option("lr", "levels of the encoding that a weight moves in a step", number(above=True), 0.02),
             Option("gradient", "slope of the products", choice("gradient", "straight", "table"), "straight"),
             DATA,
             SEED,

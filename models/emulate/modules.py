@@ -54,20 +54,27 @@ class TrainingTable:
 
 
 def table_sums(
-    x: Tensor, weights: Tensor, products: TrainingTable, stride=(1, 1), padding=(0, 0), groups: int = 1
+    x: Tensor,
+    weights: Tensor,
+    products: TrainingTable,
+    stride=(1, 1),
+    padding=(0, 0),
+    groups: int = 1,
+    slopes: Tensor | None = None,
 ) -> Tensor:
     """Sums of products, float32 [N, O, H', W'] of integer values, differentiable in both operands.
 
-    `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw] hold codes -128..127 in any float type.
+    `x` [N, C, H, W] and `weights` [O, C / groups, kh, kw] hold codes -128..127 in any float type. `slopes`, of the
+    shape of `weights`, are the slopes dP/da of their products where the caller knows them better.
     """
-    return _TableSums.apply(x, weights, products, tuple(stride), tuple(padding), groups)
+    return _TableSums.apply(x, weights, products, tuple(stride), tuple(padding), groups, slopes)
 
 
 class _TableSums(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weights, products, stride, padding, groups):
+    def forward(ctx, x, weights, products, stride, padding, groups, slopes):
         codes, w = x.detach().to(torch.int8), weights.detach().to(torch.int8)
-        ctx.save_for_backward(codes, w)
+        ctx.save_for_backward(codes, products.slopes(w, "a") if slopes is None else slopes)
         ctx.rest = products, stride, padding, groups, x.dtype, weights.dtype
         vertical, horizontal = padding
         sums = products.engine(
@@ -81,19 +88,19 @@ class _TableSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        codes, w = ctx.saved_tensors
+        codes, slopes = ctx.saved_tensors
         products, stride, padding, groups, x_type, w_type = ctx.rest
         kind = torch.bfloat16 if x_type == torch.bfloat16 else torch.float32  # holds all codes exactly
         operands = (
             gradient.to(kind).contiguous(memory_format=torch.channels_last),
             products.slopes(codes, "w").to(kind).contiguous(memory_format=torch.channels_last),
-            products.slopes(w, "a").to(kind),
+            slopes.to(kind),
         )
         wanted = [*ctx.needs_input_grad[:2], False]
         gx, gw, _ = torch.ops.aten.convolution_backward(
             *operands, None, stride, padding, (1, 1), False, (0, 0), groups, wanted
         )
-        return gx if gx is None else gx.to(x_type), gw if gw is None else gw.to(w_type), None, None, None, None
+        return gx if gx is None else gx.to(x_type), gw if gw is None else gw.to(w_type), None, None, None, None, None
 
 
 class _Round(torch.autograd.Function):

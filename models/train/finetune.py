@@ -32,16 +32,17 @@ from models.multiplier import Products, load_products
 from models.quant.checkpoint import FINETUNED, load_network, save_network
 from models.quant.correct import encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
-from models.quant.histogram import calibration_sample
+from models.quant.histogram import calibration_sample, measure
 from models.quant.prepare import WAYS, prepare
 from models.train.__main__ import CROP_PADDING, augment, save_atomically
 from models.train.integer import TrainableNetwork
 from models.train.team import Team
 from tools.options import parse
 
-FORMAT = "encmac-finetune/1"
+FORMAT = "encmac-finetune/2"
 TEMPERATURE = 2.0
 WARMUP = 0.1  # of the steps
+SEEN = 64  # images
 SETTINGS = ("steps", "batch", "lr", "distil", "gradient", "samples", "seed", "choose")
 
 
@@ -54,13 +55,22 @@ def start_network(
     return offset_network(found.network, encoding, -1), found.way
 
 
+def activations(network: QuantNetwork, encoding: Products, args: argparse.Namespace) -> dict[str, np.ndarray]:
+    """What each layer sees with the encoding's products, on a few training images: counts [256] by a + 128."""
+    images = calibration_sample(network.dataset, min(args.samples, SEEN), args.seed, args.data)[0]
+    found = measure(offset_network(network, encoding), images, encoding_engine(encoding, args.threads))
+    return {name: taps.sum(0) for name, taps in found.inputs.items()}
+
+
 def groups_of(model: TrainableNetwork, lr: float) -> list[dict]:
-    """Parameters with their rates: weights move `lr` codes a step, biases a fifth of it, gains a hundredth."""
-    parts = {"weight": lr, "bias": lr / 5, "gain": lr / 100}
-    return [
-        {"params": [p for n, p in model.named_parameters() if n.endswith(part) and p.requires_grad], "lr": rate}
-        for part, rate in parts.items()
-    ]
+    """Parameters with their rates: weights move `lr` of their layer's levels a step; biases, in output codes, as many
+    codes as a fifth of that, gains a hundredth."""
+    groups = []
+    for layer in model.layers.values():
+        step = lr * layer.levels.spacing
+        parts = ((layer.weight, step), (layer.bias, step / 5), (layer.gain, step / 100))
+        groups += [{"params": [p], "lr": rate} for p, rate in parts if p.requires_grad]
+    return groups
 
 
 def rate(step: int, steps: int) -> float:
@@ -97,7 +107,7 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
 
     start, way = start_network(base, encoding, args, "" if args.quiet else encoding.name)
     table = TrainingTable(encoding.product_table, args.gradient, args.threads)
-    model = TrainableNetwork(start, table).to(team.device)
+    model = TrainableNetwork(start, table, activations(start, encoding, args)).to(team.device)
     teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=args.threads)).to(team.device)
     optimiser = torch.optim.Adam(groups_of(model, args.lr), betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, args.steps))
@@ -143,7 +153,7 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
             save_atomically(state, checkpoint)
             print(json.dumps(mean_entry(log[-args.save_every :])), flush=True)
     bar.close()
-    record = {"format": FORMAT, "network": base.name, "encoding": encoding.name, **identity, "log": log}
+    record = {"network": base.name, "encoding": encoding.name, **identity, "log": log}
     if not team.leads:
         team.close()
         return start, record
@@ -171,7 +181,7 @@ def base_network(args: argparse.Namespace) -> QuantNetwork:
 
 def identity_of(base: QuantNetwork, encoding: Products, args: argparse.Namespace) -> dict:
     """What a checkpoint must have been made with to go on from it."""
-    identity = {n: getattr(args, n) for n in SETTINGS}
+    identity = {"format": FORMAT} | {n: getattr(args, n) for n in SETTINGS}
     return identity | {"base_sha256": base.sha256, "encoding_sha256": encoding.sha256}
 
 

@@ -2,7 +2,7 @@
 
 Everything is in units of int8 codes. A layer's result is round(M * sum + b), clamped, with
 
-- the weights, float values near the codes, rounded in the forward pass,
+- the weights, float values that take the code whose products have the nearest slope (`Levels`),
 - the multiplier M = M0 * exp(g) of each channel, trained through g,
 - the bias b of each channel, in units of output codes.
 
@@ -12,7 +12,9 @@ the integers of hardware. Gradients: see models.emulate.modules.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -20,11 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.errors import UserError
-from models.emulate.modules import CODE_MAX, TrainingTable, round_codes, table_sums
+from models.emulate.modules import TrainingTable, round_codes, table_sums
 from models.quant.arith import quantise_multipliers
 from models.quant.graph import INPUT, Linear, MacNode, QuantNetwork
 from models.quant.nodes import Add, GlobalAveragePool, Rescale, SubsamplePad
 
+UNIFORM = 0.02  # share of uniform activations in what a layer sees: no slope without any
+ANY = np.ones(256)
 TRAINABLE = (Add, GlobalAveragePool, Rescale, SubsamplePad)
 
 
@@ -55,51 +59,96 @@ def _on_grid(y: Tensor, lo: int, hi: int, grid: int) -> Tensor:
     return round_codes(y * 0.5**grid, -(-lo >> grid), hi >> grid) * 2**grid
 
 
-def centres(table: np.ndarray) -> np.ndarray:
-    """float32 [256] by w + 128: the middle of the neighbouring codes with the same products as w.
+class _Choice(torch.autograd.Function):
+    """Codes of float weights; the gradient passes between the lowest and the highest level."""
 
-    There a weight is as far as it can be from another level; at its level's lowest code the least step changes it.
+    @staticmethod
+    def forward(ctx, weight, codes, edges):
+        ctx.save_for_backward((weight >= edges[0]) & (weight <= edges[-1]))
+        return codes
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None
+
+
+class Levels(nn.Module):
+    """What a weight of one layer can be: the slope of its code's products under the activations of the layer.
+
+    Slope and intercept of a code are those of the least-squares line through P(., code), `table` int [256, 256] by
+    a + 128 and w + 128, over the activations `seen`, counts [256] by a + 128. An encoding may make of a code what is
+    far from the code itself (models/search/chosen.py); the slope is what a weight is worth, the intercept is a
+    constant and part of the bias. Of codes with the same products one stands for all; -128 is none of them.
     """
-    starts = np.flatnonzero(np.concatenate([[True], (table[:, 1:] != table[:, :-1]).any(0)]))
-    ends = np.append(starts[1:], table.shape[1])
-    return np.repeat((starts + ends - 1) / 2 - 128, ends - starts).astype(np.float32)
+
+    def __init__(self, table: np.ndarray, seen: np.ndarray) -> None:
+        super().__init__()
+        a, share = np.arange(-128.0, 128.0), (1 - UNIFORM) * seen / seen.sum() + UNIFORM / len(seen)
+        mean = share @ a
+        slopes = (share * (a - mean)) @ table / (share @ (a - mean) ** 2)
+        order = 1 + np.argsort(slopes[1:], kind="stable")
+        kept = order[np.sort(np.unique(table[:, order], axis=1, return_index=True)[1])]
+        ordered = slopes[kept]
+        middles = (ordered[1:] + ordered[:-1]) / 2
+        ends = 2 * ordered[[0, -1]] - middles[[0, -1]] if len(middles) else ordered[[0, 0]]
+        edges = np.concatenate([ends[:1], middles, ends[1:]])
+        level = np.abs(slopes[:, None] - ordered).argmin(1)
+        same = (table[:, :, None] == table[:, None, kept]).all(0)
+        level = np.where(same.any(1), same.argmax(1), level)
+        constants = (share @ table - slopes * mean)[kept]
+        #: float32 [256] by w + 128: the middle of the slopes that take the code, the farthest from any other
+        self.middle = ((edges[1:] + edges[:-1]) / 2)[level].astype(np.float32)
+        self.spacing = float(ordered[-1] - ordered[0]) / max(1, len(middles))  # the mean distance of two levels
+        for name, values in (("codes", kept - 128), ("slopes", ordered), ("constants", constants), ("edges", edges)):
+            self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
+
+    def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(codes, slopes, sums of the constants of each channel [1, O, 1, 1]) of float `weight` [O, ...]."""
+        level = torch.bucketize(weight.detach(), self.edges[1:-1])
+        constants = self.constants[level].flatten(1).sum(1).view(1, -1, 1, 1)
+        return _Choice.apply(weight, self.codes[level], self.edges), self.slopes[level], constants
 
 
 class TrainableLayer(nn.Module):
     """A convolution or linear layer of an integer network, see the module's text."""
 
-    def __init__(self, node: MacNode, products: TrainingTable, scores: Rescale | None = None) -> None:
+    def __init__(
+        self, node: MacNode, products: TrainingTable, scores: Rescale | None = None, seen: np.ndarray = ANY
+    ) -> None:
         super().__init__()
-        self.node, self.products = node, products
+        self.node, self.products, self.levels = node, products, Levels(products.table, seen)
         weights = node.weights.reshape(*node.weights.shape, *[1] * (4 - node.weights.ndim))
-        self.weight = nn.Parameter(torch.from_numpy(centres(products.table)[weights.astype(np.int16) + 128]))
+        self.weight = nn.Parameter(torch.from_numpy(self.levels.middle[weights.astype(np.int16) + 128]))
         scale = np.full(1, node.output_scale) if node.requant is None else node.requant.factors
         scale = scale * scores.factors if scores else scale  # real logits at once
         scale = np.broadcast_to(scale, node.bias.shape)
         self.register_buffer("scale", torch.from_numpy(scale.astype(np.float32).reshape(1, -1, 1, 1)))
         self.gain = nn.Parameter(torch.zeros_like(self.scale), requires_grad=node.requant is not None)
-        self.bias = nn.Parameter(torch.from_numpy((node.bias * scale).astype(np.float32).reshape(1, -1, 1, 1)))
+        bias = node.bias + self.levels(self.weight.detach())[2].double().numpy().ravel()
+        self.bias = nn.Parameter(torch.from_numpy((bias * scale).astype(np.float32).reshape(1, -1, 1, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Codes (or real logits, without a requantiser) of codes [N, C, H, W] or [N, C]."""
         node, flat = self.node, isinstance(self.node, Linear)
         shape = {} if flat else {"stride": node.stride, "padding": node.padding[::2], "groups": node.groups}
-        codes = round_codes(self.weight, -CODE_MAX)
-        sums = table_sums(x[:, :, None, None] if flat else x, codes, self.products, **shape)
+        codes, slopes, constants = self.levels(self.weight)
+        sums = table_sums(x[:, :, None, None] if flat else x, codes, self.products, **shape, slopes=slopes)
         factor = self.scale * self.gain.exp()
+        bias = self.bias - constants * factor
         if node.requant is None:
-            y = sums * factor + self.bias
+            y = sums * factor + bias
         else:
-            y = _Requantise.apply(sums, factor, self.bias, node.requant.lo, node.requant.hi, node.requant.grid)
+            y = _Requantise.apply(sums, factor, bias, node.requant.lo, node.requant.hi, node.requant.grid)
         return y[:, :, 0, 0] if flat else y
 
     @torch.no_grad()
     def export(self) -> MacNode:
         """The integer node of the present values."""
         factor = (self.scale * self.gain.exp()).double().cpu().numpy().ravel()
-        bias = np.rint(self.bias.double().cpu().numpy().ravel() / factor)
-        weights = self.weight.round().clamp(-CODE_MAX, CODE_MAX).to(torch.int8).cpu().numpy()
-        weights = weights.reshape(self.node.weights.shape)
+        codes, _, constants = (found.double().cpu().numpy() for found in self.levels(self.weight))
+        bias = np.rint(self.bias.double().cpu().numpy().ravel() / factor - constants.ravel())
+        weights = codes.astype(np.int8).reshape(self.node.weights.shape)
         requant = self.node.requant
         if requant is not None:
             multiplier, shift = quantise_multipliers(factor)
@@ -110,10 +159,13 @@ class TrainableLayer(nn.Module):
 class TrainableNetwork(nn.Module):
     """`network` as a torch module: codes [N, C, H, W] in, real logits [N, classes] out.
 
+    `seen` are the activations of each layer, counts [256] by a + 128; without, any are as likely (see `Levels`).
     UserError for nodes it does not know and for zero points other than 0.
     """
 
-    def __init__(self, network: QuantNetwork, products: TrainingTable) -> None:
+    def __init__(
+        self, network: QuantNetwork, products: TrainingTable, seen: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> None:
         super().__init__()
         self.network = network
         mac = {n.name for n in network.mac_nodes}
@@ -133,7 +185,10 @@ class TrainableNetwork(nn.Module):
         last = network.node(last.source) if scores else last
         if last.name not in mac or last.requant is not None:
             raise UserError(f"network {network.name} does not end in a layer of real logits; it cannot be fine-tuned")
-        layers = {n.name.replace(".", "/"): TrainableLayer(n, products, scores.get(n.name)) for n in network.mac_nodes}
+        layers = {
+            n.name.replace(".", "/"): TrainableLayer(n, products, scores.get(n.name), seen.get(n.name, ANY))
+            for n in network.mac_nodes
+        }
         self.layers = nn.ModuleDict(layers)
 
     def forward(self, codes: Tensor) -> Tensor:
