@@ -10,6 +10,7 @@ from common.errors import UserError
 from common.store import Store, sources_of
 from flows.ppa import conditions_of, key_of, measured, view
 from flows.synth.measure import forms
+from flows.synth.sweep import print_points
 
 MILLIWATTS = ("total", "zero_delay_total", "wired_total")
 
@@ -131,3 +132,27 @@ def test_known_columns_are_those_of_the_conditions(tmp_path: Path) -> None:
     assert [r["area_um2"]["total"] for r in measured(store, conditions_of(other))] == [60]
     put(store, column("enc m12p merged", 300, rows=4, encoding="m12p"))  # another m12p than the library's
     assert len(measured(store, conditions_of(other))) == 1
+
+
+def test_shortest_clocks_are_compared_by_area_and_time(capsys):
+    """A design of half the area at two thirds of the clock: three times the MACs of the same silicon."""
+    points = [
+        {"design": name, "encoding": encoding, "parameters": {"Rows": 8}, "clock_ns": clock, "wns_ns": slack}
+        | {"area_um2": {"per_mac": area}}
+        for name, encoding, clock, slack, area in (
+            ("conv tree", None, 1.5, 0.01, 200.0),
+            ("conv booth", None, 1.0, -0.1, 100.0),  # missed
+            ("enc m12p merged", "m12p", 1.0, 0.0, 100.0),
+        )
+    ]
+    print_points("fmax", points)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[-3:]]
+    assert [line[-3:] for line in lines] == [
+        ["300.0", "1.00", "x"],
+        ["100.0", "100.0", "missed"],
+        ["100.0", "3.00", "x"],
+    ]
+    print_points("clock", points)
+    assert capsys.readouterr().out.split()[-1] != "%"  # no conventional one at this clock that meets it
+    print_points("clock", [points[0], points[2] | {"clock_ns": 1.5}])
+    assert "-50.0 %" in capsys.readouterr().out
