@@ -554,6 +554,16 @@ def test_a_layer_of_fewer_outputs_than_columns_has_a_tile() -> None:
     assert tile.n0 == 0 and tile.weights.shape == (8, 4) and not tile.weights[:, 3].any()
 
 
+@pytest.mark.parametrize("columns", [1, 4, 5, 8])
+def test_every_grouped_layer_has_a_tile(columns: int) -> None:
+    """Tiles begin anew with every group, of whatever number of outputs; a tile is full where a group fills it."""
+    weights, maps = np.ones((18, 8, 1, 1), np.int8), np.ones((1, 24, 6, 6), np.int8)
+    layers = {str(n): Layer(str(n), maps, weights, np.zeros(18, np.int32), None, groups=3) for n in range(18)}
+    found = workload(Capture("net", "none", layers), 8, 16, columns)
+    assert len(found) == 18 and {tile.group for tile in found} == {0, 1, 2}
+    assert all(tile.weights.any(0).sum() == min(columns, 6) for tile in found)
+
+
 def test_delays_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.sdf"
     cell = '(CELL (CELLTYPE "X") (INSTANCE \\a.b ) (DELAY (ABSOLUTE (IOPATH (posedge C) Q (0.0104::0.0116) (0.02))'

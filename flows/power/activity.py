@@ -79,7 +79,9 @@ def workload(capture: Capture, rows: int, vectors: int, columns: int = 1) -> lis
     found: list[Tile] = []
     for layer in capture.layers.values():
         block, channel = layer.depth // rows // 2, (5 + 11 * len(found)) % len(layer.bias)
-        first = min(channel // columns, max(len(layer.bias) // columns - 1, 0)) * columns
+        outputs = len(layer.bias) // layer.groups  # of a group, where its tiles begin anew
+        group, within = divmod(channel, outputs)
+        first = group * outputs + min(within // columns, max(outputs // columns - 1, 0)) * columns
         tile = next(t for t in tiles(layer, rows, columns) if t.n0 == first and t.k0 == block * rows)
         total, there = rows + vectors, len(tile.activations)
         if there < total:
