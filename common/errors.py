@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import errno
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from common import command
 
@@ -64,6 +66,14 @@ def run_cli(main: Callable[[], int | None]) -> None:
         if not (text := file_fault(error)):
             raise
         print(f"encmac: error: {text}", file=sys.stderr)
+        sys.exit(2)
+    except subprocess.TimeoutExpired as error:
+        program = Path(error.cmd if isinstance(error.cmd, str) else str(error.cmd[0])).name
+        why = "the machine is too busy, or it hangs"
+        print(
+            f"encmac: error: {program} did not end in {round(error.timeout, 1):g} s: {why}; {command.kept()}",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"encmac: interrupted; {command.kept()}", file=sys.stderr)

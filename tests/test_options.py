@@ -13,6 +13,7 @@ import pytest
 
 from common import command
 from common.errors import UserError, run_cli, unknown
+from common.processes import run
 from common.provenance import ROOT
 from models.emulate.modules import GRADIENTS
 from models.encoding import TABLE_SUFFIXES, library_names
@@ -257,6 +258,24 @@ def test_an_interruption_says_what_is_kept(capsys):
     said = "columns that were mapped and simulated are kept in build/synth; the same command goes on with the next"
     assert capsys.readouterr().err == f"encmac: interrupted; {said}\n"
     assert f"After Ctrl-C: {said}." in (ROOT / "docs/commands.md").read_text()
+
+
+def test_a_program_that_does_not_end_is_one_line(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def main() -> None:
+        options.parse("flows.synth", [])
+        run(["/bin/sleep", "60"], timeout=0.2)
+
+    try:
+        with pytest.raises(SystemExit) as end:
+            run_cli(main)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("encmac: error: sleep did not end in 0.2 s: ") and said.count("\n") == 1
+    assert said.endswith("the same command goes on with the next\n")
 
 
 def test_names_in_makeflags():
