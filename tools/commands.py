@@ -566,7 +566,11 @@ COMMANDS = (
                 required=True,
             ),
             Option("steps", "of training", whole(0), 500),
-            Option("lr", "levels of the encoding that a weight moves in a step", number(above=True), 0.02),
+            Option(
+                "lr",
+                "int8 codes that a weight moves in a step (default: 0.3, or a fiftieth of a level)",
+                number(above=True),
+            ),
             Option("gradient", "slope of the products", choice("gradient", "straight", "table"), "straight"),
             DATA,
             SEED,

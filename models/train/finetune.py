@@ -43,6 +43,7 @@ FORMAT = "encmac-finetune/2"
 TEMPERATURE = 2.0
 WARMUP = 0.1  # of the steps
 SEEN = 64  # images
+LR = 0.3  # int8 codes a step
 SETTINGS = ("steps", "batch", "lr", "distil", "gradient", "samples", "seed", "choose")
 
 
@@ -62,12 +63,14 @@ def activations(network: QuantNetwork, encoding: Products, args: argparse.Namesp
     return {name: taps.sum(0) for name, taps in found.inputs.items()}
 
 
-def groups_of(model: TrainableNetwork, lr: float) -> list[dict]:
-    """Parameters with their rates: weights move `lr` of their layer's levels a step; biases, in output codes, as many
-    codes as a fifth of that, gains a hundredth."""
+def groups_of(model: TrainableNetwork, lr: float | None) -> list[dict]:
+    """Parameters with their rates: weights move `lr` int8 codes a step, or what suits the levels of their layer.
+
+    Biases, in output codes, move a fifth of it, logarithms of gains a hundredth.
+    """
     groups = []
     for layer in model.layers.values():
-        step = lr * layer.levels.spacing
+        step = min(LR, layer.levels.spacing / 50) if lr is None else lr
         parts = ((layer.weight, step), (layer.bias, step / 5), (layer.gain, step / 100))
         groups += [{"params": [p], "lr": rate} for p, rate in parts if p.requires_grad]
     return groups
@@ -174,7 +177,7 @@ def base_network(args: argparse.Namespace) -> QuantNetwork:
         raise UserError(
             f"{args.net} has weights for {made['encoding']} already; start from its base network {made['base']}"
         )
-    if args.steps < 1 or args.batch < 1 or not args.lr > 0 or not 0 <= args.distil <= 1:
+    if args.steps < 1 or args.batch < 1 or not (args.lr is None or args.lr > 0) or not 0 <= args.distil <= 1:
         raise UserError("steps and batch are at least 1, lr is positive, distil in 0..1")
     return base
 
@@ -248,7 +251,7 @@ def curves(log: list[dict], title: str, path: Path) -> None:
 
 def command_line(args: argparse.Namespace) -> str:
     """The command that makes this run again."""
-    words = [f"--{n} {getattr(args, n)}" for n in ("net", "encoding", *SETTINGS)]
+    words = [f"--{n} {v}" for n in ("net", "encoding", *SETTINGS) if (v := getattr(args, n)) is not None]
     return " ".join(["python -m models.train.finetune", *words])
 
 
