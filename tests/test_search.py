@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import models.search.__main__ as search_main
 import models.search.target as target_module
 from common.errors import UserError
 from flows.synth.cost import fit_areas
@@ -353,6 +354,14 @@ def test_target_of_a_network_is_measured_once(tmp_path, monkeypatch):
     assert paths[0] == paths[1] and paths[0].name.startswith("resnet20_cifar10-")
     assert measured == [("resnet20_cifar10", 256)] and len(said) == 1
     assert target_module.load_target(paths[0]).coherent.shape == (256, 256)
+
+
+@pytest.mark.parametrize("name", ["m20p", "Mine 12"])
+def test_a_name_is_refused_before_a_network_is_measured(name, monkeypatch):
+    monkeypatch.setattr(search_main, "measured_target", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("sys.argv", ["search", "--net", "resnet20_cifar10", "-M", "12", "--name", name])
+    with pytest.raises(UserError, match="choose another --name"):
+        search_main.main()
 
 
 def test_names_follow_from_the_task():

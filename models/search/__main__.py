@@ -38,10 +38,11 @@ def main() -> None:
     task = Task(args.m, args.weights, args.price, args.steps, args.restarts, args.seed)
     if args.net and args.hist:
         raise UserError("--net (NET=) and --hist (HIST=) are two targets; give one")
+    # before a network is measured, which takes a minute
+    args.name = check_name(args.name or default_name(args.net or args.hist, task), args.out)
     if args.net:
         tell = partial(print, file=sys.stderr)
         args.hist = [measured_target(net, args.data, tell) for net in args.net.split(",")]
-    args.name = check_name(args.name or default_name(args.net or args.hist, task), args.out)
     target = load_target(args.hist, args.uniform)
     with alone(FOLDER / f"{args.name}.lock"):
         found = find(args, task, target)
