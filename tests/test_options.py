@@ -239,40 +239,38 @@ def test_what_was_typed_is_known_to_the_command(monkeypatch):
     assert command.typed() == ".venv/bin/python -m tb.runner --test 'a b'"
 
 
-def test_an_interruption_says_what_is_kept(capsys):
-    """Every command that starts others, or takes long, has words of its own; they stand in docs/commands.md."""
-    moments = {"pareto", "table", "report", "compare", "import", "encodings", "figures", "clean"}
-    assert {c.name for c in COMMANDS if c.group and c.module and not c.kept} == moments | {"chaos"}, "chaos says more"
+def exit_code(main) -> int:
+    """How a command ends; what it does with signals ends with it."""
     before = signal.getsignal(signal.SIGTERM)
-
-    def main() -> None:
-        options.parse("flows.synth", [])
-        raise KeyboardInterrupt
-
     try:
         with pytest.raises(SystemExit) as end:
             run_cli(main)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert end.value.code == 130
+    return end.value.code
+
+
+def test_an_interruption_says_what_is_kept(capsys):
+    """Every command that starts others, or takes long, has words of its own; they stand in docs/commands.md."""
+    moments = {"pareto", "table", "report", "compare", "import", "encodings", "figures", "clean"}
+    assert {c.name for c in COMMANDS if c.group and c.module and not c.kept} == moments | {"chaos"}, "chaos says more"
+
+    def main() -> None:
+        options.parse("flows.synth", [])
+        raise KeyboardInterrupt
+
+    assert exit_code(main) == 130
     said = "columns that were mapped and simulated are kept in build/synth; the same command goes on with the next"
     assert capsys.readouterr().err == f"encmac: interrupted; {said}\n"
     assert f"After Ctrl-C: {said}." in (ROOT / "docs/commands.md").read_text()
 
 
 def test_a_program_that_does_not_end_is_one_line(capsys):
-    before = signal.getsignal(signal.SIGTERM)
-
     def main() -> None:
         options.parse("flows.synth", [])
         run(["/bin/sleep", "60"], timeout=0.2)
 
-    try:
-        with pytest.raises(SystemExit) as end:
-            run_cli(main)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert end.value.code == 2
+    assert exit_code(main) == 2
     said = capsys.readouterr().err
     assert said.startswith("encmac: error: sleep did not end in 0.2 s: ") and said.count("\n") == 1
     assert said.endswith("the same command goes on with the next\n")

@@ -30,7 +30,7 @@ from models.quant.correct import encoding_engine, offset_network
 from models.quant.nodes import Rescale
 from models.quant.prepare import rounded_network
 from models.train.__main__ import parse_sizes
-from models.train.integer import Levels, TrainableLayer, TrainableNetwork
+from models.train.integer import UNIFORM, Levels, TrainableLayer, TrainableNetwork
 
 torch.set_num_threads(1)
 NET = "resnet20_cifar10"
@@ -171,7 +171,7 @@ def test_training_sees_the_integers_of_the_network(network, name):
         assert np.array_equal(mine.weights, theirs.weights) and np.abs(mine.bias - theirs.bias).max() <= 1
 
 
-def test_training_sees_the_grid_and_starts_between_levels(network):
+def test_training_sees_the_grid_and_starts_in_the_middle_of_levels(network):
     encoding = load_encoding("w4a7")
     images = RNG.integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
     coarse = rounded_network(network, encoding)
@@ -205,12 +205,18 @@ def test_a_weight_takes_the_code_whose_products_have_its_slope():
 
 
 def test_slopes_are_those_of_the_activations_a_layer_sees():
-    """Products that are twice the exact ones above activation 10: a layer that sees small ones has the exact slopes."""
-    a, w = np.arange(-128, 128)[:, None], np.arange(-128, 128)
-    small = (np.abs(np.arange(-128, 128)) < 8).astype(float)
-    found = Levels(np.where(a > 10, 2, 1) * a * w, small)
-    anything = Levels(np.where(a > 10, 2, 1) * a * w, np.ones(256))
-    assert found.slopes[-1] < 1.9 * 127 < anything.slopes[-1] * 1.5 and found.slopes[-1] != anything.slopes[-1]
+    """Lines through products that are twice the exact ones above activation 10, by weighted least squares."""
+    a, w = np.arange(-128, 128), np.arange(-128, 128)
+    table = (np.where(a > 10, 2, 1) * a)[:, None] * w
+    highest = []
+    for seen in ((np.abs(a) < 8).astype(float), np.ones(256)):
+        share = (1 - UNIFORM) * seen / seen.sum() + UNIFORM / 256
+        slope, constant = np.polyfit(a, table[:, -1], 1, w=np.sqrt(share))
+        levels = Levels(table, seen)
+        assert levels.slopes[-1].item() == pytest.approx(slope, rel=1e-4) and levels.codes[-1] == 127
+        assert levels.constants[-1].item() == pytest.approx(constant, rel=1e-3)
+        highest.append(slope)
+    assert highest[0] < 0.99 * highest[1]
 
 
 def test_gradients_of_a_layer_are_those_of_its_slopes(network):

@@ -27,7 +27,7 @@ from models.quant.arith import quantise_multipliers
 from models.quant.graph import INPUT, Linear, MacNode, QuantNetwork
 from models.quant.nodes import Add, GlobalAveragePool, Rescale, SubsamplePad
 
-UNIFORM = 0.02  # share of uniform activations in what a layer sees: no slope without any
+UNIFORM = 0.02  # share of uniform activations in what a layer sees: no slope without any, and none of few values only
 ANY = np.ones(256)
 TRAINABLE = (Add, GlobalAveragePool, Rescale, SubsamplePad)
 
