@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 
 TIMEOUT, CRASH, DISK = CAUSES = ("timeout", "crash", "disk")  # why a run shows nothing of the design
 PATIENCE_S = 3.0  # with a child that is asked to end
@@ -29,6 +30,7 @@ def end_with(parent: int) -> None:
 
 _RUNNING: set[subprocess.Popen] = set()
 _ENDING = threading.Event()  # everything is being ended: what a thread starts now would be left
+_REAPING = threading.Lock()  # multiprocessing reaps any ended child at every start, also one that a thread waits for
 
 
 def start(command: list, **options) -> subprocess.Popen:
@@ -74,10 +76,24 @@ def spawn(target: Callable, *arguments: object) -> multiprocessing.Process:
         raise KeyboardInterrupt
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_with_parent, args=(os.getpid(), target, *arguments))
-    process.start()
+    with _REAPING:
+        process.start()
     if _ENDING.is_set():
         process.kill()
     return process
+
+
+def ended(process: multiprocessing.Process, limit_s: float | None = None) -> bool:
+    """Wait for a process of `spawn`; False if it did not end within `limit_s` seconds: it is killed then."""
+    in_time = False
+    try:
+        in_time = bool(wait([process.sentinel], limit_s))
+    finally:
+        if not in_time:
+            process.kill()
+        with _REAPING:
+            process.join()
+    return in_time
 
 
 def _with_parent(parent: int, target: Callable, *arguments: object) -> None:
@@ -105,7 +121,8 @@ def ending() -> Iterator[None]:
 def _end_all() -> None:
     for process in list(_RUNNING):
         _kill(process)
-    children = multiprocessing.active_children()
+    with _REAPING:
+        children = multiprocessing.active_children()
     for child in children:
         child.terminate()
     until = time.monotonic() + PATIENCE_S

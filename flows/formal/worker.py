@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.files import locked, scratch, settle, write_text
-from common.processes import spawn
+from common.processes import ended, spawn
 from flows.formal.mapped import mapped_proofs
 from flows.formal.netlist import NotProven
 from flows.formal.proofs import Place, Proof, all_proofs
@@ -62,13 +62,9 @@ def prove(
 def _run(proof: Proof, encodings: list[str], platform: str | None, place: Place, time_limit: float) -> Result:
     start = time.monotonic()
     process = spawn(work, proof.name, encodings, platform, place)
-    process.join(time_limit)
-    timeout = process.is_alive()
-    if timeout:
-        process.kill()
-        process.join()
+    in_time = ended(process, time_limit)
     seconds = round(time.monotonic() - start, 2)
-    if timeout:
+    if not in_time:
         return Result(proof, "timeout", f"not done in {time_limit:g} s", seconds)
     try:
         outcome = json.loads((place.folder / "result.json").read_text())

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.errors import UserError, file_fault
 from common.files import locked, making, sweep, write_text
-from common.processes import spawn
+from common.processes import ended, spawn
 from common.store import check_steady, sources_of
 from flows.gls import Simulated, simulate_column, surplus_of_pairs
 from flows.platform import Platform
@@ -196,12 +196,7 @@ def measure(
 def in_a_process(target: Callable, *arguments: object) -> None:
     """Run what Yosys may end in a process of its own, which ends with this one; UserError if it was killed."""
     process = spawn(_child, target, *arguments)
-    try:
-        process.join()
-    finally:
-        if process.is_alive():
-            process.kill()
-            process.join()
+    ended(process)
     if process.exitcode == os.EX_IOERR:
         raise UserError("synthesis could not write its files: is the disk full? Nothing of it is kept; run it again")
     if process.exitcode and process.exitcode < 0:

@@ -1,0 +1,56 @@
+"""Python processes that threads start and wait for."""
+
+import os
+import threading
+import time
+from multiprocessing import connection
+
+import pytest
+
+from common import processes
+
+
+def test_a_process_that_another_thread_reaps_has_ended(monkeypatch):
+    """Every start of a process reaps those that have ended: who waits for one of them is told so all the same."""
+    see, decode = connection.wait, os.waitstatus_to_exitcode
+
+    def see_late(objects: list, timeout: float | None = None) -> list:
+        seen = see(objects, timeout)
+        time.sleep(0.05)
+        return seen
+
+    def decode_late(status: int) -> int:
+        time.sleep(0.2)
+        return decode(status)
+
+    monkeypatch.setattr(connection, "wait", see_late)
+    monkeypatch.setattr(processes, "wait", see_late)
+    monkeypatch.setattr(os, "waitstatus_to_exitcode", decode_late)
+    found = []
+    waited = processes.spawn(time.sleep, 0.1)
+    waiting = threading.Thread(target=lambda: found.append((processes.ended(waited, 60), waited.exitcode)))
+    waiting.start()
+    others = []
+    while waiting.is_alive():
+        others.append(processes.spawn(time.sleep, 1))
+        time.sleep(0.02)
+    assert found == [(True, 0)]
+    monkeypatch.undo()
+    assert all(processes.ended(other) for other in others)
+
+
+def test_a_process_that_does_not_end_in_time_is_killed():
+    process = processes.spawn(time.sleep, 600)
+    assert not processes.ended(process, 0.2)
+    assert process.exitcode == -9
+
+
+def test_an_interrupt_ends_the_process_that_is_waited_for(monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(processes, "wait", interrupted)
+    process = processes.spawn(time.sleep, 600)
+    with pytest.raises(KeyboardInterrupt):
+        processes.ended(process)
+    assert process.exitcode == -9
