@@ -28,6 +28,11 @@ insert_tiecells tapcell pdngen set_io_pin_constraint place_pins repair_tie_fanou
 detailed_placement clock_tree_synthesis repair_clock_nets set_propagated_clock repair_timing pin_access global_route
 filler_placement detailed_route write_sdf report_worst_slack
 """
+# slack is repaired with the wires of global routes, then what moved is routed again
+ROUTING = """
+pin_access global_route estimate_parasitics repair_timing repair_timing global_route detailed_placement check_placement
+global_route filler_placement detailed_route
+"""
 FIGURES = """[INFO CTS-0018]     Created 17 clock buffers.
 Total wire length = 100 um.
 Total wire length = 115700 um.
@@ -91,6 +96,8 @@ def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     said = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
     first = [said.index(step) for step in STEPS.split()]
     assert first == sorted(first)
+    routing = ROUTING.split()
+    assert said[said.index(routing[0]) :][: len(routing)] == routing
     assert "tech.lef" in done.stdout and str(platform.liberty) in done.stdout
     # where the pins go: activations from left to right at one height, weights from above, sums below
     assert "set_io_pin_constraint -region left:* -pin_names a_i_0" in done.stdout

@@ -109,8 +109,8 @@ def print_table(records: list[dict], platform: Platform, clock_ns: float) -> Non
     Without the share of an extra column, which has a line of its own.
     """
     compare_areas(records)
-    rows = [("design", "mapped um2", "", "routed um2", "", "core um2", "mapped mW", "", "routed mW", "", "OpenROAD mW")]
-    rows[0] += ("wire mm", "clock buffers", "setup ns", "hold ns", "min")
+    rows = [("design", "mapped um2", "", "routed um2", "", "core um2", "density")]
+    rows[0] += ("mapped mW", "", "routed mW", "", "OpenROAD mW", "wire mm", "clock buffers", "setup ns", "hold ns", "min")
     columns = [
         lambda r: r["area_um2"]["total"],
         lambda r: r["routed"]["area_um2"]["total"],
@@ -125,7 +125,8 @@ def print_table(records: list[dict], platform: Platform, clock_ns: float) -> Non
         change = [f"{signed(100 * (v / base - 1))} %" if base and not r["shared"] else "" for v, base in shown]
         areas, powers = [f"{v:,.0f}" for v, _ in shown[:2]], [f"{v:.3f}" for v, _ in shown[2:]]
         core = routed["core_um"][0] * routed["core_um"][1]
-        cells = [r["design"], areas[0], change[0], areas[1], change[1], f"{core:,.0f}"]
+        density = f"{100 * routed['area_um2']['total'] / core:.0f} %"
+        cells = [r["design"], areas[0], change[0], areas[1], change[1], f"{core:,.0f}", density]
         cells += [powers[0], change[2], powers[1], change[3], f"{routed['agreement_mw']['openroad']['total']:.3f}"]
         cells += [f"{routed['wire_um'] / 1000:.1f}", str(routed["clock_buffers"])]
         cells += [f"{routed['wns_ns']:.3f}", f"{routed['hold_wns_ns']:.3f}", f"{routed['seconds'] / 60:.1f}"]

@@ -60,18 +60,32 @@ proc clock_tree {} {
   # once more for what moving the cells has changed
   foreach round {1 2} {
     estimate_parasitics -placement
-    repair_timing -setup -setup_margin $layout(margin)
-    repair_timing -hold -hold_margin $layout(margin)
+    repair_slack
     detailed_placement
   }
   check_placement -verbose
 }
 
+proc repair_slack {} {
+  global layout
+  repair_timing -setup -setup_margin $layout(margin)
+  repair_timing -hold -hold_margin $layout(margin)
+}
+
 proc route {} {
   global layout
   set_routing_layers -signal $layout(signal_layers) -clock $layout(clock_layers)
+  # guides that fill no layer leave detailed routing room for pins and vias
+  set_global_routing_layer_adjustment $layout(signal_layers) 0.4
   pin_access
   global_route
+  # with the wires that are known now; what it moves is routed again, and nothing else
+  estimate_parasitics -global_routing
+  repair_slack
+  global_route -start_incremental
+  detailed_placement
+  check_placement -verbose
+  global_route -end_incremental
   filler_placement $layout(fill)
   detailed_route -output_drc $layout(out)/drc.rpt -output_maze $layout(out)/maze.log -verbose 1
   check_antennas
