@@ -20,7 +20,8 @@ import models.train.finetune
 from common.errors import UserError, run_cli
 from models.emulate import TableEngine, exact_table
 from models.emulate.modules import EncodedConv2d, EncodedLinear, TrainingTable, replace_layers, table_sums
-from models.encoding import load_encoding
+from models.encoding import library_names, load_encoding
+from models.multiplier import load_products
 from models.networks import NETWORKS, network_spec
 from models.networks.resnet import CifarResNet
 from models.quant.arith import quantise_multipliers
@@ -30,6 +31,7 @@ from models.quant.correct import encoding_engine, offset_network
 from models.quant.nodes import Rescale
 from models.quant.prepare import rounded_network
 from models.train.__main__ import parse_sizes
+from models.train.finetune import LR, groups_of
 from models.train.integer import UNIFORM, Levels, TrainableLayer, TrainableNetwork
 
 torch.set_num_threads(1)
@@ -169,6 +171,28 @@ def test_training_sees_the_integers_of_the_network(network, name):
     same = TrainableNetwork(network, TrainingTable(exact_table())).export()
     for mine, theirs in zip(same.mac_nodes, network.mac_nodes, strict=True):
         assert np.array_equal(mine.weights, theirs.weights) and np.abs(mine.bias - theirs.bias).max() <= 1
+
+
+@pytest.mark.parametrize("name", [*library_names(), "w4a6"])
+def test_training_starts_from_the_network_it_is_given(network, name):
+    """Before the first step every weight has the products it had, up to constants that its bias makes up for."""
+    table = load_products(name).product_table
+    node = network.mac_nodes[3]
+    begun = TrainableLayer(node, TrainingTable(table)).export()
+    difference = table[:, begun.weights.astype(int) + 128] - table[:, node.weights.astype(int) + 128]
+    assert (difference == difference[0]).all()
+    assert np.abs(difference[0].reshape(len(node.bias), -1).sum(1) - node.bias + begun.bias).max() <= 1
+
+
+@pytest.mark.parametrize(("name", "levels"), [("exact64", 255), ("m12p", 16), ("m14p", 32), ("c12p", 8), ("w4a6", 16)])
+def test_levels_and_the_rate_count_slopes_not_constants(network, name, levels):
+    """A code that differs from another by a constant alone is no level of its own."""
+    model = TrainableNetwork(network, TrainingTable(load_products(name).product_table))
+    found = next(iter(model.layers.values())).levels
+    assert len(found.slopes) == levels and (np.diff(found.slopes) > 0).all()
+    step = min(LR, found.spacing / 50)
+    first = [group["lr"] for group in groups_of(model, None)][:3]
+    assert first == pytest.approx([step, step / 5, step / 100])
 
 
 def test_training_sees_the_grid_and_starts_in_the_middle_of_levels(network):

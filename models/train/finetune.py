@@ -39,7 +39,7 @@ from models.train.integer import TrainableNetwork
 from models.train.team import Team
 from tools.options import parse
 
-FORMAT = "encmac-finetune/2"
+FORMAT = "encmac-finetune/3"
 TEMPERATURE = 2.0
 WARMUP = 0.1  # of the steps
 SEEN = 64  # images

@@ -79,32 +79,39 @@ class Levels(nn.Module):
     Slope and intercept of a code are those of the least-squares line through P(., code), `table` int [256, 256] by
     a + 128 and w + 128, over the activations `seen`, counts [256] by a + 128. An encoding may make of a code what is
     far from the code itself (models/search/chosen.py); the slope is what a weight is worth, the intercept is a
-    constant and part of the bias. Of codes with the same products one stands for all; -128 is none of them.
+    constant and part of the bias. Of codes whose products differ by a constant one stands for all, so that no two
+    levels are of equal slope; -128 is none of them.
     """
 
     def __init__(self, table: np.ndarray, seen: np.ndarray) -> None:
         super().__init__()
         a, share = np.arange(-128.0, 128.0), (1 - UNIFORM) * seen / seen.sum() + UNIFORM / len(seen)
         mean = share @ a
-        slopes = (share * (a - mean)) @ table / (share @ (a - mean) ** 2)
-        order = 1 + np.argsort(slopes[1:], kind="stable")
-        kept = order[np.sort(np.unique(table[:, order], axis=1, return_index=True)[1])]
+        shapes, code, shape = np.unique(table - table[0], axis=1, return_index=True, return_inverse=True)
+        slopes = (share * (a - mean)) @ shapes / (share @ (a - mean) ** 2)
+        code[shape[0]] = np.flatnonzero(shape == shape[0])[-1]  # stays 0, -128, if no other is alike
+        usable = np.flatnonzero(code)
+        kept = usable[np.argsort(slopes[usable], kind="stable")]
         ordered = slopes[kept]
         middles = (ordered[1:] + ordered[:-1]) / 2
         ends = 2 * ordered[[0, -1]] - middles[[0, -1]] if len(middles) else ordered[[0, 0]]
         edges = np.concatenate([ends[:1], middles, ends[1:]])
         level = np.abs(slopes[:, None] - ordered).argmin(1)
-        same = (table[:, :, None] == table[:, None, kept]).all(0)
-        level = np.where(same.any(1), same.argmax(1), level)
-        constants = (share @ table - slopes * mean)[kept]
+        level[kept] = np.arange(len(kept))
+        level = level[shape]
+        #: float64 [256] by w + 128: the intercept of each code, on a line with the slope of its level
+        self.intercepts = share @ table - ordered[level] * mean
         #: float32 [256] by w + 128: the middle of the slopes that take the code, the farthest from any other
         self.middle = ((edges[1:] + edges[:-1]) / 2)[level].astype(np.float32)
         self.spacing = float(ordered[-1] - ordered[0]) / max(1, len(middles))  # the mean distance of two levels
-        for name, values in (("codes", kept - 128), ("slopes", ordered), ("constants", constants), ("edges", edges)):
+        codes = code[kept]
+        constants = torch.from_numpy(self.intercepts[codes])
+        self.register_buffer("constants", constants, persistent=False)
+        for name, values in (("codes", codes - 128), ("slopes", ordered), ("edges", edges)):
             self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
 
     def forward(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(codes, slopes, sums of the constants of each channel [1, O, 1, 1]) of float `weight` [O, ...]."""
+        """(codes, slopes, sums of the constants of each channel, float64 [1, O, 1, 1]) of float `weight` [O, ...]."""
         level = torch.bucketize(weight.detach(), self.edges[1:-1])
         constants = self.constants[level].flatten(1).sum(1).view(1, -1, 1, 1)
         return _Choice.apply(weight, self.codes[level], self.edges), self.slopes[level], constants
@@ -118,14 +125,14 @@ class TrainableLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.node, self.products, self.levels = node, products, Levels(products.table, seen)
-        weights = node.weights.reshape(*node.weights.shape, *[1] * (4 - node.weights.ndim))
-        self.weight = nn.Parameter(torch.from_numpy(self.levels.middle[weights.astype(np.int16) + 128]))
+        weights = node.weights.reshape(*node.weights.shape, *[1] * (4 - node.weights.ndim)).astype(np.int16) + 128
+        self.weight = nn.Parameter(torch.from_numpy(self.levels.middle[weights]))
         scale = np.full(1, node.output_scale) if node.requant is None else node.requant.factors
         scale = scale * scores.factors if scores else scale  # real logits at once
         scale = np.broadcast_to(scale, node.bias.shape)
         self.register_buffer("scale", torch.from_numpy(scale.astype(np.float32).reshape(1, -1, 1, 1)))
         self.gain = nn.Parameter(torch.zeros_like(self.scale), requires_grad=node.requant is not None)
-        bias = node.bias + self.levels(self.weight.detach())[2].double().numpy().ravel()
+        bias = node.bias + self.levels.intercepts[weights].reshape(len(weights), -1).sum(1)
         self.bias = nn.Parameter(torch.from_numpy((bias * scale).astype(np.float32).reshape(1, -1, 1, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,7 +142,7 @@ class TrainableLayer(nn.Module):
         codes, slopes, constants = self.levels(self.weight)
         sums = table_sums(x[:, :, None, None] if flat else x, codes, self.products, **shape, slopes=slopes)
         factor = self.scale * self.gain.exp()
-        bias = self.bias - constants * factor
+        bias = (self.bias - constants * factor).float()
         if node.requant is None:
             y = sums * factor + bias
         else:
