@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import multiprocessing
 import os
 import signal
@@ -79,24 +80,42 @@ def spawn(target: Callable, *arguments: object) -> multiprocessing.Process:
     with _REAPING:
         process.start()
     if _ENDING.is_set():
-        process.kill()
+        _kill_child(process)
     return process
 
 
 def ended(process: multiprocessing.Process, limit_s: float | None = None) -> bool:
     """Wait for a process of `spawn`; False if it did not end within `limit_s` seconds: it is killed then."""
-    in_time = False
+    until = math.inf if limit_s is None else time.monotonic() + limit_s
     try:
-        in_time = bool(wait([process.sentinel], limit_s))
+        while not _reaped(process):
+            if (left := until - time.monotonic()) <= 0:
+                return False
+            # what it started may hold its sentinel open, so it is looked at now and then
+            if wait([process.sentinel], min(left, 0.2)):
+                time.sleep(0.001)
+        return True
     finally:
-        if not in_time:
+        _kill_child(process)
+
+
+def _reaped(process: multiprocessing.Process) -> bool:
+    with _REAPING:
+        return process.exitcode is not None
+
+
+def _kill_child(process: multiprocessing.Process) -> None:
+    """End a child and wait for it, and what is left of the session that it leads."""
+    with _REAPING:
+        try:
+            signal_group(process.pid)
+        except ProcessLookupError:  # it leads none, or not yet, or nothing is left
             process.kill()
-        with _REAPING:
-            process.join()
-    return in_time
+        process.join()
 
 
 def _with_parent(parent: int, target: Callable, *arguments: object) -> None:
+    os.setsid()
     end_with(parent)
     target(*arguments)
 
@@ -127,8 +146,9 @@ def _end_all() -> None:
         child.terminate()
     until = time.monotonic() + PATIENCE_S
     for child in children:
-        child.join(max(0.0, until - time.monotonic()))
-        child.kill()
+        while not _reaped(child) and time.monotonic() < until:
+            time.sleep(0.01)
+        _kill_child(child)
 
 
 class SimulatorFault(RuntimeError):

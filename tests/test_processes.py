@@ -1,9 +1,12 @@
 """Python processes that threads start and wait for."""
 
+import functools
 import os
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import connection
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +46,38 @@ def test_a_process_that_does_not_end_in_time_is_killed():
     process = processes.spawn(time.sleep, 600)
     assert not processes.ended(process, 0.2)
     assert process.exitcode == -9
+
+
+def leave_behind(folder: Path, end: Callable[[], None]) -> None:
+    """Start a program that holds what this process has open, and end."""
+    os.system(f"echo $$ > {folder}/pid; exec sleep 600 &")
+    while not (folder / "pid").is_file() or not (folder / "pid").read_text().strip():
+        time.sleep(0.01)
+    end()
+
+
+@pytest.mark.parametrize(("end", "code"), [(int, 0), (functools.partial(os._exit, 3), 3), (os.abort, -6)])
+def test_what_a_process_has_started_neither_holds_up_its_end_nor_outlives_it(tmp_path: Path, end, code):
+    process = processes.spawn(leave_behind, tmp_path, end)
+    assert processes.ended(process, 60)
+    assert process.exitcode == code
+    assert not sleeping(int((tmp_path / "pid").read_text()))
+
+
+def test_what_a_process_has_started_is_killed_with_it(tmp_path: Path):
+    process = processes.spawn(leave_behind, tmp_path, functools.partial(time.sleep, 600))
+    while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text().strip():
+        time.sleep(0.01)
+    assert not processes.ended(process, 0.1)
+    assert not sleeping(int((tmp_path / "pid").read_text()))
+
+
+def sleeping(number: int) -> bool:
+    """Whether a process of that number runs; one that was killed may still wait to be reaped."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 def test_an_interrupt_ends_the_process_that_is_waited_for(monkeypatch):
