@@ -105,7 +105,14 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
     """Every option through make's variables and back through the parser."""
     typed = {}
     for option in command.options:
-        words = {"<n>": "3", "<x>": "0.5", "1": "1", "<encoding>": "m12p", "<encoding>,...": "m12p,exact64"}
+        words = {
+            "<n>": "3",
+            "<n>,...": "4,8",
+            "<x>": "0.5",
+            "1": "1",
+            "<encoding>": "m12p",
+            "<encoding>,...": "m12p,exact64",
+        }
         words |= {
             "<address>": "tls://host:1",
             "<network>": "resnet20_cifar10",

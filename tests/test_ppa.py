@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from flows.ppa import conditions_of, key_of, measured, view
 from flows.synth.measure import forms
 from flows.synth.sweep import print_points
 
+ROOT = Path(__file__).resolve().parent.parent
 MILLIWATTS = ("total", "zero_delay_total", "wired_total")
 
 
@@ -156,3 +159,19 @@ def test_shortest_clocks_are_compared_by_area_and_time(capsys):
     assert capsys.readouterr().out.split()[-1] != "%"  # no conventional one at this clock that meets it
     print_points("clock", [points[0], points[2] | {"clock_ns": 1.5}])
     assert "-50.0 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("--group x", "--group x is not a whole number"),
+        ("--group 0", "--group 0: must be at least 1"),
+        ("--group 4,-2", "--group 4,-2: must be at least 1"),
+        ("--group 3", "--group 3 (GROUP=): columns of 16 rows have no such groups"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(words, why, tmp_path):
+    command = [sys.executable, "-m", "flows.synth.sweep", "clock", "--rows", "16", "--out", tmp_path, *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert why in done.stderr and len(done.stderr.splitlines()) == 1

@@ -356,11 +356,23 @@ def test_target_of_a_network_is_measured_once(tmp_path, monkeypatch):
     assert target_module.load_target(paths[0]).coherent.shape == (256, 256)
 
 
-@pytest.mark.parametrize("name", ["m20p", "Mine 12"])
-def test_a_name_is_refused_before_a_network_is_measured(name, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("--name m20p", "choose another --name"),
+        ("--name Mine", "choose another --name"),
+        ("--name w4a8", "'w4a8' is the name of exact products of fewer bits; choose another --name"),
+        ("-M 37", "M = 37: radix-4 digits make 1..36"),
+        ("-M 18 --preset chosen --weight-bits 3", "weights of 3 bits make 1..17 product bits"),
+        ("--preset chosen --weights general", "powers of two"),
+        ("--preset paper", "general position weights only"),
+        ("--weight-bits 3", "preset radix4 reads all bits of a weight"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_network_is_measured(words, why, monkeypatch):
     monkeypatch.setattr(search_main, "measured_target", lambda *_: pytest.fail("measured"))
-    monkeypatch.setattr("sys.argv", ["search", "--net", "resnet20_cifar10", "-M", "12", "--name", name])
-    with pytest.raises(UserError, match="choose another --name"):
+    monkeypatch.setattr("sys.argv", ["search", "--net", "resnet20_cifar10", "-M", "12", *words.split()])
+    with pytest.raises(UserError, match=why):
         search_main.main()
 
 

@@ -25,6 +25,7 @@ from tools.options import (
     number,
     stems,
     whole,
+    wholes,
     with_suffix,
 )
 
@@ -269,7 +270,7 @@ COMMANDS = (
             PLATFORM,
             DESIGNS.but(default="exact36,m20p,m16p,m12p"),
             ROWS,
-            Option("group", "encoded columns also with a register after so many rows: 4,8", Kind("<rows>", str)),
+            Option("group", "encoded columns also with a register after so many rows: 4,8", wholes()),
             EXACT,
             SOME_RIVALS,
             CLOCK_NS,
@@ -508,7 +509,7 @@ COMMANDS = (
             ),
             Option("name", "name of the encoding, also of its file (default: from target, M and weights)", TEXT),
             SEED,
-            Option("weight-bits", "chosen: bits of a weight that product bits may read", whole(3, 8), 4),
+            Option("weight-bits", "chosen: bits of a weight that product bits may read (default: 4)", whole(3, 8)),
             Option("price", "log(error) worth the gates of M product bits", number(), 0.3),
             Option("steps", "anneal: proposals of a restart", whole(), 1_000_000),
             Option("restarts", "anneal, radix-4 digits: restarts", whole(), 6),

@@ -108,6 +108,11 @@ def whole(least: int = 1, most: float = math.inf) -> Kind:
     return Kind("<n>", lambda text: _whole(text, least, most))
 
 
+def wholes(least: int = 1, most: float = math.inf) -> Kind:
+    """Whole numbers within bounds, with commas."""
+    return Kind("<n>,...", lambda text: [_whole(word, least, most) for word in text.split(",")])
+
+
 def number(least: float = 0.0, most: float = math.inf, above: bool = False) -> Kind:
     """A finite number within bounds; `above`: the lower bound itself is none."""
 

@@ -34,7 +34,7 @@ def columns_of(platform: Platform, rows: int, args: argparse.Namespace) -> dict[
     """Variants of every design, encoded ones also in groups where those fit; no extra columns."""
     table: dict[str, list[Design]] = {}
     gated, designs = bool(platform.clock_gate), args.designs.split(",")
-    for group in (None, *(int(word) for word in (args.group or "").split(",") if word)):
+    for group in (None, *(args.group or ())):
         if group is None or rows % group == 0:
             rivals = rivals_of(args.rivals)
             table |= forms(rows, designs, gated=gated, exact=args.exact, group=group, rivals=rivals)
@@ -134,6 +134,12 @@ def main() -> None:
     if args.rows < 1 or (args.clock_ns is not None and args.clock_ns <= 0):
         raise UserError(f"rows ({args.rows}) and clock ({args.clock_ns} ns) must be positive")
     reports = args.out / "reports"
+    heights = ROWS if args.sweep == "rows" else SIZES if args.sweep == "array" else (args.rows,)
+    for group in args.group or ():
+        if not any(rows % group == 0 for rows in heights):
+            raise UserError(
+                f"--group {group} (GROUP=): columns of {', '.join(map(str, heights))} rows have no such groups"
+            )
     store, kind = Store(reports), f"sweep {args.sweep}"
     store.check()
     depends = flow_sources() | sources_of(platform.liberty)

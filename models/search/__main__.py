@@ -15,10 +15,11 @@ from tqdm import tqdm
 from common.errors import UserError, run_cli
 from common.files import alone
 from models.encoding import LIBRARY, Encoding, export_package, from_json, library_names
+from models.rivals import NAME as RIVAL
 from models.search.anneal import Task
 from models.search.islands import Archipelago, Dask, Processes, run_islands
 from models.search.pareto import plot_archive
-from models.search.presets import Options, search
+from models.search.presets import Options, check, search
 from models.search.select import Progress
 from models.search.target import FOLDER, Target, load_target, measured_target
 from tools.options import parse
@@ -36,16 +37,18 @@ def main() -> None:
     if args.islands is not None and args.preset != "anneal":
         raise UserError(f"--islands (ISLANDS=) anneals; it cannot run preset {args.preset}")
     task = Task(args.m, args.weights, args.price, args.steps, args.restarts, args.seed)
+    options = Options(task, args.pairs, args.kicks, args.evaluations, args.threshold, args.weight_bits)
     if args.net and args.hist:
         raise UserError("--net (NET=) and --hist (HIST=) are two targets; give one")
     # before a network is measured, which takes a minute
+    check(args.preset, options)
     args.name = check_name(args.name or default_name(args.net or args.hist, task), args.out)
     if args.net:
         tell = partial(print, file=sys.stderr)
         args.hist = [measured_target(net, args.data, tell) for net in args.net.split(",")]
     target = load_target(args.hist, args.uniform)
     with alone(FOLDER / f"{args.name}.lock"):
-        found = find(args, task, target)
+        found = find(args, options, target)
     noise, chosen = found.figures.get("noise"), found.figures.get("noise_chosen")
     print(
         f"{found.name}.json: M = {found.m}, {len(found.gates)} gates, {len(found.digits)} digits, column "
@@ -55,7 +58,7 @@ def main() -> None:
     )
 
 
-def find(args: argparse.Namespace, task: Task, target: Target) -> Encoding:
+def find(args: argparse.Namespace, options: Options, target: Target) -> Encoding:
     """Search and save what was found."""
     with tqdm(desc=args.name, disable=True if args.quiet else None, leave=False) as bar:
 
@@ -64,10 +67,9 @@ def find(args: argparse.Namespace, task: Task, target: Target) -> Encoding:
             bar.update()
 
         if args.islands is None:
-            options = Options(task, args.pairs, args.kicks, args.evaluations, args.threshold, args.weight_bits)
             found = search(args.preset, args.name, target, options, progress)
         else:
-            found = best_of_islands(args, task, target, progress)
+            found = best_of_islands(args, options.task, target, progress)
     found = replace(found, provenance={"command": command_line()} | found.provenance)
     path = args.out / f"{found.name}.json"
     try:
@@ -90,6 +92,8 @@ def check_name(name: str, out: Path = LIBRARY) -> str:
     """`name` if an encoding in the folder `out` may have it: told before the search, not after."""
     if name in library_names() and out.resolve() != LIBRARY:
         raise UserError(f"'{name}' is an encoding of the library; choose another --name")
+    if RIVAL.fullmatch(name):
+        raise UserError(f"'{name}' is the name of exact products of fewer bits; choose another --name")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UserError(f"name '{name}': small letters, digits and _ only, a letter first; choose another --name")
     return name

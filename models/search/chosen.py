@@ -50,6 +50,7 @@ WORTH = 3.0  # the encoding of least log(noise) + WORTH log(area) is taken: fewe
 PRICES = (4.5, 3.0, 2.0)  # in place of WORTH while bits are exchanged, in turn: each leads to other bits
 ROUNDS = 4  # of exchanging bits and assigning codes, at most
 WEIGHT_BITS = range(3, 9)
+READ = 4  # bits of a weight, unless others are asked for
 
 
 def slopes(table: np.ndarray, layers: Layers) -> tuple[np.ndarray, np.ndarray]:
@@ -225,12 +226,21 @@ def wires(circuit: Circuit) -> int:
     return 1 << circuit if isinstance(circuit, int) else wires(circuit[1]) | wires(circuit[2])
 
 
+def check_bits(m: int, weight_bits: int) -> None:
+    """Raise UserError for an M or bits of a weight that cannot be."""
+    if weight_bits not in WEIGHT_BITS:
+        raise UserError(f"{weight_bits} bits of a weight; {WEIGHT_BITS[0]}..{WEIGHT_BITS[-1]} are possible")
+    most = weight_bits // 2 * ROW_BITS + weight_bits % 2 * 8
+    if not 1 <= m <= most:
+        raise UserError(f"M = {m}: weights of {weight_bits} bits make 1..{most} product bits, and {most} are exact")
+
+
 def search_chosen(
     name: str,
     m: int,
     layers: Layers | None,
     progress: Progress,
-    weight_bits: int = 4,
+    weight_bits: int = READ,
     kicks: int = 150,
     seed: int = 1,
     restarts: int = 1,
@@ -238,12 +248,8 @@ def search_chosen(
     """The best M bits found for weights that will be chosen; UserError for an M or weight bits that cannot be."""
     if layers is None:
         raise UserError("preset chosen needs the layers of a network; give --net (NET=), or a target measured anew")
-    if weight_bits not in WEIGHT_BITS:
-        raise UserError(f"{weight_bits} bits of a weight; {WEIGHT_BITS[0]}..{WEIGHT_BITS[-1]} are possible")
+    check_bits(m, weight_bits)
     columns = Columns(layers, weight_bits)
-    most = len(columns.start[0])
-    if not 1 <= m <= most:
-        raise UserError(f"M = {m}: weights of {weight_bits} bits make 1..{most} product bits, and {most} are exact")
     best: tuple[float, Choice, np.ndarray] | None = None
     for restart in range(restarts):
         rng, price = np.random.default_rng([seed, restart]), PRICES[restart % len(PRICES)]

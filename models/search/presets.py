@@ -12,7 +12,7 @@ from common.errors import UserError
 from models.encoding import Encoding
 from models.search.anneal import Found, Task, integers, run, start
 from models.search.assemble import build_encoding
-from models.search.chosen import chosen_noise, search_chosen
+from models.search.chosen import READ, check_bits, chosen_noise, search_chosen
 from models.search.cost import COST_ROWS, column_cost
 from models.search.figures import figures, significant
 from models.search.moments import Moments
@@ -20,7 +20,7 @@ from models.search.native import Annealed
 from models.search.paper import evolve, to_found
 from models.search.pool import build_pool, first_level, pool_of
 from models.search.positions import power_of_two_weights, round_weights
-from models.search.recoded import search_recoded
+from models.search.recoded import check_m, search_recoded
 from models.search.select import Progress, Selector
 from models.search.target import Target
 
@@ -29,7 +29,7 @@ from models.search.target import Target
 class Options:
     """Task, candidates of `greedy`, kicks of `greedy` and radix-4 digits, evaluations and threshold of `paper`.
 
-    `weight_bits` are those that bits of `chosen` may read.
+    `weight_bits` are those that bits of `chosen` may read, by default four.
     """
 
     task: Task
@@ -37,7 +37,7 @@ class Options:
     kicks: int = 20
     evaluations: int = 20_000
     threshold: float = 0.01
-    weight_bits: int = 4
+    weight_bits: int | None = None
 
 
 def greedy(options: Options, moments: Moments, progress: Progress) -> Found:
@@ -67,8 +67,6 @@ def annealed(options: Options, moments: Moments, progress: Progress) -> Found:
 
 def from_paper(options: Options, moments: Moments, progress: Progress) -> Found:
     """The paper's genetic programming (models.search.paper); uniform operands, whatever the target."""
-    if options.task.weights != "general":
-        raise UserError("preset paper has general position weights only; add --weights general (WEIGHTS=)")
     return to_found(*evolve(options.task.m, options.evaluations, options.task.seed, progress, options.threshold))
 
 
@@ -84,16 +82,31 @@ RECODED = {  # system of digits, whether with an f(a)
 PRESETS = (*FOUND, *RECODED, "chosen")
 
 
-def search(preset: str, name: str, target: Target, options: Options, progress: Progress) -> Encoding:
-    """Run a preset and finish its result: offset, figures, provenance."""
-    begin = time.monotonic()
+def check(preset: str, options: Options) -> None:
+    """Raise UserError for a task that the preset cannot have: told before a network is measured for it."""
     task = options.task
     if (preset == "chosen" or preset in RECODED) and task.weights != "pow2":
         raise UserError(
             f"preset {preset} has powers of two as position weights only; for others give --preset anneal (PRESET=)"
         )
+    if preset == "paper" and task.weights != "general":
+        raise UserError("preset paper has general position weights only; add --weights general (WEIGHTS=)")
     if preset == "chosen":
-        extent = (options.weight_bits, options.kicks, task.seed, task.restarts)
+        check_bits(task.m, options.weight_bits or READ)
+    elif options.weight_bits is not None:
+        raise UserError(
+            f"preset {preset} reads all bits of a weight; --weight-bits (WEIGHT_BITS=) is for preset chosen"
+        )
+    if preset in RECODED:
+        check_m(task.m)
+
+
+def search(preset: str, name: str, target: Target, options: Options, progress: Progress) -> Encoding:
+    """Run a preset and finish its result: offset, figures, provenance; UserError as `check`."""
+    check(preset, options)
+    begin, task = time.monotonic(), options.task
+    if preset == "chosen":
+        extent = (options.weight_bits or READ, options.kicks, task.seed, task.restarts)
         encoding = search_chosen(name, task.m, target.layers, progress, *extent)
     elif preset in RECODED:
         system, correct_a = RECODED[preset]

@@ -237,6 +237,12 @@ class Exchange:
         return choice
 
 
+def check_m(m: int) -> None:
+    """Raise UserError for a number of product bits that digits cannot make."""
+    if not 1 <= m <= BITS:
+        raise UserError(f"M = {m}: radix-4 digits make 1..{BITS} product bits, and {BITS} are the exact product")
+
+
 def search_recoded(
     name: str,
     m: int,
@@ -253,8 +259,7 @@ def search_recoded(
 
     Each of `restarts` begins with the same bits and gives them `kicks`: exchanges at random, kept if they help.
     """
-    if not 1 <= m <= BITS:
-        raise UserError(f"M = {m}: radix-4 digits make 1..{BITS} product bits, and {BITS} are the exact product")
+    check_m(m)
     if system not in SYSTEMS:
         raise UserError(f"unknown digits '{system}'; known: {', '.join(SYSTEMS)}")
     if system == "plain" and not correct_a:
