@@ -32,7 +32,7 @@ from models.quant.nodes import Rescale
 from models.quant.prepare import rounded_network
 from models.train.__main__ import parse_sizes
 from models.train.finetune import LR, groups_of
-from models.train.integer import UNIFORM, Levels, TrainableLayer, TrainableNetwork
+from models.train.integer import BIAS_LIMIT, UNIFORM, Levels, TrainableLayer, TrainableNetwork
 
 torch.set_num_threads(1)
 NET = "resnet20_cifar10"
@@ -193,6 +193,15 @@ def test_levels_and_the_rate_count_slopes_not_constants(network, name, levels):
     step = min(LR, found.spacing / 50)
     first = [group["lr"] for group in groups_of(model, None)][:3]
     assert first == pytest.approx([step, step / 5, step / 100])
+
+
+def test_the_bias_of_a_channel_that_hardly_reads_its_sums_fits_its_register(network):
+    layer = TrainableLayer(network.mac_nodes[3], TrainingTable(exact_table()))
+    with torch.no_grad():
+        layer.gain += torch.log(1e-9 / layer.scale)
+        layer.bias.fill_(8.5)
+        layer.bias[0, 0] = -8.5
+    assert layer.export().bias.tolist() == [-BIAS_LIMIT, *[BIAS_LIMIT] * (layer.bias.numel() - 1)]
 
 
 def test_training_sees_the_grid_and_starts_in_the_middle_of_levels(network):

@@ -29,6 +29,7 @@ from models.quant.nodes import Add, GlobalAveragePool, Rescale, SubsamplePad
 
 UNIFORM = 0.02  # share of uniform activations in what a layer sees: no slope without any, and none of few values only
 ANY = np.ones(256)
+BIAS_LIMIT = 2**30  # of int32, so that no sum with it overflows
 TRAINABLE = (Add, GlobalAveragePool, Rescale, SubsamplePad)
 
 
@@ -155,6 +156,7 @@ class TrainableLayer(nn.Module):
         factor = (self.scale * self.gain.exp()).double().cpu().numpy().ravel()
         codes, _, constants = (found.double().cpu().numpy() for found in self.levels(self.weight))
         bias = np.rint(self.bias.double().cpu().numpy().ravel() / factor - constants.ravel())
+        bias = np.clip(bias, -BIAS_LIMIT, BIAS_LIMIT)  # of a channel that hardly reads its sums
         weights = codes.astype(np.int8).reshape(self.node.weights.shape)
         requant = self.node.requant
         if requant is not None:
