@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import connection
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_what_a_process_has_started_neither_holds_up_its_end_nor_outlives_it(tmp
     process = processes.spawn(leave_behind, tmp_path, end)
     assert processes.ended(process, 60)
     assert process.exitcode == code
-    assert not sleeping(int((tmp_path / "pid").read_text()))
+    assert not outlives(int((tmp_path / "pid").read_text()))
 
 
 def test_what_a_process_has_started_is_killed_with_it(tmp_path: Path):
@@ -69,15 +70,18 @@ def test_what_a_process_has_started_is_killed_with_it(tmp_path: Path):
     while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text().strip():
         time.sleep(0.01)
     assert not processes.ended(process, 0.1)
-    assert not sleeping(int((tmp_path / "pid").read_text()))
+    assert not outlives(int((tmp_path / "pid").read_text()))
 
 
-def sleeping(number: int) -> bool:
-    """Whether a process of that number runs; one that was killed may still wait to be reaped."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+def outlives(number: int) -> bool:
+    """Whether a process of that number goes on, though it was killed; one that has ended may wait to be reaped."""
+    until = time.monotonic() + 60
+    with suppress(FileNotFoundError):
+        while Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+            if time.monotonic() > until:
+                return True
+            time.sleep(0.01)
+    return False
 
 
 def test_an_interrupt_ends_the_process_that_is_waited_for(monkeypatch):
