@@ -80,8 +80,8 @@ class Levels(nn.Module):
     Slope and intercept of a code are those of the least-squares line through P(., code), `table` int [256, 256] by
     a + 128 and w + 128, over the activations `seen`, counts [256] by a + 128. An encoding may make of a code what is
     far from the code itself (models/search/chosen.py); the slope is what a weight is worth, the intercept is a
-    constant and part of the bias. Of codes whose products differ by a constant one stands for all, so that no two
-    levels are of equal slope; -128 is none of them.
+    constant and part of the bias. Of codes whose products differ by a constant one stands for all; -128 is none of
+    them.
     """
 
     def __init__(self, table: np.ndarray, seen: np.ndarray) -> None:
