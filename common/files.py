@@ -63,6 +63,19 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
+def write_block(page: Path, name: str, text: str) -> None:
+    """Write `text` between `<!-- begin NAME -->` and `<!-- end NAME -->` of a page; UserError if it lacks them."""
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    try:
+        before, mark, rest = page.read_text().partition(begin)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {page} ({first_line(error)})") from error
+    _, closed, after = rest.partition(end)
+    if not mark or not closed:
+        raise UserError(f"{page} has no lines '{begin.strip()}' and '{end}'; put them where the table shall stand")
+    write_text(page, before + begin + text + "\n" + end + after)
+
+
 def keep(path: Path, key: str, value: Any) -> None:
     """Write a result as JSON, with the hash of all that it was made from."""
     write_text(path, json.dumps({"key": key, "value": value}) + "\n")

@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
-from common.files import write_text
+from common.files import write_block, write_text
 from common.provenance import git_commit
 from flows.pareto import EXACT, Accuracy, Column, accuracies, columns, points_of
 from flows.platform import load_platform
@@ -41,7 +40,6 @@ OTHERS = {
     "tf2_mobilenet_v2_1.0_224_ptq": "MobileNetV2, ImageNet sample",
 }
 TITLES = PAPERS | OTHERS
-BEGIN, END = "<!-- begin table -->\n", "<!-- end table -->"
 
 
 @dataclass(frozen=True)
@@ -153,18 +151,6 @@ def hours(records: Records) -> float:
     return sum(row.get("seconds", 0) + row.get("preparation", {}).get("seconds", 0) for row in rows) / 3600
 
 
-def replace_in(page: Path, text: str) -> None:
-    """Write `text` between the two marks of a page; UserError if they are not there."""
-    try:
-        before, mark, rest = page.read_text().partition(BEGIN)
-    except OSError as error:
-        raise UserError(f"cannot read {page} ({error.strerror})") from error
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise UserError(f"{page} has no lines '{BEGIN.strip()}' and '{END}'; put them where the table shall stand")
-    write_text(page, before + BEGIN + text + "\n" + END + after)
-
-
 def main() -> None:
     """Command line."""
     args = parse("flows.table")
@@ -190,7 +176,7 @@ def main() -> None:
         f"Accuracy took {record['accuracy_hours']:.1f} hours."
     )
     if args.page:
-        replace_in(args.page, text)
+        write_block(args.page, "table", text)
     write_text(args.reports / "table.json", json.dumps(record, indent=1) + "\n")
     print(text)
     for name in filter(stale.get, stale):

@@ -20,6 +20,7 @@ import numpy as np
 
 from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
+from common.files import write_block
 from common.provenance import git_commit
 from common.store import Store, marked, outdated, sources_of
 from models.datasets import Cifar, ImageNet, images_sha256, load_dataset
@@ -316,7 +317,7 @@ def table(rows: list[dict]) -> str:
     the same images, with their 95 % interval.
     """
     columns = ("network", "encoding", "product bits", "column um2", "images", "int8 %", "corrected %", "chosen %")
-    columns += ("kept", "against int8", "same class %", "fine-tuned %", "against int8")
+    columns += ("chosen against corrected", "kept", "against int8", "same class %", "fine-tuned %", "against int8")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
     for row in pooled(rows):
@@ -336,6 +337,7 @@ def table(rows: list[dict]) -> str:
             _percent(top1["int8"]),
         ]
         cells += [_percent(top1.get(one)) for one in ("corrected", "chosen")]
+        cells += [_interval(row, "chosen against corrected") or "-"]
         cells += [way, _difference(row, way, top1["encoded"]), _percent(row.get("agreement_with_int8"))]
         tuned = top1.get("encoded_finetuned")
         cells += [_percent(tuned), "-" if tuned is None else _difference(row, "finetuned", tuned)]
@@ -348,9 +350,16 @@ def _percent(value: float | None) -> str:
 
 
 def _difference(row: dict, way: str, top1: float) -> str:
-    text = f"{signed(100 * (top1 - row['top1']['int8']), 2)}"
-    interval = row.get("against_int8", {}).get(way, {}).get("interval")
-    return f"{text} ({signed(interval[0], 2)} to {signed(interval[1], 2)})" if interval else text
+    return _interval(row, way) or signed(100 * (top1 - row["top1"]["int8"]), 2)
+
+
+def _interval(row: dict, what: str) -> str:
+    """A paired difference and its 95 % interval; an empty string if the row does not have it."""
+    found = row.get("against_int8", {}).get(what)
+    if not found:
+        return ""
+    low, high = found["interval"]
+    return f"{signed(found['points'], 2)} ({signed(low, 2)} to {signed(high, 2)})"
 
 
 def main() -> None:
@@ -360,10 +369,14 @@ def main() -> None:
     if args.table:
         if not (rows := read_rows(args.out)):
             raise UserError(f"no rows in {args.out}; measure some first: make accuracy NET= ENCODING=")
-        print(table(rows))
+        print(shown := table(rows))
+        if args.page:
+            write_block(args.page, "accuracy", shown)
         if since := outdated(json.loads(args.out.read_text())):
             print(f"\n{args.out.name}: changed since it was measured: {', '.join(since)}")
         return
+    if args.page:
+        raise UserError("--page is where --table writes; give both")
     if not args.net or not args.encoding:
         raise UserError("which network and which encoding? give --net and --encoding, or --table")
     if args.rounds < 1:

@@ -134,9 +134,19 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
     run(monkeypatch, models.accuracy, "--table", "--out", path)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6 and "| of_a_user | 20 | - |" in "".join(lines)
-    assert lines[2].endswith("| 90.00 | - | - | corrected | +0.00 | - | - | - |")
+    assert lines[2].endswith("| 90.00 | - | - | - | corrected | +0.00 | - | - | - |")
     areas = [line.split(" | ")[3] for line in lines if "| m20p | 20 |" in line]
     assert areas == ["420,299", "-"]
     assert any("| m20p | 20 |" in line and line.endswith("| corrected | -2.50 | - | - | - |") for line in lines)
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- begin accuracy -->\nold\n<!-- end accuracy -->\nb\n")
+    run(monkeypatch, models.accuracy, "--table", "--out", path, "--page", page)
+    assert page.read_text().splitlines() == ["a", "<!-- begin accuracy -->", *lines, "<!-- end accuracy -->", "b"]
+    page.write_text("no marks\n")
+    with pytest.raises(UserError, match="has no lines '<!-- begin accuracy -->'"):
+        run(monkeypatch, models.accuracy, "--table", "--out", path, "--page", page)
+    assert page.read_text() == "no marks\n"
+    with pytest.raises(UserError, match="--page is where --table writes"):
+        run(monkeypatch, models.accuracy, "--net", NET, "--encoding", "m20p", "--page", page)
     with pytest.raises(UserError, match="needs --encoding, or --table"):
         run(monkeypatch, models.accuracy, "--net", NET)

@@ -367,6 +367,7 @@ COMMANDS = (
             DATA,
             OUT.but(help="record to write", default=Path("build/reports/accuracy.json")),
             Option("table", "measure nothing; print the rows measured so far", SWITCH),
+            Option("page", "TABLE=1: page to write it to, between <!-- begin accuracy --> and its end", EXISTING),
             *OUTPUT,
         ),
         "NET=resnet20_cifar10 ENCODING=m20p,m12p",
