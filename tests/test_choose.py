@@ -22,10 +22,12 @@ from models.quant.choose import (
     Statistics,
     Windows,
     choose,
+    chosen_node,
     divergence,
     exchange,
     feedback,
     inverse_factor,
+    sample,
     statistics,
 )
 from models.quant.convert import convert
@@ -116,7 +118,7 @@ def made_windows(groups: int, taps: int, outputs: int, samples: int = 400) -> tu
     mixed = rng.normal(size=(groups, taps, 3)) @ rng.normal(size=(groups, 3, samples)) * 12
     codes = np.clip(np.rint(np.maximum(mixed + rng.normal(size=mixed.shape) * 4, 0)), 0, 127).astype(np.int64)
     own = rng.integers(-100, 101, (groups, outputs, taps)).astype(np.int8)
-    return Windows((codes + 128).astype(np.uint8), own.astype(np.float64) @ codes), own
+    return Windows((codes + 128).astype(np.uint8), own.astype(np.float64) @ codes, np.arange(samples)), own
 
 
 def missed(windows: Windows, weights: np.ndarray, engine: TableEngine) -> np.ndarray:
@@ -163,6 +165,30 @@ def test_statistics_of_taps_that_never_vary():
     windows.codes[0, 3] = 128
     found: Statistics = statistics(windows, Levels.of(load_encoding("w4a8").array_table), 0.01)
     assert np.allclose(found.slopes[0, 3], np.arange(-128, 128, 16)) and np.isfinite(found.noise).all()
+
+
+def test_what_an_addition_lost_changes_the_bias_and_not_the_gain(network, monkeypatch):
+    monkeypatch.setattr("models.quant.choose.choose_codes", lambda node, *_: (node.weights, 1.0, (0.0, 0.0)))
+    node = next(n for n in network.mac_nodes if n.weights.shape[2:] == (3, 3) and n.weights.shape[1] > 3)
+    x = RNG.integers(0, 90, (24, node.weights.shape[1], 8, 8)).astype(np.int8)
+    sums = node.accumulate(x, ExactEngine())
+    lost = np.rint(RNG.normal(size=sums.shape) * 2 * sums.std() + 500).astype(np.int32)
+    engine, levels, done = TableEngine(exact_table(), threads=1), Levels.of(exact_table()), Chosen()
+    parts = [slice(0, 12), slice(12, 24)]
+    found = chosen_node(node, node.weights, x, sums, sums + lost, levels, engine, SMALL, parts, done, False)
+    assert np.allclose(found.requant.factors / node.requant.factors, 1)
+    assert np.allclose(found.bias - node.bias, lost.mean((0, 2, 3)), atol=1)
+
+
+def test_held_out_windows_are_of_other_images(network):
+    node = next(n for n in network.mac_nodes if n.weights.shape[2:] == (3, 3))
+    x = np.zeros((8, node.weights.shape[1], 6, 6), np.int8) + np.arange(8, dtype=np.int8)[:, None, None, None]
+    windows = sample(node, x, node.accumulate(x, ExactEngine()), replace(SMALL, windows=64))
+    assert windows.image.tolist() == np.repeat(np.arange(8), 8).tolist()
+    seen = windows.codes.max(1)[0].astype(int) - 128
+    assert np.array_equal(seen, windows.image)
+    part = windows.part(windows.image == 5)
+    assert part.codes.shape[2] == 8 and (part.image == 5).all()
 
 
 def test_divergence():

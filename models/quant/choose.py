@@ -9,7 +9,7 @@ the activations that the layers before really give (their codes chosen already):
 2. Taps take codes one after the other, those with the most signal first; what a tap misses is made up for by the
    taps still free (GPTQ, arXiv 2210.17323), the spread counts as noise. Several scales of each channel are tried.
 3. Codes are exchanged while the error of the true products' sums falls (exchange.cpp).
-4. For each channel the best on held-out windows of: the codes as they were, of step 2, of step 3.
+4. For each channel the best on windows of held-out images of: the codes as they were, of step 2, of step 3.
 5. Bias and gain as in models.quant.correct, against the exact network's sums.
 """
 
@@ -45,7 +45,7 @@ SOURCE = Path(__file__).parent / "exchange.cpp"
 ROWS = 256  # activations
 CENTRE = 128  # activation 0
 BLOCK = 128  # taps whose misses are passed on at once
-HELD_OUT = 4  # of so many windows one
+HELD_OUT = 4  # of so many images one
 SHARES = (0.0199, 0.0001)  # of all taps together and of uniform activations in what a tap sees: no tap is without
 LARGEST_SCALE = 8.0
 
@@ -90,14 +90,18 @@ class Levels:
 
 @dataclass(frozen=True)
 class Windows:
-    """Samples of a layer: `codes` uint8 [G, K, S] (activation + 128), `sums` float64 [G, O, S] that it should give."""
+    """Samples of a layer: `codes` uint8 [G, K, S] (activation + 128), `sums` float64 [G, O, S] that it should give.
+
+    `image` int [S] tells which image each is of.
+    """
 
     codes: np.ndarray
     sums: np.ndarray
+    image: np.ndarray
 
     def part(self, which: np.ndarray) -> Windows:
         """The samples `which`."""
-        return Windows(np.ascontiguousarray(self.codes[:, :, which]), self.sums[:, :, which])
+        return Windows(np.ascontiguousarray(self.codes[:, :, which]), self.sums[:, :, which], self.image[which])
 
     @property
     def centred(self) -> np.ndarray:
@@ -179,8 +183,9 @@ def choose(
                 sums = _joined(partial(theirs.accumulate, engine=exact), parts, wanted[node.source])
                 if node.name not in done.nodes:
                     goal = sums + other_operand(network, node, wanted, found)
+                    last, own = node is network.nodes[-1], theirs.weights
                     done.nodes[node.name] = chosen_node(
-                        node, theirs.weights, x, goal, levels, encoded, settings, parts, done, node is network.nodes[-1]
+                        node, own, x, sums, goal, levels, encoded, settings, parts, done, last
                     )
                     keep(done)
                 wanted[node.name] = _joined(theirs.requant, parts, sums) if theirs.requant else sums
@@ -231,6 +236,7 @@ def chosen_node(
     node: MacNode,
     own: np.ndarray,
     x: np.ndarray,
+    sums: np.ndarray,
     goal: np.ndarray,
     levels: Levels,
     engine: TableEngine,
@@ -241,8 +247,9 @@ def chosen_node(
 ) -> MacNode:
     """`node` with codes, bias and gain for inputs `x` int8 [N, ...] and sums `goal` int32 [N, O, ...].
 
-    `own` are the weights int8 whose exact products the sums are of; the node's are those that correction alone has.
-    What the `last` layer gives are scores of classes.
+    `sums` are those of the exact network, alike; the goal is these and what the other operand of an addition has lost,
+    which is noise to the gain. `own` are the weights int8 whose exact products the sums are of; the node's are those
+    that correction alone has. What the `last` layer gives are scores of classes.
     """
     windows = sample(node, x, goal, settings)
     weights, scale, noise = choose_codes(node, own, windows, levels, engine, settings, last)
@@ -250,9 +257,10 @@ def chosen_node(
     new = replace(node, weights=weights, bias=np.zeros_like(node.bias))
     moments = Moments()
     for part in parts:
-        moments.add(goal[part], new.accumulate(x[part], engine))
+        moments.add(sums[part], new.accumulate(x[part], engine))
     done.still[node.name] = int((moments.variance == 0).sum())
     mean_y, mean_e, gain = moments.fit()
+    mean_y = mean_y + (goal - sums).mean((0, *range(2, sums.ndim)))
     gain = np.where(moments.variance > 0, np.clip(gain * scale, *GAIN_LIMITS) / scale, 1.0)
     if node.requant is None and not last:  # nothing behind it can bring channels to one scale
         gain = np.ones_like(gain)
@@ -278,12 +286,12 @@ def sample(node: MacNode, x: np.ndarray, sums: np.ndarray, settings: Settings) -
             view = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), (1, 2))
             taken.append(view[:, rows * sy, columns * sx].transpose(1, 0, 2, 3).reshape(each, -1))
             places.append(place)
-        codes = np.concatenate(taken)
+        codes, image = np.concatenate(taken), np.repeat(np.arange(len(x)), each)
         sums = np.concatenate([y.reshape(len(y), -1)[:, place].T for y, place in zip(sums, places, strict=True)])
     else:
-        codes, groups = x, 1
+        codes, groups, image = x, 1, np.arange(len(x))
     codes = (codes.astype(np.int16) + CENTRE).astype(np.uint8).T.reshape(groups, -1, len(codes))
-    return Windows(codes, sums.T.reshape(groups, -1, len(sums)).astype(np.float64))
+    return Windows(codes, sums.T.reshape(groups, -1, len(sums)).astype(np.float64), image)
 
 
 def statistics(windows: Windows, levels: Levels, damping: float) -> Statistics:
@@ -322,7 +330,7 @@ def choose_codes(
     last: bool,
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
     """(weights int8 of the layer's shape, scale float64 [O] of each channel beside the layer's own, noise)."""
-    held_out = np.arange(windows.codes.shape[2]) % HELD_OUT == HELD_OUT - 1
+    held_out = windows.image % HELD_OUT == HELD_OUT - 1  # whole images: windows of one are alike
     train, check = windows.part(~held_out), windows.part(held_out)
     own = own.reshape(windows.codes.shape[0], -1, windows.codes.shape[1])
     found = statistics(train, levels, settings.damping)
