@@ -64,16 +64,22 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_block(page: Path, name: str, text: str) -> None:
-    """Write `text` between `<!-- begin NAME -->` and `<!-- end NAME -->` of a page; UserError if it lacks them."""
-    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    """Write `text` between `<!-- begin NAME -->` and `<!-- end NAME -->` of a page; UserError if it lacks them.
+
+    Ends of lines stay those of the page.
+    """
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     try:
-        before, mark, rest = page.read_text().partition(begin)
+        found = page.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {page} ({first_line(error)})") from error
+    before, mark, rest = found.partition(begin)
     _, closed, after = rest.partition(end)
     if not mark or not closed:
-        raise UserError(f"{page} has no lines '{begin.strip()}' and '{end}'; put them where the table shall stand")
-    write_text(page, before + begin + text + "\n" + end + after)
+        raise UserError(f"{page} has no lines '{begin}' and '{end}'; put them where the table shall stand")
+    line = "\r\n" if rest.startswith("\r\n") else "\n"
+    written = line.join([begin, *text.splitlines(), end])
+    write_text(page.resolve(), before + written + after)
 
 
 def keep(path: Path, key: str, value: Any) -> None:

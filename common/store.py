@@ -183,8 +183,14 @@ def outdated(document: Mapping[str, Any]) -> list[str]:
     """Names of the sources that have changed since something in a view, or left out of it, was measured."""
     told, sources = document.get("stale"), document.get("sources")
     entries = told if isinstance(told, list) else []
-    names = {name for e in entries for name in ([e] if isinstance(e, str) else e.get("changed", ()))}
+    names = {name for e in entries for name in ([e] if isinstance(e, str) else _changed_in(e))}
     return sorted({*names, *(changed(sources) if isinstance(sources, dict) else ())})
+
+
+def _changed_in(entry: Any) -> list[str]:
+    """What an entry of "stale" says; nothing for one that is damaged."""
+    told = entry.get("changed") if isinstance(entry, dict) else None
+    return [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
 
 
 def sources_of(*paths: Path | str, packages: Iterable[str] = (), programs: Iterable[str] = ()) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,9 +84,31 @@ def accuracies(records: Records, count: int | None = None) -> list[Accuracy]:
     On `count` test images, or on the most that a network has.
     """
     with records.reading("accuracy"):
-        found = accuracies_of(pooled(records["accuracy"].get("rows", [])))
-    most = {network: max(a.images for a in found if a.network == network) for network in {a.network for a in found}}
-    return [a for a in found if a.images == (count or most[a.network])]
+        return accuracies_of(rows_of(records, count))
+
+
+def rows_of(records: Records, count: int | None = None) -> list[dict]:
+    """Rows of accuracy.json, one for each network and products; halves of a sample are one.
+
+    Of two networks or data sets of one name the one that was measured last counts, of several rows of the same
+    products (other seeds, samples, corrections) the last of those with chosen weights, so that nobody picks the best.
+    """
+    rows = pooled(records["accuracy"].get("rows", []))
+    most = {name: max(r["images"] for r in rows if r["network"] == name) for name in {r["network"] for r in rows}}
+    rows = [r for r in rows if r["images"] == (count or most[r["network"]])]
+    newest = {r["network"]: _measured(r) for r in rows}
+    found: dict[tuple, dict] = {}
+    for row in sorted(
+        rows, key=lambda row: (row.get("correction", {}).get("scope") == "gain", bool(row.get("choose")))
+    ):
+        if _measured(row) == newest[row["network"]]:
+            found[row["network"], row["encoding"], row["encoding_sha256"]] = row
+    return list(found.values())
+
+
+def _measured(row: dict) -> tuple[str | None, str | None]:
+    """Which network and which images a row is of."""
+    return row.get("checkpoint_sha256"), row.get("data_sha256")
 
 
 def accuracies_of(rows: Iterable[dict]) -> list[Accuracy]:
@@ -281,7 +304,7 @@ def picture(columns: list[Column], accuracies: list[Accuracy], network: str, pat
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     for suffix in (".svg", ".png"):
-        figure.savefig(path.with_suffix(suffix), dpi=120)
+        figure.savefig(path.with_name(path.name + suffix), dpi=120)
     plt.close(figure)
 
 
@@ -304,7 +327,7 @@ def main() -> None:
             f"nothing in {args.reports} loses at most {LOSSES[-1]:g} points; measure an exact design: make synth"
         )
     for network in dict.fromkeys(a.network for a in kept):
-        picture(measured, kept, network, out / "figures" / f"pareto_{network}")
+        picture(measured, kept, network, out / "figures" / re.sub(r"[^\w.-]", "_", f"pareto_{network}"))
     stale = {name: list(records.found[name].stale) for name in ("accuracy", "ppa")}
     record = {"format": FORMAT, "choices": [asdict(one) for one in found], "stale": stale}
     write_text(out / "pareto.json", json.dumps(record, indent=1) + "\n")

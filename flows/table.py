@@ -16,10 +16,9 @@ from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
 from common.files import write_block, write_text
 from common.provenance import git_commit
-from flows.pareto import EXACT, Accuracy, Column, accuracies, columns, points_of
+from flows.pareto import EXACT, Accuracy, Column, accuracies, columns, points_of, rows_of
 from flows.platform import load_platform
 from flows.report.records import Records, load_records
-from models.accuracy import pooled
 from tools.options import parse
 
 FORMAT = "encmac-table/1"
@@ -67,16 +66,15 @@ class Line:
 def lines_of(records: Records, where: str) -> list[Line]:
     """Every network that was measured, the paper's first, with every loss; columns are those of `where`."""
     kept = accuracies(records)
-    rows = pooled(records["accuracy"].get("rows", []))
+    rows = rows_of(records)
     measured = {a.network for a in kept}
     found = []
     for network in [*(n for n in TITLES if n in measured), *sorted(measured - TITLES.keys())]:
-        count = next(a.images for a in kept if a.network == network)
-        row = next(r for r in rows if r["network"] == network and r["images"] == count)
+        row = next(r for r in rows if r["network"] == network)
         there = [c for c in columns(records, network) if c.where == where]
         top1 = row["top1"]
         shares = [None if top1.get(name) is None else 100 * top1[name] for name in ("fp32", "int8")]
-        found += [_line(Line(network, count, *shares, loss), there, kept) for loss in LOSSES]
+        found += [_line(Line(network, row["images"], *shares, loss), there, kept) for loss in LOSSES]
     return found
 
 
@@ -103,7 +101,7 @@ def _line(line: Line, there: list[Column], kept: list[Accuracy]) -> Line:
 
 def _change(value: float | None, bases: Iterable[float | None]) -> float | None:
     """Percent of `value` against the least of `bases`; None without them."""
-    known = [base for base in bases if base is not None]
+    known = [base for base in bases if base]
     return None if value is None or not known else round(100 * (value / min(known) - 1), 1)
 
 
@@ -148,7 +146,7 @@ def _points(value: float | None, interval: tuple[float, float] | None) -> str:
 def hours(records: Records) -> float:
     """What the accuracy rows took on the machine that measured them: preparation of networks, and test images."""
     rows = records["accuracy"].get("rows", [])
-    return sum(row.get("seconds", 0) + row.get("preparation", {}).get("seconds", 0) for row in rows) / 3600
+    return sum((r.get("seconds") or 0) + ((r.get("preparation") or {}).get("seconds") or 0) for r in rows) / 3600
 
 
 def main() -> None:

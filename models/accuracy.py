@@ -65,10 +65,11 @@ def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> t
 @dataclass(frozen=True)
 class Baseline:
     """A network on test images: what every row of it shares. `int8` and `fp32` are top-1, `classes` int64 [N] what
-    int8 answers."""
+    int8 answers; `data_sha256` is that of the images."""
 
     network: QuantNetwork
     test: Cifar | ImageNet
+    data_sha256: str
     predictions: Predictions
     classes: np.ndarray
     int8: float
@@ -81,38 +82,35 @@ def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baselin
     test = load_dataset(network.dataset, "test", args.data)
     count = len(test.labels) if args.images is None else args.images
     if not 1 <= count <= len(test.labels):
-        raise UserError(f"--images {count}: the test set of {network.dataset} has 1..{len(test.labels)} images")
+        raise UserError(f"--images {count}: {test.name} has 1..{len(test.labels)} test images")
     if count < len(test.labels):
         test = replace(test, images=test.images[:count], labels=test.labels[:count])
     fp32 = float_figure(network, test, Path(args.float or f"build/train/{network.name}/float.pt"))
-    found = Predictions(network, TableEngine(exact_table(), threads=1), test.name)
+    data = images_sha256(test)
+    found = Predictions(network, TableEngine(exact_table(), threads=1), data)
     classes = found.classes(test.images, "" if args.quiet else "int8")
-    return Baseline(network, test, found, classes, float((classes == test.labels).mean()), *fp32)
+    return Baseline(network, test, data, found, classes, float((classes == test.labels).mean()), *fp32)
 
 
-def finetuned_network(network: QuantNetwork, encoding: Products, path: Path | None) -> QuantNetwork | None:
-    """`network` as fine-tuned for `encoding`: from `path`, or made here, or of the zoo (else None).
+def finetuned_file(network: QuantNetwork, encoding: Products, path: Path | None) -> Path | None:
+    """`network` as fine-tuned for `encoding`: the file `path`, or that made here, or of the zoo (else None).
 
-    A file made from another network or for other products is a UserError if it was asked for; the zoo's is passed over.
+    A file made from another network or for other products is a UserError if it was asked for, else passed over.
     """
     name = f"{network.name}-{encoding.name}.npz"
-    kept = (path,) if path else (FINETUNED / name, ZOO / "finetuned" / name)
-    chosen = next((file for file in kept if path or file.exists()), None)
-    if chosen is None:
-        return None
-    found = load_network(chosen)
-    made = found.provenance.get("finetuned")
-    if made is None:
-        raise UserError(f"{chosen} is not fine-tuned; make it with: python -m models.train.finetune")
-    for what, mine, theirs in (
-        (f"encoding {encoding.name}", encoding.sha256, made.get("encoding_sha256")),
-        (f"network {network.name}", network.sha256, made.get("base_sha256")),
-    ):
-        if mine != theirs and path is None:
-            return None  # trained or searched anew since
-        if mine != theirs:
-            raise UserError(f"{chosen} is made from {made.get('base')} for {made.get('encoding')}, not for this {what}")
-    return found
+    for file in (path,) if path else (FINETUNED / name, ZOO / "finetuned" / name):
+        if not path and not file.exists():
+            continue
+        made = load_network(file).provenance.get("finetuned")
+        if made is None:
+            raise UserError(f"{file} is not fine-tuned; make it with: python -m models.train.finetune")
+        pairs = (encoding.sha256, made.get("encoding_sha256")), (network.sha256, made.get("base_sha256"))
+        if all(mine == theirs for mine, theirs in pairs):
+            return file
+        if path:  # others were trained or searched anew since
+            what = f"network {network.name}" if pairs[0][0] == pairs[0][1] else f"encoding {encoding.name}"
+            raise UserError(f"{path} is made from {made.get('base')} for {made.get('encoding')}, not for this {what}")
+    return None
 
 
 def paired(better: np.ndarray, worse: np.ndarray) -> dict:
@@ -168,7 +166,9 @@ def _joined(one: dict, other: dict) -> dict:
     way = one["way"] if one["way"] == other["way"] else "chosen or corrected"
     shared = one["against_int8"].keys() & other["against_int8"].keys()
     against = {name: difference((name, name)) for name in one["against_int8"] if name in shared}
-    return one | {
+    hashes = ("checkpoint_sha256", "data_sha256")
+    both = {name: " and ".join(sorted({str(row.get(name)) for row in (one, other)})) for name in hashes}
+    return (one | both) | {
         "dataset": " and ".join(HALVES),
         "images": int(counts.sum()),
         "top1": {name: average([one["top1"][name], other["top1"].get(name)]) for name in one["top1"]},
@@ -176,14 +176,14 @@ def _joined(one: dict, other: dict) -> dict:
         "against_int8": against | {way: difference((one["way"], other["way"]))},
         "agreement_with_int8": average([one["agreement_with_int8"], other["agreement_with_int8"]]),
         "seconds": one["seconds"] + other["seconds"],
-        "preparation": {"seconds": sum(row["preparation"].get("seconds", 0) for row in (one, other))},
+        "preparation": {"seconds": sum(row["preparation"].get("seconds") or 0 for row in (one, other))},
     }
 
 
-def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products) -> dict:
-    """One row of the report: figures and everything that they depend on."""
+def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products, file: Path | None) -> dict:
+    """One row of the report: figures and everything that they depend on; `file` is the fine-tuned network."""
     network = baseline.network
-    tuned = finetuned_network(network, encoding, args.finetuned)
+    tuned = load_network(file) if file else None
     label = "" if args.quiet else encoding.name
     ways, way, figures = {}, "corrected", {}
     if args.correction == "gain":
@@ -200,7 +200,7 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
     started = time.perf_counter()
     engine, test, right = encoding_engine(encoding, threads=1), baseline.test, {}
     for name, one in ways.items():
-        predictions = Predictions(one, engine, f"{encoding.sha256} {test.name}")
+        predictions = Predictions(one, engine, f"{encoding.sha256} {baseline.data_sha256}")
         classes = predictions.classes(test.images, label and f"{label}, {name}")
         predictions.forget()
         right[name] = classes == test.labels
@@ -219,7 +219,7 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
         "product_bits": encoding.m,
         "mean_relative_error": relative_error(encoding.product_table),
         "images": len(baseline.test.labels),
-        "data_sha256": images_sha256(baseline.test),
+        "data_sha256": baseline.data_sha256,
         "top1": {
             "fp32": baseline.fp32,
             "int8": baseline.int8,
@@ -284,11 +284,11 @@ def view(store: Store) -> dict:
     return {"format": FORMAT, "rows": [entry.data for entry in current], "stale": stale}
 
 
-def sources_of_row(args: argparse.Namespace, encoding: str) -> dict[str, str]:
-    """What a row depends on, by name and hash: emulation, and files of network and encoding."""
+def sources_of_row(args: argparse.Namespace, encoding: str, tuned: Path | None) -> dict[str, str]:
+    """What a row depends on, by name and hash: emulation, and files of network, fine-tuned network and encoding."""
     files = [ROOT / name for name in ("models/emulate", "models/quant", "models/encoding.py")]
     table = encoding.partition(":")[0]
-    own = (args.net, table, ZOO / f"{args.net}.npz", encoding_file(encoding))
+    own = (args.net, table, ZOO / f"{args.net}.npz", encoding_file(encoding), *([tuned] if tuned else []))
     return sources_of(*files, *(path for path in map(Path, own) if path.is_file()), packages=["numpy", "torch"])
 
 
@@ -366,10 +366,15 @@ def main() -> None:
     """Command line of the accuracy measurement."""
     args = parse("models.accuracy")
     obey(args)
+    if args.out.suffix != ".json":
+        raise UserError(f"--out {args.out}: a record is JSON; give it a name that ends in .json")
     if args.table:
         if not (rows := read_rows(args.out)):
             raise UserError(f"no rows in {args.out}; measure some first: make accuracy NET= ENCODING=")
-        print(shown := table(rows))
+        try:
+            print(shown := table(rows))
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            raise UserError(f"{args.out} is damaged ({error!r}); delete it and measure again") from error
         if args.page:
             write_block(args.page, "accuracy", shown)
         if since := outdated(json.loads(args.out.read_text())):
@@ -395,6 +400,8 @@ def main() -> None:
         raise UserError(
             f"{args.net} is made for {made['encoding']} already; give --net {made['base']}, it is found again"
         )
+    read_rows(args.out)
+    tuned = [finetuned_file(given, encoding, args.finetuned) for encoding in products]
     baseline = measure_baseline(args, given)
     network, int8 = baseline.network, baseline.int8
     fp32 = f"{baseline.fp32:.4f}" if baseline.fp32 is not None else "unknown"
@@ -402,9 +409,9 @@ def main() -> None:
     print(f"  float     {fp32} ({baseline.fp32_source})")
     print(f"  int8      {int8:.4f}")
     rows = []
-    for name, encoding in zip(names, products, strict=True):
-        sources = sources_of_row(args, name)
-        row = measure_row(args, baseline, encoding)
+    for name, encoding, file in zip(names, products, tuned, strict=True):
+        sources = sources_of_row(args, name, file)
+        row = measure_row(args, baseline, encoding, file)
         rows.append(row)
         update_report(args.out, row, sources)
         tell({"format": FORMAT, "rows": rows})

@@ -24,7 +24,7 @@ class Predictions:
     """
 
     def __init__(self, network: QuantNetwork, engine: TableEngine, data: str, folder: Path = FOLDER) -> None:
-        """`data` names the images and the engine's products."""
+        """`data` is the hash of the images, and of the engine's products."""
         self._network, self._engine = network, engine
         key = hashlib.sha256(f"{fingerprint(network)} {data}".encode()).hexdigest()[:24]
         self._path = Path(folder) / f"{key}.npy"

@@ -14,6 +14,7 @@ import models.quant.__main__
 import models.quant.histogram
 import models.replay
 from common.errors import UserError
+from common.files import write_block
 from models.encoding import load_encoding
 from models.networks import network_spec
 from models.quant.checkpoint import load_network
@@ -101,6 +102,50 @@ def test_bad_requests(checkpoint, monkeypatch, place):
     damaged.write_text("{}")
     with pytest.raises(UserError, match="damaged"):
         models.accuracy.update_report(damaged, {})
+
+
+def test_records_are_json_and_are_told_before_anything_is_measured(checkpoint, monkeypatch, place):
+    monkeypatch.setattr(models.accuracy, "measure_baseline", lambda *_: pytest.fail("measured"))
+    words = ("--net", checkpoint, "--encoding", "exact64", "--quiet", "--out")
+    with pytest.raises(UserError, match=r"--out foo\.txt: a record is JSON"):
+        run(monkeypatch, models.accuracy, *words, "foo.txt")
+    (place / "ppa.json").write_text('{"format": "encmac-ppa/1", "designs": []}')
+    with pytest.raises(UserError, match=r"ppa\.json is damaged or of another version"):
+        run(monkeypatch, models.accuracy, *words, place / "ppa.json")
+
+
+def test_classes_kept_of_an_interrupted_run_are_those_of_its_images(checkpoint, monkeypatch, place):
+    """Two files of one name are two data sets: what was kept for one is not gone on with for the other."""
+    keys, real = [], models.accuracy.Predictions
+
+    def told(network, engine, data):
+        keys.append(data)
+        return real(network, engine, data)
+
+    monkeypatch.setattr(models.accuracy, "Predictions", told)
+    words = ("--net", checkpoint, "--encoding", "exact64", "--correction", "none", "--quiet", "--samples", 1)
+    for seed in (1, 2):
+        images = np.random.default_rng(seed).integers(0, 256, (40, 3, 32, 32)).astype(np.uint8)
+        np.savez(place / "mine.npz", images=images, labels=np.arange(40) % 10)
+        run(monkeypatch, models.accuracy, *words, "--data", place / "mine.npz", "--out", place / "two.json")
+    assert len(keys) == 4 == len(set(keys))
+    with pytest.raises(UserError, match=r"--images 99: .* has 1\.\.\d+ test images"):
+        run(monkeypatch, models.accuracy, *words, "--data", place / "mine.npz", "--images", 99)
+
+
+@pytest.mark.parametrize("rows", ["[{}]", '["a"]', '[{"network": null, "product_bits": "x", "top1": {}}]'])
+def test_a_table_of_damaged_rows_is_one_line(monkeypatch, tmp_path, rows):
+    (tmp_path / "a.json").write_text(f'{{"format": "encmac-accuracy/1", "rows": {rows}}}')
+    with pytest.raises(UserError, match=r"a\.json is damaged"):
+        run(monkeypatch, models.accuracy, "--table", "--out", tmp_path / "a.json")
+
+
+def test_a_page_stays_the_file_that_it_is(tmp_path):
+    page, link = tmp_path / "page.md", tmp_path / "link.md"
+    page.write_bytes(b"a\r\n<!-- begin x -->\r\nold\r\n<!-- end x -->\r\n")
+    link.symlink_to(page)
+    write_block(link, "x", "1\n2")
+    assert link.is_symlink() and page.read_bytes() == b"a\r\n<!-- begin x -->\r\n1\r\n2\r\n<!-- end x -->\r\n"
 
 
 def test_histogram_command(checkpoint, monkeypatch, place):

@@ -263,6 +263,9 @@ def test_prepared_networks_are_kept_go_on_and_are_refused_elsewhere(network, ima
     assert fingerprint(kept.network) == fingerprint(found.network)
 
     (path,) = tmp_path.glob("*-chosen-*.npz")
+    path.write_bytes(b"damaged")
+    again = prepare(network, encoding, images, held_out, **options)
+    assert fingerprint(again.network) == fingerprint(found.network), "made anew"
     file = load_network(path)
     check_origin(file, encoding)
     with pytest.raises(UserError, match=r"has weights for w4a8 \([0-9a-f]{12}\), not for m12p .*start from its base"):

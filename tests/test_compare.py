@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from flows.report.compare import compare, main, print_differences
+from flows.report.compare import compare, main, print_differences, same
 from tests import example_records as example
 
 TEST = {"name": "array_random", "design": "enc m14p 8x8", "simulator": "icarus", "seed": 1, "status": "passed"}
@@ -134,3 +134,31 @@ def ppa_of(test_set_mw: float) -> dict:
     design = example.ppa()["designs"][0] | {"package_sha256": None, "platform_sha256": "ab", "encoding": None}
     design["test_set"] = design["test_set"] | {"total": test_set_mw}
     return {"format": "encmac-ppa/1", "designs": [design]}
+
+
+def test_rows_are_the_same_whatever_their_order(runs):
+    before, after = runs
+    rows = [ROW | {"seed": 1}, ROW | {"seed": 2, "top1": {"int8": 0.9}}, ROW | {"dataset": "half1"}]
+    rows += [
+        ROW | {"encoding_sha256": "b", "top1": {"int8": 0.5}},
+        ROW | {"encoding_sha256": "a"},
+        ROW | {"choose": True},
+    ]
+    write(before, SIM, ACCURACY | {"rows": rows})
+    write(after, SIM, ACCURACY | {"rows": rows[::-1]})
+    document = compare(after, before, 0.0)
+    assert document["compared"]["accuracy"] == 6 and not document["differences"]
+    assert not document["only_before"]["accuracy"] and not document["only_after"]["accuracy"]
+
+
+def test_records_in_which_everything_is_stale_are_not_alike(runs, monkeypatch, capsys):
+    for folder in runs:
+        write(folder, SIM | {"tests": []}, ACCURACY | {"rows": []})
+    monkeypatch.setattr("sys.argv", ["compare", "--before", str(runs[0]), "--reports", str(runs[1])])
+    assert main() == 1
+    assert "nothing was compared" in capsys.readouterr().out
+
+
+def test_a_tolerance_is_of_the_first():
+    assert same(100, 110, 10) and same(100, 90, 10) and not same(100, 111, 10) and not same(0, 1e-9, 10)
+    assert same(0, 0, 0) and not same(None, 0, 10)

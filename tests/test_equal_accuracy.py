@@ -9,7 +9,7 @@ import pytest
 
 import flows.pareto
 from common.errors import UserError
-from flows.pareto import EXACT, accuracies, choices, columns
+from flows.pareto import EXACT, accuracies, choices, columns, rows_of
 from flows.report.records import load_records
 from models.encoding import load_encoding
 
@@ -88,3 +88,29 @@ def test_command(reports, monkeypatch, capsys):
     reports([{"network": "made_up"} | {"against_int8": {"chosen": {}}, "way": "chosen"}], COLUMNS)
     with pytest.raises(UserError, match="damaged"):
         flows.pareto.main()
+
+
+def test_of_networks_of_one_name_the_last_one_measured_counts(reports):
+    """And of several rows of the same products the last with chosen weights: nobody picks the best of seeds."""
+    gain = {"correction": {"scope": "gain"}, "choose": True}
+    old = accuracy_row("m20p", 2.0) | {"checkpoint_sha256": "of an earlier one"}
+    rows = [old, *ACCURACY, accuracy_row("m12p", -0.3) | gain | {"seed": 1}, accuracy_row("m12p", -0.9) | gain]
+    rows += [accuracy_row("m12p", 1.0) | {"correction": {"scope": "none"}}]
+    found = rows_of(load_records(reports(rows, COLUMNS)))
+    points = {row["encoding"]: row["against_int8"]["chosen"]["points"] for row in found}
+    assert points == {"m12p": -0.9, "m20p": -0.1, "w4a8": -0.05}
+    other = accuracy_row("m20p", -0.2) | {"data_sha256": "of other images"}
+    found = accuracies(load_records(reports([*rows, other], COLUMNS)))
+    assert [(a.products, a.points) for a in found] == [("m20p", -0.2)]
+
+
+def test_every_network_has_a_picture_of_its_own(reports, monkeypatch):
+    names = ["net_1.0_224", "net_1.4_224", "../../../evil"]
+    folder = reports([row | {"network": name} for name in names for row in ACCURACY], COLUMNS)
+    monkeypatch.setattr(sys, "argv", ["command", "--reports", str(folder)])
+    flows.pareto.main()
+    assert {p.name for p in (folder / "figures").glob("*.svg")} == {
+        "pareto_net_1.0_224.svg",
+        "pareto_net_1.4_224.svg",
+        "pareto_.._.._.._evil.svg",
+    }

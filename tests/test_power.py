@@ -20,7 +20,7 @@ from flows.power.circuit import PARTS, Circuit, read_circuit
 from flows.power.engine import power_of
 from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
-from flows.power.measure import Conditions, design_of, measure
+from flows.power.measure import Conditions, design_of, measure, tiles_sha256
 from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
@@ -552,6 +552,13 @@ def test_a_layer_of_fewer_outputs_than_columns_has_a_tile() -> None:
     layer = Layer("few", np.ones((1, 8, 6, 6), np.int8), weights, np.zeros(3, np.int32), None)
     (tile,) = workload(Capture("net", "none", {"few": layer}), 8, 16, 4)
     assert tile.n0 == 0 and tile.weights.shape == (8, 4) and not tile.weights[:, 3].any()
+
+
+def test_tiles_are_told_apart_by_how_activations_meet_weights() -> None:
+    layer = Layer("one", np.ones((1, 8, 6, 6), np.int8), np.ones((4, 8, 3, 3), np.int8), np.zeros(4, np.int32), None)
+    ways = ({}, {"padding": (1, 1, 1, 1)}, {"stride": (2, 2)}, {"pad_value": 5})
+    others = [dataclasses.replace(layer, **way) for way in ways]
+    assert len({tiles_sha256(Capture("net", "none", {"one": one})) for one in others}) == 4
 
 
 @pytest.mark.parametrize("columns", [1, 4, 5, 8])

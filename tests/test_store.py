@@ -240,3 +240,8 @@ def test_results_are_kept_for_what_they_were_made_from(tmp_path: Path) -> None:
     for damaged in ("", "[]", '{"key": "a"}', '{"key": "a", "value": 1'):
         path.write_text(damaged)
         assert kept(path, "a") is None
+
+
+@pytest.mark.parametrize("stale", [[None], [{"changed": None}], [{"changed": [1]}], "x", [["a"]]])
+def test_a_damaged_list_of_what_is_stale_is_passed_over(stale):
+    assert outdated({"stale": stale}) == []

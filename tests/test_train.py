@@ -18,6 +18,7 @@ import models.accuracy
 import models.train.__main__
 import models.train.finetune
 from common.errors import UserError, run_cli
+from common.store import file_sha256
 from models.emulate import TableEngine, exact_table
 from models.emulate.modules import EncodedConv2d, EncodedLinear, TrainingTable, replace_layers, table_sums
 from models.encoding import library_names, load_encoding
@@ -30,7 +31,7 @@ from models.quant.convert import convert, load_weights
 from models.quant.correct import encoding_engine, offset_network
 from models.quant.nodes import Rescale
 from models.quant.prepare import rounded_network
-from models.train.__main__ import parse_sizes
+from models.train.__main__ import augment, parse_sizes
 from models.train.finetune import LR, groups_of
 from models.train.integer import BIAS_LIMIT, UNIFORM, Levels, TrainableLayer, TrainableNetwork
 
@@ -379,10 +380,23 @@ def test_finetuning_resumes_and_is_measured(here, monkeypatch, capsys):
     with pytest.raises(UserError, match="is damaged"):
         run(monkeypatch, command, *words(here, "--steps", 4, "--folder", here / "parts"))
 
+    # other images are another run
+    data = here / "other" / "cifar-10-batches-bin"
+    data.mkdir(parents=True)
+    for file in (here / "data" / "cifar-10-batches-bin").iterdir():
+        found = bytearray(file.read_bytes())
+        found[-1] ^= file.name == "data_batch_3.bin"
+        (data / file.name).write_bytes(found)
+    with pytest.raises(UserError, match="made with another data_sha256"):
+        more = ("--steps", 4, "--folder", here / "whole", "--data", here / "other")
+        run(monkeypatch, command, *words(here, *more))
+
     # accuracy measures it, and refuses it for anything else
     measured = ["--net", here / "small.npz", "--samples", 8, "--quiet", "--out", here / "accuracy.json"]
     run(monkeypatch, models.accuracy, *measured, "--encoding", "m12p", "--finetuned", out)
     (row,) = json.loads((here / "accuracy.json").read_text())["rows"]
+    sources = json.loads((here / "accuracy.json").read_text())["sources"]
+    assert next(value for name, value in sources.items() if name.endswith("tuned.npz")) == file_sha256(out)
     assert row["top1"]["encoded_finetuned"] == made["top1"] and row["finetuned"]["checkpoint_sha256"] == tuned.sha256
     assert "fine-tuned" in capsys.readouterr().out
     with pytest.raises(UserError, match="for m12p, not for this encoding m16p"):
@@ -393,6 +407,48 @@ def test_finetuning_resumes_and_is_measured(here, monkeypatch, capsys):
         run(monkeypatch, models.accuracy, "--net", out, "--encoding", "m12p")
     with pytest.raises(UserError, match="is fine-tuned for m12p already"):
         run(monkeypatch, command, "--net", out, "--encoding", "m12p")
+
+
+def test_what_cannot_be_trained_is_told_before_weights_are_chosen(here, monkeypatch, network):
+    node = network.mac_nodes[1]
+    save_network(network.with_nodes({node.name: replace(node, input_zero_point=3)}), here / "zero.npz")
+    monkeypatch.setattr(models.train.finetune, "prepare", lambda *_, **__: pytest.fail("chosen"))
+    with pytest.raises(UserError, match="has a zero point"):
+        run(monkeypatch, models.train.finetune, *words(here, "--net", here / "zero.npz"))
+
+
+def test_a_fine_tuned_network_of_another_base_is_passed_over(here, monkeypatch, network):
+    """What was made here for an earlier network does not hide that of the zoo."""
+    encoding, made = load_encoding("m12p"), {}
+    for folder, sha256 in (("build/finetuned", "of another"), ("zoo/finetuned", network.sha256)):
+        made = {"encoding": "m12p", "encoding_sha256": encoding.sha256, "base": "small", "base_sha256": sha256}
+        save_network(replace(network, provenance={"finetuned": made}), here / folder / f"{network.name}-m12p.npz")
+    monkeypatch.setattr(models.accuracy, "ZOO", here / "zoo")
+    found = models.accuracy.finetuned_file(network, encoding, None)
+    assert found == here / "zoo" / "finetuned" / f"{network.name}-m12p.npz"
+    assert models.accuracy.finetuned_file(network, load_encoding("m14p"), None) is None
+
+
+def test_channels_that_are_never_read_are_trained_around(network):
+    """A requantiser of 0 makes a channel a constant: gradients and the exported network stay numbers."""
+    node = next(n for n in network.mac_nodes if n.requant)
+    multiplier = np.array(np.broadcast_to(node.requant.multiplier, node.bias.shape))
+    multiplier[1] = 0
+    dead = replace(node, requant=replace(node.requant, multiplier=multiplier))
+    layer = TrainableLayer(dead, TrainingTable(exact_table()))
+    x = torch.from_numpy(RNG.integers(-20, 20, (2, node.weights.shape[1], 6, 6)).astype(np.float32))
+    layer(x).float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in layer.parameters() if p.requires_grad)
+    exported = layer.export()
+    assert exported.bias[1] == dead.bias[1] and exported.requant.factors[1] == 0
+    assert np.array_equal(np.delete(exported.bias, 1), np.delete(node.bias, 1))
+
+
+def test_crops_are_of_the_size_of_the_images():
+    images = torch.arange(2 * 3 * 48 * 40).view(2, 3, 48, 40) % 251
+    padded = torch.nn.functional.pad(images.float(), (4, 4, 4, 4))
+    crops = augment(padded, torch.tensor([1, 0, 1]), torch.Generator().manual_seed(1))
+    assert crops.shape == (3, 3, 48, 40)
 
 
 def test_finetuning_lowers_its_loss(here, monkeypatch):

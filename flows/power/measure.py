@@ -115,10 +115,19 @@ def fingerprint(record: dict, given: Conditions) -> str:
 
 
 def tiles_sha256(capture: Capture) -> str:
-    """Hash of the operands of all layers."""
+    """Hash of the operands of all layers, and of how activations meet weights."""
     digest = hashlib.sha256()
     for name, layer in capture.layers.items():
-        digest.update(name.encode() + layer.inputs.tobytes() + layer.weights.tobytes())
+        how = (
+            name,
+            layer.inputs.shape,
+            layer.weights.shape,
+            layer.stride,
+            layer.padding,
+            layer.groups,
+            layer.pad_value,
+        )
+        digest.update(repr(how).encode() + layer.inputs.tobytes() + layer.weights.tobytes())
     return digest.hexdigest()
 
 

@@ -7,7 +7,6 @@ long a command took, where and when, is not: that differs each time.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from flows.report.records import Record, load_records
 from tools.options import parse
 
 FORMAT = "encmac-compare/1"
+ROW_HASHES = ("encoding_sha256", "checkpoint_sha256", "data_sha256")  # rows of one name are told apart by them
 Value = str | int | float | None
 
 
@@ -84,9 +84,10 @@ def _gates(data: dict) -> Things:
 
 
 def _accuracy(data: dict) -> Things:
-    for row in data["rows"]:
+    for row in sorted(data["rows"], key=lambda row: [str(row.get(name)) for name in ROW_HASHES]):
         corrected = row.get("correction", {}).get("scope", "gain")
-        name = f"{row['network']}, {row['encoding']}, {row['images']} images, correction {corrected}"
+        name = f"{row['network']}, {row['encoding']}, {row['images']} images of {row.get('dataset')}"
+        name += f", seed {row.get('seed')}, correction {corrected}{', chosen' if row.get('choose') else ''}"
         yield name, {f"top-1, {way}": value for way, value in row["top1"].items()}
 
 
@@ -131,7 +132,7 @@ def things_of(record: Record) -> dict[str, dict[str, Value]]:
 def same(before: Value, after: Value, percent: float) -> bool:
     """Equal, or numbers that differ by no more than `percent` of the first."""
     if isinstance(before, int | float) and isinstance(after, int | float):
-        return math.isclose(before, after, rel_tol=percent / 100, abs_tol=0)
+        return before == after or abs(after - before) <= percent / 100 * abs(before)
     return before == after
 
 
@@ -203,7 +204,15 @@ def main() -> int:
     print_differences(document)
     tell(document | {"differences": [d._asdict() for d in document["differences"]]})
     rest = (document["only_before"], document["only_after"])
-    alike = not document["differences"] and not document["missing"] and not any(any(names.values()) for names in rest)
+    compared = any(document["compared"].values())
+    if not compared:
+        print("nothing was compared: what both have is stale, or has other names; measure anew")
+    alike = (
+        compared
+        and not document["differences"]
+        and not document["missing"]
+        and not any(any(names.values()) for names in rest)
+    )
     return 0 if alike else 1
 
 

@@ -183,9 +183,9 @@ def choose(
                 sums = _joined(partial(theirs.accumulate, engine=exact), parts, wanted[node.source])
                 if node.name not in done.nodes:
                     goal = sums + other_operand(network, node, wanted, found)
-                    last, own = node is network.nodes[-1], theirs.weights
+                    ends, own = node is network.nodes[-1], theirs.weights
                     done.nodes[node.name] = chosen_node(
-                        node, own, x, sums, goal, levels, encoded, settings, parts, done, last
+                        node, own, x, sums, goal, levels, encoded, settings, parts, done, ends
                     )
                     keep(done)
                 wanted[node.name] = _joined(theirs.requant, parts, sums) if theirs.requant else sums

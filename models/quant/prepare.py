@@ -87,8 +87,8 @@ def prepare(
     made = {}
     for way in ways:
         path = folder / f"{network.name}-{products.name}-{way}-{key[:16]}.npz"
-        if path.exists():
-            made[way] = offset_network(load_network(path), products)
+        if found := _kept(path):
+            made[way] = offset_network(found, products)
             continue
         if way == "corrected":
             made[way] = corrected_network(
@@ -100,6 +100,18 @@ def prepare(
     way, figures = _better(network, made, products, held_out)
     figures |= {"key": key, "seconds": round(time.perf_counter() - started, 1)}
     return Prepared(made[way], made, way, figures)
+
+
+def _kept(path: Path) -> QuantNetwork | None:
+    """What an earlier run left in `path`; a damaged file is removed and made anew."""
+    if not path.exists():
+        return None
+    try:
+        return load_network(path)
+    except UserError as error:
+        print(f"{error}; it is made anew")
+        path.unlink()
+        return None
 
 
 def check_origin(network: QuantNetwork, products: Products) -> None:
@@ -131,8 +143,7 @@ def _chosen(
     """`choose`, from where an earlier run was interrupted."""
     partial = path.with_suffix(".part.npz")
     done, saved = Chosen(), time.monotonic()
-    if partial.exists():
-        found = load_network(partial)
+    if found := _kept(partial):
         done.noise = {name: tuple(value) for name, value in found.provenance["noise"].items()}
         done.nodes = {name: found.node(name) for name in done.noise}
 

@@ -41,9 +41,10 @@ def normalise(images: Tensor, spec: NetworkSpec) -> Tensor:
 
 
 def augment(padded: Tensor, index: Tensor, rng: torch.Generator) -> Tensor:
-    """Random 32x32 crops of `padded` images [N, 3, 40, 40] at `index`, half of them mirrored."""
+    """Random crops of `padded` images [N, 3, H + 8, W + 8] at `index`, of H x W pixels, half of them mirrored."""
     count, span = len(index), 2 * CROP_PADDING + 1
-    windows = padded.unfold(2, 32, 1).unfold(3, 32, 1)
+    height, width = (side - 2 * CROP_PADDING for side in padded.shape[2:])
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
     top, left = torch.randint(span, (2, count), generator=rng)
     crops = windows[index, :, top, left]
     mirror = torch.rand(count, generator=rng) < 0.5

@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +26,11 @@ from tqdm import tqdm
 
 from common.errors import UserError, run_cli
 from common.files import alone, write_text
-from models.datasets import load_dataset
+from models.datasets import images_sha256, load_dataset
 from models.emulate import exact_table
 from models.emulate.modules import TrainingTable
 from models.multiplier import Products, load_products
-from models.quant.checkpoint import FINETUNED, load_network, save_network
+from models.quant.checkpoint import FINETUNED, fingerprint, load_network, save_network
 from models.quant.correct import encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
 from models.quant.histogram import calibration_sample, measure
@@ -108,15 +109,15 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     margin = ((0, 0), (0, 0), (CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING))
     padded = torch.from_numpy(np.pad(data.images, margin, mode="reflect"))
 
+    teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=args.threads)).to(team.device)
     start, way = start_network(base, encoding, args, "" if args.quiet else encoding.name)
     table = TrainingTable(encoding.product_table, args.gradient, args.threads)
     model = TrainableNetwork(start, table, activations(start, encoding, args)).to(team.device)
-    teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=args.threads)).to(team.device)
     optimiser = torch.optim.Adam(groups_of(model, args.lr), betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, args.steps))
     rng = torch.Generator().manual_seed(args.seed)
     log, first, checkpoint = [], 0, out / "checkpoint.pt"
-    identity = identity_of(base, encoding, args)
+    identity = identity_of(base, encoding, args) | {"data_sha256": images_sha256(data), "start": fingerprint(start)}
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
     if checkpoint.exists():
         state = read_checkpoint(checkpoint, identity)
@@ -150,6 +151,8 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
         log.append(entry | {"seconds": round(time.perf_counter() - started, 2)})
         bar.set_postfix(loss=entry["loss"], refresh=False)
         bar.update()
+        if not all(torch.isfinite(p).all() for p in model.parameters()):
+            raise UserError(f"weights are no numbers any more after step {step + 1}; lower --lr")
         if team.leads and ((step + 1) % args.save_every == 0 or step + 1 == args.steps):
             state = {name: part.state_dict() for name, part in parts.items()}
             state |= {"rng": rng.get_state(), "log": log, "step": step + 1, "identity": identity}
@@ -251,8 +254,9 @@ def curves(log: list[dict], title: str, path: Path) -> None:
 
 def command_line(args: argparse.Namespace) -> str:
     """The command that makes this run again."""
-    words = [f"--{n} {v}" for n in ("net", "encoding", *SETTINGS) if (v := getattr(args, n)) is not None]
-    return " ".join(["python -m models.train.finetune", *words])
+    given = {n: getattr(args, n) for n in ("net", "encoding", *SETTINGS, "data")}
+    words = [word for n, v in given.items() if v is not None for word in (f"--{n}", str(v))]
+    return shlex.join(["python", "-m", "models.train.finetune", *words])
 
 
 def main() -> None:

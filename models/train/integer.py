@@ -52,6 +52,7 @@ class _Requantise(torch.autograd.Function):
         inside = torch.ops.aten.hardtanh_backward(gradient.float(), codes, lo, hi)
         by_bias = inside.sum(axes, keepdim=True)
         by_factor = (codes.mul_(inside).sum(axes, keepdim=True) - bias * by_bias) / factor
+        by_factor = by_factor.where(factor != 0, 0)  # a channel whose sums are never read
         return inside.mul_(factor), by_factor, by_bias, None, None, None
 
 
@@ -155,12 +156,15 @@ class TrainableLayer(nn.Module):
         """The integer node of the present values."""
         factor = (self.scale * self.gain.exp()).double().cpu().numpy().ravel()
         codes, _, constants = (found.double().cpu().numpy() for found in self.levels(self.weight))
-        bias = np.rint(self.bias.double().cpu().numpy().ravel() / factor - constants.ravel())
+        read = factor != 0  # else the channel is a constant, whatever its bias
+        bias = np.where(read, self.bias.double().cpu().numpy().ravel() / np.where(read, factor, 1), self.node.bias)
+        bias = np.rint(bias - constants.ravel())
         bias = np.clip(bias, -BIAS_LIMIT, BIAS_LIMIT)  # of a channel that hardly reads its sums
         weights = codes.astype(np.int8).reshape(self.node.weights.shape)
         requant = self.node.requant
         if requant is not None:
-            multiplier, shift = quantise_multipliers(factor)
+            multiplier, shift = quantise_multipliers(np.where(read, factor, 1))
+            multiplier = np.where(read, multiplier, 0).astype(multiplier.dtype)
             requant = replace(requant, multiplier=multiplier, shift=shift)
         return replace(self.node, weights=weights, bias=bias.astype(np.int32), requant=requant)
 
