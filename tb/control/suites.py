@@ -192,7 +192,7 @@ SUITES["tiny-tile"] = (
     Config("verilator", "enc", APPROXIMATE, 4, 4, 2, merged=False, shadow=True, tests="tile_smoke", depth=16),
 )
 LAYERS = "smoke|layer_|requantiser|back_pressure|random_reset|utilisation|bad_sizes|protocol|masks|wrap|latency|sets"
-SMALL_ENGINE: dict[str, Any] = {"tests": "^(?!.*(_layer_|utilisation))"}
+SMALL_ENGINE: dict[str, Any] = {"tests": "^(?!.*(_layer_|utilisation|counters_long))"}
 SUITES["tile"] = (
     Config("verilator", "enc", "exact64", tests=LAYERS, depth=256),
     Config("verilator", "enc", APPROXIMATE, tests=LAYERS, depth=256, shadow=True),
@@ -207,7 +207,7 @@ SUITES["tile"] = (
     # counters of rows, columns and vectors beyond 8 and 10 bits
     Config("verilator", "conv", rows=260, columns=1, tests="smoke|sizes_long|masks", depth=3),
     Config("verilator", "conv", rows=1, columns=260, tests="smoke|sizes_long", depth=3),
-    Config("verilator", "conv", rows=1, columns=2, tests="smoke|sizes_long", depth=1100),
+    Config("verilator", "conv", rows=1, columns=2, tests="smoke|sizes_long|counters_long", depth=1100),
 )
 SUITES["full"] = (
     SUITES["smoke"]

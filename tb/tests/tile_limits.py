@@ -103,6 +103,20 @@ class tile_n_tiles_long(CountersTest):
 
 
 @pyuvm.test(**LIMIT)
+class tile_counters_long(TileTest):
+    """A layer of more than 65,536 activation vectors: counters of cycles and beats beyond 16 bits."""
+
+    async def stimulus(self) -> None:
+        env, vectors = self.env, self.env.config.depth
+        shape = self.shape(k_tiles=(1 << 16) // vectors + 2, n_tiles=1, vectors=vectors, raw=True)
+        await self.run_job(self.job(shape))
+        for register in (Register.CYCLES, Register.OPEN_CYCLES, Register.OPEN_BEATS):
+            if (found := (await env.read(register)).data) <= 1 << 16:
+                raise AssertionError(f"{register.name} is {found}: the test tested nothing")
+        await self.expect_faults()
+
+
+@pyuvm.test(**LIMIT)
 class tile_sizes_long(TileTest):
     """Every vector of the buffer, every row and every column with a value of its own: their counters in all bits."""
 
