@@ -3,7 +3,8 @@
 Joins accuracy.json with ppa.json: what of a network's top-1 a design may lose against int8 (0.25, 0.5, 1 point), and
 which design that keeps to it is smallest, and which needs least power. Rivals are exact arrays: of 8 bits, and of
 fewer bits with weights chosen by the same procedure. Encodings are joined by hash, rivals by their widths. Only
-columns that meet their clock and passed at gate level count, and only those of the same conditions are compared.
+columns that meet their clock and passed at gate level count, and only those of the same conditions are compared. Power
+is that on tiles of the network, if any column was measured on them.
 """
 
 from __future__ import annotations
@@ -133,6 +134,12 @@ def columns(records: Records, network: str | None = None) -> list[Column]:
     """
     with records.reading("ppa"):
         return columns_of(records["ppa"].get("designs", []), network)
+
+
+def columns_for(records: Records, network: str) -> list[Column]:
+    """`columns` with power on tiles of `network`; where no column was measured on those, of the tiles measured last."""
+    own = columns(records, network)
+    return own if any(column.power_mw is not None for column in own) else columns(records)
 
 
 def columns_of(designs: Iterable[dict], network: str | None = None) -> list[Column]:
@@ -321,13 +328,14 @@ def main() -> None:
     ):
         if not values:
             raise UserError(f"no {what} in {args.reports}; measure some first: {command}")
-    found = choices(measured, kept, LOSSES)
+    there = {network: columns_for(records, network) for network in dict.fromkeys(a.network for a in kept)}
+    found = [c for name, mine in there.items() for c in choices(mine, [a for a in kept if a.network == name], LOSSES)]
     if not found:
         raise UserError(
             f"nothing in {args.reports} loses at most {LOSSES[-1]:g} points; measure an exact design: make synth"
         )
-    for network in dict.fromkeys(a.network for a in kept):
-        picture(measured, kept, network, out / "figures" / re.sub(r"[^\w.-]", "_", f"pareto_{network}"))
+    for network, mine in there.items():
+        picture(mine, kept, network, out / "figures" / re.sub(r"[^\w.-]", "_", f"pareto_{network}"))
     stale = {name: list(records.found[name].stale) for name in ("accuracy", "ppa")}
     record = {"format": FORMAT, "choices": [asdict(one) for one in found], "stale": stale}
     write_text(out / "pareto.json", json.dumps(record, indent=1) + "\n")

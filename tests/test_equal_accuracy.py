@@ -9,7 +9,7 @@ import pytest
 
 import flows.pareto
 from common.errors import UserError
-from flows.pareto import EXACT, accuracies, choices, columns, rows_of
+from flows.pareto import EXACT, accuracies, choices, columns, columns_for, rows_of
 from flows.report.records import load_records
 from models.encoding import load_encoding
 
@@ -114,3 +114,14 @@ def test_every_network_has_a_picture_of_its_own(reports, monkeypatch):
         "pareto_net_1.4_224.svg",
         "pareto_.._.._.._evil.svg",
     }
+
+
+def test_power_is_that_on_tiles_of_the_network(reports):
+    def ran(network: str, milliwatts: float) -> dict:
+        activity = {"workload": {"network": network}}
+        return {"activity": activity, "power_mw": {"column": milliwatts}}
+
+    designs = [d | ran("other", 9.0) | {"workloads": {"a": ran("made_up", 1.0)}} for d in COLUMNS]
+    folder = reports(ACCURACY, designs)
+    assert {c.power_mw for c in columns_for(load_records(folder), "made_up")} == {1.0}
+    assert {c.power_mw for c in columns_for(load_records(folder), "a third")} == {9.0}
