@@ -300,7 +300,8 @@ def picture(columns: list[Column], accuracies: list[Accuracy], network: str, pat
                     if a.points > front:  # nothing cheaper keeps as much
                         front = a.points
                         label = c.products + (" tuned" if a.way == "finetuned" else "")
-                        axis.annotate(label, (value, a.points), (4, 4), textcoords="offset points", fontsize=8)
+                        place = (4, -11 if is_rival else 4)
+                        axis.annotate(label, (value, a.points), place, textcoords="offset points", fontsize=8)
             axis.axhline(0, color="0.6", linewidth=0.8)
             axis.set(title=where, xlabel=f"{cost} of a column, {unit}", ylabel="top-1 against int8, points")
             axis.set_xlim(left=0)
