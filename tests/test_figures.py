@@ -51,6 +51,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A page and records that agree."""
     (tmp_path / "page.md").write_text(PAGE)
     monkeypatch.setattr(figures, "pages", lambda: [tmp_path / "page.md"])
+    monkeypatch.setattr(figures, "ACCURACY", tmp_path / "kept.json")
     monkeypatch.setattr("sys.argv", ["figures", "--reports", str(tmp_path)])
     designs = [design("conv tree", 1000, 2000.3, 10.04), design("enc m12p merged", 250, 500.0, 2.5)]
     (tmp_path / "ppa.json").write_text(json.dumps({"designs": designs}))
@@ -148,3 +149,12 @@ def test_the_layouts_of_the_docs_are_those_of_their_run(tmp_path: Path) -> None:
     assert len(told) == 45 and {figures.judge(claim, found)[0] for claim in told} == {"right"}
     power = next(c for c in told if (c.row, c.column) == ("enc m14p merged", "routed mW"))
     assert figures.judge(dataclasses.replace(power, text="5.60"), found)[0] == "wrong"
+
+
+def test_accuracy_is_compared_with_the_rows_that_are_kept(place: Path, capsys: pytest.CaptureFixture) -> None:
+    kept = json.loads((place / "accuracy.json").read_text())["rows"]
+    (place / "kept.json").write_text(json.dumps({"rows": [row("m20p", 0.5, None), *kept[:1]]}))
+    assert figures.main() == 0, "what was measured here comes first"
+    (place / "accuracy.json").unlink()
+    assert figures.main() == 1
+    assert "m20p, top-1 %: 91.34; measured 50" in capsys.readouterr().out

@@ -97,6 +97,12 @@ def folder_of(args: argparse.Namespace) -> Path:
     return Path(args.folder or f"build/finetune/{load_network(args.net).name}-{load_products(args.encoding).name}")
 
 
+def with_margin(images: np.ndarray) -> Tensor:
+    """uint8 `images` [N, C, H, W] with CROP_PADDING mirrored pixels around them, for `augment`."""
+    margin = ((0, 0), (0, 0), (CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING))
+    return torch.from_numpy(np.pad(images, margin, mode="reflect"))
+
+
 def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     """Train to the end, or go on from a checkpoint; returns the network and the record of the run."""
     base, encoding = base_network(args), load_products(args.encoding)
@@ -106,9 +112,7 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     team.batch(args.batch)
     data = load_dataset(base.dataset, "train", args.data)
     labels = torch.from_numpy(data.labels)
-    margin = ((0, 0), (0, 0), (CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING))
-    padded = torch.from_numpy(np.pad(data.images, margin, mode="reflect"))
-
+    padded = with_margin(data.images)
     teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=args.threads)).to(team.device)
     start, way = start_network(base, encoding, args, "" if args.quiet else encoding.name)
     table = TrainingTable(encoding.product_table, args.gradient, args.threads)
