@@ -216,28 +216,35 @@ def _group(
     """Records of one group, compared, and the best conventional designs."""
     records = [{k: v for k, v in e.data.items() if k != "tools"} | {"written": e.written} for e in members]
     best = {"best_conventional": compare_areas(records)}
-    netlists = {r["netlist_sha256"]: r for r in records}
+    netlists: dict[str, list[dict]] = {}
+    for r in records:
+        netlists.setdefault(r["netlist_sha256"], []).append(r)
+
+    def record_of(entry: Entry, netlist: str = "netlist_sha256") -> dict | None:
+        """The column that an entry is of: of one netlist there may be several, as of f(a) of w4a6 and of w5a6."""
+        there = netlists.get(entry.data[netlist], [])
+        return next((r for r in there if r["design"] == entry.key.get("design")), next(iter(there), None))
+
     for entry in arrays:
-        if record := netlists.get(entry.data["column_netlist_sha256"]):
+        if record := record_of(entry, "column_netlist_sha256"):
             record["array"] = {k: v for k, v in entry.data.items() if k != "column_netlist_sha256"}
     best["best_conventional_array"] = compare_arrays(records)
     for entry in routed:
-        if record := netlists.get(entry.data["mapped_netlist_sha256"]):
+        if record := record_of(entry, "mapped_netlist_sha256"):
             record["routed"] = entry.data
     compare_routed(records)
     for entry in tests:
-        if record := netlists.get(entry.data["netlist_sha256"]):
+        if record := record_of(entry):
             record["test_set"] = dict(entry.data["fields"])
     compare_test_sets(records)
-    workloads: dict[str, list[Entry]] = {}
+    workloads: dict[str, list[tuple[Entry, dict]]] = {}
     for entry in power:
-        if entry.data["netlist_sha256"] in netlists:
-            workloads.setdefault(workload_of(entry), []).append(entry)
-    last = max(workloads, key=lambda name: workloads[name][-1].number, default=None)
+        if record := record_of(entry):
+            workloads.setdefault(workload_of(entry), []).append((entry, record))
+    last = max(workloads, key=lambda name: workloads[name][-1][0].number, default=None)
     for name, entries in workloads.items():
         run = []
-        for entry in entries:
-            record = netlists[entry.data["netlist_sha256"]]
+        for entry, record in entries:
             own = record if name == last else json.loads(json.dumps(record | {"workloads": {}}))
             fill(own, entry.data["fields"])
             run.append((record, own))

@@ -97,6 +97,22 @@ def test_two_encodings_of_one_name_side_by_side_are_refused(tmp_path: Path) -> N
         forms(4, [str(path) for path in paths])
 
 
+def test_columns_of_one_netlist_have_each_their_power(tmp_path: Path) -> None:
+    """f(a) of w4a6 and of w5a6 are one netlist: the share of each stays with its encoding, whoever came last."""
+    store = Store(tmp_path)
+    there = []
+    for name, package in (("w4a6", "d" * 64), ("w5a6", "e" * 64)):
+        mine = {"encoding": name, "package_sha256": package}
+        there.append(column(f"enc {name} merged", 300, **mine))
+        there.append(column(f"f(a) of {name}", 64, **mine, shared=True, netlist_sha256="of both"))
+    put(store, *there[:2])
+    for record in there[:2]:
+        put_power(store, record, "resnet", 6.4)
+    put(store, *there[2:])
+    found = next(d for d in view(store)["designs"] if d["design"] == "enc w4a6 merged")
+    assert found["power_mw"]["column"] == 6.5, "6.4 and a 64th of 6.4"
+
+
 def test_power_belongs_to_its_netlist_and_its_workload(tmp_path: Path) -> None:
     store = Store(tmp_path)
     tree, encoded = column("conv tree", 900), column("enc m12p merged", 300, encoding="m12p")
