@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 import flows.table
+import models.accuracy
 from common.errors import UserError
 from models.accuracy import interval_of, pooled
 from models.encoding import load_encoding
@@ -114,3 +118,28 @@ def test_records_that_do_not_do(reports, monkeypatch):
     (reports / "accuracy.json").unlink()
     with pytest.raises(UserError, match="no accuracy in"):
         run("--rows", 16)
+
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "docs" / "records"
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (models.accuracy, ("--table", "--out", KEPT / "accuracy.json")),
+        (flows.table, ("--reports", "{records}", "--rows", 16)),
+    ],
+    ids=["accuracy", "table"],
+)
+def test_tables_of_the_docs_are_what_the_kept_records_give(module, words, tmp_path, monkeypatch):
+    shutil.copytree(KEPT, tmp_path / "records", ignore=lambda _, names: [n for n in names if not n.endswith(".json")])
+    page, kept = tmp_path / "accuracy.md", (ROOT / "docs" / "accuracy.md").read_text()
+    page.write_text(re.sub(r"(<!-- begin (?:accuracy|table) -->\n).*?(<!-- end)", r"\1old\n\2", kept, flags=re.DOTALL))
+    before = page.read_text()
+    told = [str(word).format(records=tmp_path / "records") for word in words]
+    monkeypatch.setattr(sys, "argv", ["command", *told, "--page", str(page)])
+    module.main()
+    name = module.__name__.rpartition(".")[2]
+    part = re.compile(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", re.DOTALL)
+    assert before != page.read_text() and part.search(page.read_text())[1] == part.search(kept)[1]
