@@ -13,6 +13,7 @@ import pytest
 import flows.table
 import models.accuracy
 from common.errors import UserError
+from flows.report.records import load_records
 from models.accuracy import interval_of, pooled
 from models.encoding import load_encoding
 from tests.test_equal_accuracy import column
@@ -98,6 +99,13 @@ def test_table_takes_the_smallest_that_keeps_to_it(reports, monkeypatch, capsys)
     assert "-48.79 % | -64.41 %" in text and "5.0 hours" in text
     assert text.count("\n|") == 2 + 4 + 1
     assert text.split("begin table -->\n")[1].split("\n<!-- end")[0] in capsys.readouterr().out
+
+
+def test_nothing_is_divided_by_and_no_time_is_none(reports):
+    assert flows.table._change(5.0, [0.0, None]) is None and flows.table._change(5.0, [0.0, 10.0]) == -50.0
+    rows = [{"seconds": None, "preparation": None}, {"seconds": 1800, "preparation": {"seconds": 1800}}]
+    (reports / "accuracy.json").write_text(json.dumps({"format": "encmac-accuracy/1", "rows": rows}))
+    assert flows.table.hours(load_records(reports)) == 1.0
 
 
 def test_records_that_do_not_do(reports, monkeypatch):

@@ -429,6 +429,22 @@ def test_a_fine_tuned_network_of_another_base_is_passed_over(here, monkeypatch, 
     assert models.accuracy.finetuned_file(network, load_encoding("m14p"), None) is None
 
 
+def test_a_training_that_left_all_bounds_is_one_line_and_leaves_no_checkpoint(here, monkeypatch, network):
+    def lost(self, closure=None):
+        for group in self.param_groups:
+            group["params"][0].data.fill_(float("nan"))
+
+    monkeypatch.setattr(torch.optim.Adam, "step", lost)
+    with pytest.raises(UserError, match="weights are no numbers any more after step 1; lower --lr"):
+        run(monkeypatch, models.train.finetune, *words(here, "--steps", 1, "--folder", here / "lost"))
+    assert not (here / "lost" / "checkpoint.pt").exists()
+    layer = TrainableLayer(next(n for n in network.mac_nodes if n.requant), TrainingTable(exact_table()))
+    for gain in (1e28, 1e3, float("nan")):
+        layer.gain.data.fill_(gain)
+        with pytest.raises(UserError, match=f"gain of layer {layer.node.name} has left all bounds"):
+            layer.export()
+
+
 def test_channels_that_are_never_read_are_trained_around(network):
     """A requantiser of 0 makes a channel a constant: gradients and the exported network stay numbers."""
     node = next(n for n in network.mac_nodes if n.requant)

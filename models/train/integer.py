@@ -29,6 +29,7 @@ from models.quant.nodes import Add, GlobalAveragePool, Rescale, SubsamplePad
 
 UNIFORM = 0.02  # share of uniform activations in what a layer sees: no slope without any, and none of few values only
 ANY = np.ones(256)
+LARGEST_FACTOR = 2.0**29  # of a requantiser
 BIAS_LIMIT = 2**30  # of int32, so that no sum with it overflows
 TRAINABLE = (Add, GlobalAveragePool, Rescale, SubsamplePad)
 
@@ -156,6 +157,8 @@ class TrainableLayer(nn.Module):
         """The integer node of the present values."""
         factor = (self.scale * self.gain.exp()).double().cpu().numpy().ravel()
         codes, _, constants = (found.double().cpu().numpy() for found in self.levels(self.weight))
+        if not (factor < LARGEST_FACTOR).all():
+            raise UserError(f"the gain of layer {self.node.name} has left all bounds; lower --lr")
         read = factor != 0  # else the channel is a constant, whatever its bias
         bias = np.where(read, self.bias.double().cpu().numpy().ravel() / np.where(read, factor, 1), self.node.bias)
         bias = np.rint(bias - constants.ravel())
