@@ -82,6 +82,15 @@ def write_block(page: Path, name: str, text: str) -> None:
     write_text(page.resolve(), before + written + after)
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; OSError, or ValueError if it is none, as one with NaN or Infinity is."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
 def keep(path: Path, key: str, value: Any) -> None:
     """Write a result as JSON, with the hash of all that it was made from."""
     write_text(path, json.dumps({"key": key, "value": value}) + "\n")

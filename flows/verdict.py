@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from common.console import signed
 from common.errors import UserError
+from common.files import read_json
 
 FORMAT = "encmac-verdict/3"
 COLUMNS = {  # of the table of choices
@@ -27,7 +27,7 @@ def load_verdicts(folder: Path) -> list[dict]:
     for path in sorted(folder.glob("verdict_*.json")):
         again = "make it anew with: make explore"
         try:
-            verdict = json.loads(path.read_text())
+            verdict = read_json(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}); {again}") from error
         told = verdict.get("format") if isinstance(verdict, dict) else None

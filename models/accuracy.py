@@ -20,7 +20,7 @@ import numpy as np
 
 from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
-from common.files import write_block
+from common.files import read_json, write_block
 from common.provenance import git_commit
 from common.store import Store, marked, outdated, sources_of
 from models.datasets import Cifar, ImageNet, images_sha256, load_dataset
@@ -302,7 +302,7 @@ def read_rows(path: Path) -> list[dict]:
     if not path.exists():
         return []
     try:
-        report = json.loads(path.read_text())
+        report = read_json(path)
         if report["format"] != FORMAT:
             raise ValueError(f"format {report['format']}")
         return list(report["rows"])

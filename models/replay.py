@@ -22,7 +22,7 @@ from models.datasets import load_dataset
 from models.emulate import ExactEngine
 from models.emulate.operands import output_size
 from models.quant.arith import INT8_MAX, INT8_MIN
-from models.quant.checkpoint import ZOO, load_network, pack_header, read_header, read_npz, write_npz
+from models.quant.checkpoint import ZOO, check_whole, load_network, pack_header, read_header, read_npz, write_npz
 from models.quant.graph import Linear, MacNode, QuantNetwork, Requant
 from tools.options import parse
 
@@ -241,11 +241,13 @@ def layer_from(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
     requant = None
     if entry["requant"] is not None:
         requant = Requant(arrays[f"{name}/multiplier"], arrays[f"{name}/shift"], **entry["requant"])
+        check_whole(requant)
         if not INT8_MIN <= requant.lo <= requant.hi <= INT8_MAX:
             raise ValueError(f"layer {name}: clamp {requant.lo}..{requant.hi}")
     inputs, weights, bias = (arrays[f"{name}/{k}"] for k in ("inputs", "weights", "bias"))
     where = (tuple(entry["stride"]), tuple(entry["padding"]), entry["groups"], entry.get("pad_value", 0))
     layer = Layer(name, inputs, weights, bias, requant, *where)
+    check_whole(layer)
     if bias.dtype != np.int32 or bias.shape != weights.shape[:1]:
         raise ValueError(f"layer {name}: bias is {bias.dtype} {bias.shape} for {len(weights)} outputs")
     found = [len(inputs), len(bias), *layer.size]

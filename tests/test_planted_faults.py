@@ -97,6 +97,14 @@ ASSERTIONS = {
         ".length_i     (16'(Rows - 1))",
         "s_axis_w_tlast must come with weight row 3 of a tile",
     ),
+    "weights after a reset": (
+        "shadow",
+        "smoke",
+        "array/stream_control.sv",
+        "swapping_q <= '0;",
+        "swapping_q <= CountWidth'(1);",
+        "no weights are taken after a reset",
+    ),
     "result of an engine": (
         "engine",
         "sets_stalled",

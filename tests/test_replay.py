@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -76,8 +78,6 @@ def test_damaged_archives_are_refused(tmp_path):
     assert FORMAT in bytes(header).decode()
 
     def rewritten(**changed: np.ndarray) -> None:
-        import json
-
         new = arrays | {f"one/{k}": v for k, v in changed.items()}
         write_npz(path, {"header": pack_header(json.loads(bytes(header)), new)} | new)
 
@@ -92,6 +92,20 @@ def test_damaged_archives_are_refused(tmp_path):
         load_capture(path)
     write_npz(path, {"header": header} | arrays | {"one/bias": arrays["one/bias"] + 1})
     with pytest.raises(UserError, match="checksum"):
+        load_capture(path)
+
+
+@pytest.mark.parametrize("field", ["groups", "pad_value", "stride", "padding"])
+@pytest.mark.parametrize("value", [1.0, 1.5, True])
+def test_header_of_numbers_that_are_not_whole_is_refused(field, value, tmp_path):
+    path = tmp_path / "t.npz"
+    save_capture(Capture("net", "abc", {"one": layer("one")}), path)
+    arrays, _ = read_npz(path, "tile archive")
+    header = json.loads(bytes(arrays.pop("header")))
+    kept = header["layers"]["one"].get(field, 0)
+    header["layers"]["one"][field] = [value] * len(kept) if isinstance(kept, list) else value
+    write_npz(path, {"header": pack_header(header, arrays)} | arrays)
+    with pytest.raises(UserError, match=f"{field} is .*; whole numbers expected"):
         load_capture(path)
 
 

@@ -210,6 +210,9 @@ def test_errors_of_the_command(tmp_path):
     (tmp_path / "sim.json").write_text("{")
     done = report(tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "sim.json is damaged" in done.stderr
+    (tmp_path / "sim.json").write_text('{"seconds": NaN}')  # would be no JSON on the page, and leave it empty
+    done = report(tmp_path)
+    assert done.returncode == 2 and "sim.json is damaged (NaN is no number of JSON)" in done.stderr
     assert not (tmp_path / "report.html").exists()
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError, run_cli
+from common.files import read_json
 from common.store import outdated
 from flows.platform import config_path, read_config
 from flows.ppa import compare_routed
@@ -171,16 +172,16 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
     try:
         # what takes hours is kept with the docs, and what needs a tool that is not part of the setup
         if (path := LAYOUTS / f"{platform}.json").is_file():
-            kept = json.loads(path.read_text())["designs"]
+            kept = read_json(path)["designs"]
             compare_routed(kept)
             layouts |= {record["design"]: record for record in kept if fits(record) and "routed" in record}
         if (path := reports / "ppa.json").is_file():
-            for record in json.loads(path.read_text())["designs"]:
+            for record in read_json(path)["designs"]:
                 if fits(record):
                     designs[record["design"]] = record
                     layouts |= {record["design"]: record} if "routed" in record else {}
         for path in filter(Path.is_file, (ACCURACY, reports / "accuracy.json")):
-            for row in json.loads(path.read_text())["rows"]:
+            for row in read_json(path)["rows"]:
                 gain = row.get("correction", {}).get("scope", "gain") == "gain"
                 if row["network"] == RESNET and row["images"] == 10_000 and gain:
                     accuracy[row["encoding"]] = row

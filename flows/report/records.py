@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import UserError
+from common.files import read_json
 from common.store import outdated
 
 
@@ -113,7 +113,7 @@ def load_records(folder: Path) -> Records:
         if not path.exists():
             continue
         try:
-            data = json.loads(path.read_text())
+            data = read_json(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}); make it anew with: {kind.command}") from error
         told = data.get("format") if isinstance(data, dict) else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError, run_cli
-from common.files import write_text
+from common.files import read_json, write_text
 from flows.platform import load_platform
 from models.encoding import Encoding, load_encoding
 from models.search.cost import CELLS, COEFFICIENTS, FITTED, FORMAT, area_terms, coefficients
@@ -60,7 +60,7 @@ def read_measured(paths: list[Path], platform: str) -> list[tuple[Encoding, int,
     found = []
     for path in paths:
         try:
-            designs = json.loads(path.read_text())["designs"]
+            designs = read_json(path)["designs"]
             designs = [d for d in designs if d["encoding"] and not d.get("shared") and d["wns_ns"] >= 0]
             if designs and not any(d["platform"] == platform for d in designs):
                 raise UserError(f"{path} was measured on {designs[0]['platform']}, not on {platform}")

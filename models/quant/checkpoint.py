@@ -12,8 +12,10 @@ import io
 import json
 import math
 import os
+import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -202,6 +204,8 @@ def load_network(name: str | Path) -> QuantNetwork:
 
 def validate(network: QuantNetwork) -> None:
     """Raise ValueError if a number is not finite, a shape disagrees, or a node reads an unknown tensor."""
+    for owner in (network, *network.nodes, *filter(None, (getattr(n, "requant", None) for n in network.nodes))):
+        check_whole(owner)
     scales = [network.input_scale, *network.mean, *network.std]
     if not all(math.isfinite(s) for s in scales) or min(network.input_scale, *network.std) <= 0:
         raise ValueError("input scale, mean and std must be finite, scale and std positive")
@@ -233,6 +237,20 @@ def validate(network: QuantNetwork) -> None:
         requant = getattr(node, "requant", None)
         if requant is not None:
             _validate_requant(node.name, requant, len(node.bias) if hasattr(node, "bias") else 1)
+
+
+def check_whole(owner: Any) -> None:
+    """Raise ValueError if a field of a dataclass that is annotated with `int`, or a tuple of them, holds anything else.
+
+    JSON does not tell 2.0 from 2: slices and shapes refuse the first, kernels in C++ would cut 1.5.
+    """
+    for f in fields(owner):
+        if re.match(r"int\b|tuple\[int\b", str(f.type)):
+            value = getattr(owner, f.name)
+            for number in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(number, bool) or not isinstance(number, int | np.integer):
+                    who = getattr(owner, "name", "requant")
+                    raise ValueError(f"{who}: {f.name} is {value}; whole numbers expected")
 
 
 def _validate_codes(owner: Node | QuantNetwork) -> None:

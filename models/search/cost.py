@@ -17,7 +17,6 @@ its cell's area in cost.json, on the scale of the others; a fit can come later.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
+from common.files import read_json
 from models.encoding import OPERAND_WIRES, UNARY, Encoding, position_digits
 from models.search.native import NAMES
 
@@ -66,7 +66,7 @@ class Cost:
 def coefficients(path: Path = COEFFICIENTS) -> dict[str, float]:
     """Area in um2 of each gate type and other cell, and the factor of each term (1 if absent)."""
     try:
-        data = json.loads(path.read_text())
+        data = read_json(path)
         if data["format"] != FORMAT:
             raise UserError(f"{path.name}: format is {data['format']!r}, expected {FORMAT!r}")
         areas = {k: float(v) for k, v in data["area_um2"].items()} | {
