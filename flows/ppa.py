@@ -190,6 +190,7 @@ def view(store: Store) -> dict:
     power, late = marked(store.entries("power"))
     arrays, old = marked(store.entries("array"))
     routed, past = marked(store.entries("routed"))
+    whole, passed = marked(store.entries("routed array"))
     tests, gone = marked(store.entries("test set"))
     groups: dict[str, list[Entry]] = {}
     for entry in areas:
@@ -197,14 +198,14 @@ def view(store: Store) -> dict:
     designs: list[tuple[int, dict]] = []
     best: dict[str, str | None] = {}
     for members in sorted(groups.values(), key=lambda group: max(e.number for e in group)):
-        records, best = _group(members, power, arrays, routed, tests)
+        records, best = _group(members, power, arrays, [*routed, *whole], tests)
         designs += records
     commits = [e.data.get("git_commit") for e in areas]
     return {
         "format": FORMAT,
         "designs": designs,
         **{name: value for name, value in best.items() if value},
-        "stale": [*stale, *late, *old, *past, *gone],
+        "stale": [*stale, *late, *old, *past, *passed, *gone],
         "tools": areas[-1].data["tools"] if areas else {},
         "git_commit": commits[-1] if commits else git_commit(),
     }
@@ -230,8 +231,12 @@ def _group(
             record["array"] = {k: v for k, v in entry.data.items() if k != "column_netlist_sha256"}
     best["best_conventional_array"] = compare_arrays(records)
     for entry in routed:
-        if record := record_of(entry, "mapped_netlist_sha256"):
+        array = entry.data.get("columns")
+        record = record_of(entry, "column_netlist_sha256" if array else "mapped_netlist_sha256")
+        if record and not array:
             record["routed"] = entry.data
+        elif record and record.get("array", {}).get("columns") == array:
+            record["array"]["routed"] = entry.data
     compare_routed(records)
     for entry in tests:
         if record := record_of(entry):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from flows.openroad.routed import block_of, chosen, weighed_before
 from flows.platform import Platform, load_platform
 from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, fits
 from flows.power.activity import Activity, measure_activity, stimulus, workload
@@ -20,7 +21,7 @@ from flows.power.circuit import PARTS, Circuit, read_circuit
 from flows.power.engine import power_of
 from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
-from flows.power.measure import Conditions, design_of, measure, tiles_sha256
+from flows.power.measure import Conditions, design_of, measure, tiles_sha256, weigh
 from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
@@ -28,6 +29,7 @@ from flows.ppa import compare_power
 from flows.sta import write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
+from flows.synth.array import measure_array, whole
 from flows.synth.netlist import ROOT, TOP
 from models.replay import Capture, Layer, load_capture
 
@@ -638,3 +640,52 @@ def test_groups_must_divide_the_rows(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flows.synth", "--rows", "4", "--group", "3", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and "rows in a group (3) must divide the rows (4)" in done.stderr
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["conv carry-save", "c12p"])
+def test_whole_array_computes_through_its_streams(name: str, tmp_path: Path) -> None:
+    """Shell and columns as one netlist of cells: reset, weights, activations, every result against the golden model."""
+    platform, rows, columns, given = load_platform("osu018"), 2, 3, conditions(16)
+    (design,) = next(iter(chosen([name], rows, True).values()))[:1]
+    result = synthesise(design, rows, platform, 10.0, tmp_path, ("amap",))
+    array = measure_array(result, columns, platform, 10.0, tmp_path)
+    block = block_of(array, platform)
+    # what only other columns would read, activations that leave the last one, is left out
+    assert 0.9 * array.area_um2 < block.netlist.area_um2 <= array.area_um2
+    found = weighed_before(block, 10.0, given)
+    assert found["activity"]["results_checked"] == 6 * columns * (16 + rows + columns)
+    assert found["power_mw"]["total"] > columns * 0.05
+    area = found["area_by_part"]
+    assert sum(area.values()) == pytest.approx(block.netlist.area_um2)
+    # each column holds an activation for each row, the triangle before them all but one, of some bits
+    assert area["activation registers"] > 0.1 * area["sum registers"] and area["weight registers"] > 0
+
+    # kept for the same tiles, and refused if the netlist has become another
+    assert weighed_before(block, 10.0, given) == found
+    text, path = block.netlist.path.read_text(), tmp_path / "other.v"
+    for one, other, words in (
+        ("s_axis_w_tdata_7", "s_axis_w_tdata_15", "results are wrong"),
+        ("m_axis_y_tvalid", "m_axis_y_tlast", "results came, 126 are expected"),
+    ):
+        swapped = {one: other, other: one}
+        path.write_text(re.sub(rf"\b({one}|{other})\b", lambda hit, swapped=swapped: swapped[hit[0]], text))
+        with pytest.raises(UserError, match=words):
+            weigh(read_circuit(path, platform), design, 10.0, rows, given, tmp_path, behind_streams=columns)
+
+
+@needs_library
+def test_shell_without_a_column_is_refused(tmp_path: Path) -> None:
+    shell, column = tmp_path / "shell.v", tmp_path / "column.v"
+    port = "u_array_gen_stage_{}__u_stage_gen_column_u_column_{}"
+    names = [port.format(0, "w_i_0"), port.format(0, "f_o_0"), port.format(1, "w_i_0")]
+    ways = ("output", "input", "output")
+    ports = "".join(f"  {way} {name} ;\n" for way, name in zip(ways, names, strict=True))
+    shell.write_text(f"module array_top(clk_i, {', '.join(names)});\n  input clk_i;\n{ports}endmodule\n")
+    column.write_text("module column_top(clk_i, w_i_0, zero_i, y_o_0);\n  input clk_i;\n  input w_i_0;\n"
+                      "  input zero_i;\n  output y_o_0;\nendmodule\n")  # fmt: skip
+    text = whole(shell, column, 2)
+    assert f"assign {names[1]} = 1'b0;" in text  # a column without an f(a) drives none
+    assert f"column_top c1 (.clk_i(clk_i), .w_i_0({names[2]}), .zero_i(1'b0), .y_o_0());" in text
+    with pytest.raises(UserError, match="no ports to column 2"):
+        whole(shell, column, 3)

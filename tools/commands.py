@@ -300,7 +300,7 @@ COMMANDS = (
             Option(
                 "export", "write the designs for LibreLane and OpenROAD-flow-scripts into this folder, and end", PATH
             ),
-            Option("columns", "with EXPORT=: arrays of so many columns, not columns", whole(), None, "COLS"),
+            Option("columns", "whole arrays of so many columns, not columns", whole(), None, "COLS"),
             OUT,
             *OUTPUT,
         ),

@@ -86,7 +86,13 @@ def check_cells(netlist: Path, platform: Platform) -> None:
 
 
 def layout_script(
-    netlist: Path, top: str, platform: Platform, clock_ns: float, out: Path, utilization: float = UTILIZATION
+    netlist: Path,
+    top: str,
+    platform: Platform,
+    clock_ns: float,
+    out: Path,
+    utilization: float = UTILIZATION,
+    aspect_ratio: float = ASPECT_RATIO,
 ) -> Path:
     """Write the run's variables and constraints to `out`; returns the Tcl file to run.
 
@@ -115,7 +121,8 @@ def layout_script(
     def bits(side: str) -> str:
         stream = STREAMS.get(side)
         return " ".join(
-            f"{port}*" if stream and port.startswith(stream) else port  # its buses are ports with an index
+            # a bus of a stream is a port with an index, in a netlist of cells a port of its own for each bit
+            f"{port}*" if stream and port.startswith(stream) and not re.search(r"_\d+$", port) else port
             for port in ports
             if re.sub(r"_\d+$", "", port) in SIDES[side] or (stream and port.startswith(stream))
         )
@@ -128,7 +135,7 @@ def layout_script(
         "top": top,
         "sdc": out / "layout.sdc",
         "utilization": f"{utilization:g}",
-        "aspect_ratio": ASPECT_RATIO,
+        "aspect_ratio": aspect_ratio,
         "margin": f"{MARGIN * clock_ns:g}",
         "extraction": platform.find(platform.extraction) if platform.extraction else "",
         "threads": os.cpu_count() or 1,

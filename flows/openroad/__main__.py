@@ -1,4 +1,4 @@
-"""Columns of `make synth` placed, routed and measured again, wires and clock tree included: `python -m flows.openroad`.
+"""Columns and arrays placed, routed and measured again, wires and clock tree included: `python -m flows.openroad`.
 
 Designs are named as `make synth` shows them, or by their encodings; those that were not mapped yet are mapped first.
 With --netlist any netlist is laid out, without power: default activity would give a wrong figure.
@@ -10,20 +10,24 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
 from common.files import alone, write_text
 from common.provenance import git_commit
-from common.store import Store
+from common.store import Store, sources_of
 from flows.openroad import layout_script, openroad, run_layout, version
 from flows.openroad.export import export
-from flows.openroad.routed import chosen, highest, lay_out, sources
+from flows.openroad.routed import Block, block_of, chosen, highest, lay_out, sources, weighed_before
 from flows.platform import Platform, config_path, load_platform, read_config
+from flows.power.activity import workload
 from flows.power.measure import Conditions, measure, tiles_sha256
-from flows.ppa import compare_areas, key_of, view
-from flows.synth.__main__ import tool_versions
+from flows.ppa import is_conventional, key_of, view
+from flows.synth.__main__ import array_entry, tool_versions
+from flows.synth.array import SHELL_SOURCES, Array, measure_array
 from flows.synth.measure import Result, best_variant, record, sources_of_column
+from flows.synth.netlist import ROOT
 from models.replay import load_capture
 from tools.options import parse
 
@@ -40,14 +44,20 @@ def main() -> int:
     if args.netlist:
         return one_netlist(args, platform, clock_ns)
     table = chosen(args.designs.split(","), args.rows, not args.ungated)
+    if args.columns:  # arrays have the extra columns of their encodings inside
+        table = {name: variants for name, variants in table.items() if not variants[0].shared}
+        if pairs := [name for name in table if "FIP" in name]:
+            raise UserError(f"{pairs[0]}: columns of a fast inner product make no array; leave it out, or COLS=")
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
     given = Conditions(platform, load_capture(args.tiles) if args.tiles else load_capture(), args.vectors)
+    workload(given.capture, args.rows, args.vectors + (args.columns or 0), args.columns or 1)  # refuses too few vectors
     store, run = Store(args.out / "reports"), {"columns": 1, "gated": int(not args.ungated)}
     store.check()
     run |= {"tools": tool_versions(), "git_commit": git_commit()}
+    shell = sources_of(*(ROOT / path for path in SHELL_SOURCES)) if args.columns else {}
     records, failed = [], []
     for name, variants in table.items():
-        depends = sources_of_column(variants[0], platform) | sources()
+        depends = sources_of_column(variants[0], platform) | sources() | shell
         result, began = best_variant(variants, args.rows, platform, clock_ns, folder), time.monotonic()
         entry = record(result, platform, clock_ns) | run
         store.put("area", key_of(entry), entry, depends)
@@ -55,30 +65,87 @@ def main() -> int:
         def progress(step: str, name: str = name, began: float = began) -> None:
             print(f"{name}: {(time.monotonic() - began) / 60:5.1f} min  {step}", flush=True)
 
-        def lay(percent: float, result: Result = result, progress: Callable[[str], None] = progress) -> dict:
-            return lay_out(result, clock_ns, percent, given, progress)
-
         try:
-            routed = highest(lay, progress) if args.bisect else lay(args.utilization)
+            if args.columns:
+                array = measure_array(result, args.columns, platform, clock_ns, folder)
+                made = laid_array(array, entry, args, clock_ns, given, progress)
+            else:
+                made = laid_column(result, entry, args, clock_ns, given, progress)
         except UserError as error:
             print(error, flush=True)
             failed.append(name)
             continue
-        place = key_of(entry) | {"utilization_percent": routed["utilization_percent"]}
-        store.put("routed", place, routed, depends)
-        fields = measure(entry, given)
-        workload = {"network": given.capture.network, "tiles_sha256": tiles_sha256(given.capture)}
-        kept = {"netlist_sha256": entry["netlist_sha256"], "fields": fields}
-        store.put("power", key_of(entry) | workload | {"vectors": args.vectors}, kept, depends)
-        records.append(entry | {"mapped_mw": fields["power_mw"]["total"], "routed": routed})
+        for kind, key, data in made.kept:
+            store.put(kind, key, data, depends)
+        records.append(made)
     document = store.publish("ppa", view)
-    keys = [key_of(r) for r in records]
+    keys = [key_of(found.entry) for found in records]
     tell(document | {"designs": [r for r in document["designs"] if key_of(r) in keys]})
     if records:
         print_table(records, platform, clock_ns)
     if failed:
         print(f"NOT routed: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+@dataclass(frozen=True)
+class Made:
+    """A layout: record of its column, figures before it, its `routed` part; kind, key and data of what is kept."""
+
+    entry: dict
+    mapped_um2: float
+    mapped_mw: float
+    routed: dict
+    kept: list[tuple[str, dict, dict]]
+
+
+def layout_of(
+    block: Block, args: argparse.Namespace, clock_ns: float, given: Conditions, progress: Callable[[str], None]
+) -> dict:
+    """Lay out a block at the utilisation that was asked for, or the highest that routes."""
+
+    def lay(percent: float) -> dict:
+        return lay_out(block, clock_ns, percent, given, progress)
+
+    return highest(lay, progress) if args.bisect else lay(args.utilization)
+
+
+def laid_column(
+    result: Result,
+    entry: dict,
+    args: argparse.Namespace,
+    clock_ns: float,
+    given: Conditions,
+    progress: Callable[[str], None],
+) -> Made:
+    """A column of `make synth`, laid out and weighed, before and after."""
+    routed = layout_of(block_of(result, given.platform), args, clock_ns, given, progress)
+    fields = measure(entry, given)
+    place = key_of(entry) | {"utilization_percent": routed["utilization_percent"]}
+    workload = {"network": given.capture.network, "tiles_sha256": tiles_sha256(given.capture), "vectors": args.vectors}
+    power = {"netlist_sha256": entry["netlist_sha256"], "fields": fields}
+    kept = [("routed", place, routed), ("power", key_of(entry) | workload, power)]
+    return Made(entry, entry["area_um2"]["total"], fields["power_mw"]["total"], routed, kept)
+
+
+def laid_array(
+    array: Array,
+    entry: dict,
+    args: argparse.Namespace,
+    clock_ns: float,
+    given: Conditions,
+    progress: Callable[[str], None],
+) -> Made:
+    """A whole array, its columns those of `make synth`, laid out flat and weighed, before and after."""
+    block = block_of(array, given.platform)
+    progress("simulation without wires")
+    before = weighed_before(block, clock_ns, given)["power_mw"]
+    routed = layout_of(block, args, clock_ns, given, progress)
+    column = {"columns": array.columns, "column_netlist_sha256": entry["netlist_sha256"]}
+    place = key_of(entry) | {"size": array.columns}
+    data = routed | column | {"mapped_um2": round(block.netlist.area_um2, 3), "mapped_mw": before["total"]}
+    kept = [array_entry(entry, array), ("routed array", place | {"percent": routed["utilization_percent"]}, data)]
+    return Made(entry, block.netlist.area_um2, before["total"], routed, kept)
 
 
 def handed_over(args: argparse.Namespace) -> int:
@@ -103,38 +170,39 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
     return 0 if min(figures["wns_ns"], figures["hold_wns_ns"]) >= 0 else 1
 
 
-def print_table(records: list[dict], platform: Platform, clock_ns: float) -> None:
+def print_table(records: list[Made], platform: Platform, clock_ns: float) -> None:
     """Mapped against routed, each against the best conventional column of the same kind.
 
     Without the share of an extra column, which has a line of its own.
     """
-    compare_areas(records)
     rows = [("design", "mapped um2", "", "routed um2", "", "core um2", "density")]
     rows[0] += ("mapped mW", "", "routed mW", "", "OpenROAD mW", "wire mm")
     rows[0] += ("clock buffers", "setup ns", "hold ns", "min")
     columns = [
-        lambda r: r["area_um2"]["total"],
-        lambda r: r["routed"]["area_um2"]["total"],
-        lambda r: r["mapped_mw"],
-        lambda r: r["routed"]["power_mw"]["total"],
+        lambda made: made.mapped_um2,
+        lambda made: made.routed["area_um2"]["total"],
+        lambda made: made.mapped_mw,
+        lambda made: made.routed["power_mw"]["total"],
     ]
-    baseline = [r for r in records if r["design"].startswith("conv ") and not r["rival"]]
+    baseline = [made for made in records if is_conventional(made.entry)]
     best = [min(map(value, baseline), default=None) for value in columns]
-    for r in records:
-        routed = r["routed"]
-        shown = [(value(r), base) for value, base in zip(columns, best, strict=True)]
-        change = [f"{signed(100 * (v / base - 1))} %" if base and not r["shared"] else "" for v, base in shown]
+    for made in records:
+        routed = made.routed
+        shown = [(value(made), base) for value, base in zip(columns, best, strict=True)]
+        change = [f"{signed(100 * (v / base - 1))} %" if base and not made.entry["shared"] else "" for v, base in shown]
         areas, powers = [f"{v:,.0f}" for v, _ in shown[:2]], [f"{v:.3f}" for v, _ in shown[2:]]
         core = routed["core_um"][0] * routed["core_um"][1]
         density = f"{100 * routed['area_um2']['total'] / core:.0f} %"
-        cells = [r["design"], areas[0], change[0], areas[1], change[1], f"{core:,.0f}", density]
+        cells = [made.entry["design"], areas[0], change[0], areas[1], change[1], f"{core:,.0f}", density]
         cells += [powers[0], change[2], powers[1], change[3], f"{routed['agreement_mw']['openroad']['total']:.3f}"]
         cells += [f"{routed['wire_um'] / 1000:.1f}", str(routed["clock_buffers"])]
         cells += [f"{routed['wns_ns']:.3f}", f"{routed['hold_wns_ns']:.3f}", f"{routed['seconds'] / 60:.1f}"]
         rows.append(tuple(cells))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    size, tool = records[0]["parameters"]["Rows"], records[0]["routed"]["openroad"]
-    print(f"\n{size} rows, {platform.title}, {clock_ns:g} ns, OpenROAD {tool}")
+    size, tool = f"{records[0].entry['parameters']['Rows']} rows", records[0].routed["openroad"]
+    if columns_of := records[0].kept[-1][2].get("columns"):
+        size += f", {columns_of} columns behind streams"
+    print(f"\n{size}, {platform.title}, {clock_ns:g} ns, OpenROAD {tool}")
     for row in rows:
         print("  ".join(c.ljust(w) if not i else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
 

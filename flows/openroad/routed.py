@@ -9,18 +9,30 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError, unknown
 from common.files import keep, kept, locked
 from common.store import sources_of
-from flows.openroad import Unroutable, layout_script, openroad, read_spef, routed_power, run_layout, version
+from flows.openroad import (
+    ASPECT_RATIO,
+    Unroutable,
+    layout_script,
+    openroad,
+    read_spef,
+    routed_power,
+    run_layout,
+    version,
+)
 from flows.openroad.picture import draw
+from flows.platform import Platform
 from flows.power.circuit import read_circuit
 from flows.power.measure import Conditions, Routed, tiles_sha256, weigh
 from flows.power.measure import sources as power_sources
+from flows.synth.array import Array, flat_netlist
 from flows.synth.measure import Result, forms, in_a_process
-from flows.synth.netlist import ROOT, TOP, Design, read_netlist, run_yosys
+from flows.synth.netlist import ARRAY_TOP, ROOT, TOP, Design, Netlist, read_netlist, run_yosys
 from models.encoding import load_encoding
 from models.rivals import widths
 
@@ -60,20 +72,60 @@ def sources() -> dict[str, str]:
     return sources_of(*(ROOT / name for name in SOURCES)) | power_sources()
 
 
-def lay_out(
-    result: Result, clock_ns: float, utilization: float, given: Conditions, progress: Callable[[str], None]
-) -> dict:
-    """Route a column that `make synth` measured, and weigh it: the `routed` part of its record, kept beside it.
+@dataclass(frozen=True)
+class Block:
+    """What is laid out: a column, or an array of `columns` behind streams (0: a column)."""
 
-    Raises UserError if its netlist has not passed or computes wrong, Unroutable if it has violations or misses setup
-    or hold.
+    design: Design
+    netlist: Netlist
+    rows: int
+    columns: int = 0
+
+    @property
+    def top(self) -> str:
+        """Its module."""
+        return ARRAY_TOP if self.columns else TOP
+
+    @property
+    def aspect_ratio(self) -> float:
+        """Height by width of its core."""
+        return 1.0 if self.columns else ASPECT_RATIO
+
+
+def block_of(measured: Result | Array, platform: Platform) -> Block:
+    """A column or array that `make synth` measured; UserError if its column has not passed or it misses its clock."""
+    column = measured.column if isinstance(measured, Array) else measured
+    if column.gate.status != "passed" or not column.meets or measured.slack_ns < 0:
+        why = f"its gate-level simulation is '{column.gate.status}', its slack {measured.slack_ns:.3f} ns"
+        raise UserError(f"{column.design.label}: {why}; a layout needs one that passed, see make synth")
+    if isinstance(measured, Array):
+        return Block(column.design, flat_netlist(measured, platform), column.rows, measured.columns)
+    return Block(column.design, column.netlist, column.rows)
+
+
+def weighed_before(block: Block, clock_ns: float, given: Conditions) -> dict:
+    """Activity and power of the mapped netlist of an array, kept beside it; UserError if it computes wrong."""
+    folder = block.netlist.path.parent
+    what = [block.netlist.sha256, clock_ns, given.platform.sha256, given.vectors, tiles_sha256(given.capture)]
+    key = hashlib.sha256(json.dumps([*what, sources()]).encode()).hexdigest()
+    with locked(folder / "power.lock"):
+        if (fields := kept(folder / "power.json", key)) is None:
+            circuit = read_circuit(block.netlist.path, given.platform)
+            fields = weigh(circuit, block.design, clock_ns, block.rows, given, folder, behind_streams=block.columns)
+            keep(folder / "power.json", key, fields)
+    return fields
+
+
+def lay_out(
+    block: Block, clock_ns: float, utilization: float, given: Conditions, progress: Callable[[str], None]
+) -> dict:
+    """Route a block and weigh it: the `routed` part of its record, kept beside its netlist.
+
+    Raises UserError if its netlist computes wrong, Unroutable if it has violations or misses setup or hold.
     """
-    design, platform = result.design, given.platform
-    if result.gate.status != "passed" or not result.meets:
-        why = f"its gate-level simulation is '{result.gate.status}', its slack {result.slack_ns:.3f} ns"
-        raise UserError(f"{design.label}: {why}; a layout needs one that passed, see make synth")
-    path = result.netlist.path.resolve()
-    what = [result.netlist.sha256, clock_ns, utilization, version(openroad()), platform.sha256]
+    design, platform = block.design, given.platform
+    path = block.netlist.path.resolve()
+    what = [block.netlist.sha256, clock_ns, utilization, version(openroad()), platform.sha256]
     what += [(platform.folder / "openroad.tcl").read_text(), sources_of(*(ROOT / name for name in SCRIPTS))]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     what += [given.vectors, tiles_sha256(given.capture), sources()]
@@ -83,7 +135,7 @@ def lay_out(
     with locked(folder.with_name(f"{folder.name}.lock")):
         script = folder / "layout.tcl"
         if (routed := kept(folder / "layout.json", key)) is None:
-            script = layout_script(path, TOP, platform, clock_ns, folder, utilization)
+            script = layout_script(path, block.top, platform, clock_ns, folder, utilization, block.aspect_ratio)
             try:
                 routed = run_layout(script, progress) | {"utilization_percent": utilization}
             except Unroutable as error:  # and would be again
@@ -98,10 +150,10 @@ def lay_out(
             )
         if (fields := kept(folder / "power.json", key_of_power)) is None:
             progress("simulation with wires")
-            fields = weighed(folder, script, design, result.rows, clock_ns, given)
+            fields = weighed(folder, script, block, clock_ns, given)
             keep(folder / "power.json", key_of_power, fields)
     parasitics = EXTRACTED if platform.extraction else ESTIMATED
-    parasitics = {"parasitics": parasitics, "mapped_netlist_sha256": result.netlist.sha256}
+    parasitics = {"parasitics": parasitics, "mapped_netlist_sha256": block.netlist.sha256}
     return routed | fields | parasitics | {"picture": os.path.relpath(folder / "layout.png", ROOT)}
 
 
@@ -126,16 +178,18 @@ def highest(lay: Callable[[float], dict], progress: Callable[[str], None]) -> di
     return found | {"tried": tried}
 
 
-def weighed(folder: Path, script: Path, design: Design, rows: int, clock_ns: float, given: Conditions) -> dict:
+def weighed(folder: Path, script: Path, block: Block, clock_ns: float, given: Conditions) -> dict:
     """Area, activity and power of the netlist that a layout has written."""
-    in_a_process(read_back, folder, given.platform)
+    in_a_process(read_back, folder, given.platform, block.top)
     netlist = read_netlist(folder, given.platform)
     circuit = read_circuit(netlist.path, given.platform)
-    title = f"{design.label.split('-rows')[0]}, {rows} rows, {given.platform.title}"
+    size = f"{block.rows} rows" + (f", {block.columns} columns" if block.columns else "")
+    title = f"{block.design.label.split('-rows')[0]}, {size}, {given.platform.title}"
     draw(folder / "layout.def", circuit, given.platform, title, folder / "layout.png")
     power = functools.partial(routed_power, script)
     layout = Routed(folder / "layout.sdf", read_spef(folder / "layout.spef"), power)
-    fields = weigh(circuit, design, clock_ns, rows, dataclasses.replace(given, compare=True), folder, layout)
+    compared = dataclasses.replace(given, compare=True)
+    fields = weigh(circuit, block.design, clock_ns, block.rows, compared, folder, layout, block.columns)
     return {
         "netlist_sha256": netlist.sha256,
         "cells": netlist.cells,
@@ -144,12 +198,12 @@ def weighed(folder: Path, script: Path, design: Design, rows: int, clock_ns: flo
     }
 
 
-def read_back(folder: Path, platform) -> None:
+def read_back(folder: Path, platform: Platform, top: str) -> None:
     """`layout.v` as the flow's other netlists are, in this process, which Yosys may end; figures of its cells."""
     commands = [
         f"read_liberty -lib {platform.liberty}",
         f"read_verilog {folder / 'layout.v'}",
-        f"hierarchy -check -top {TOP}",
+        f"hierarchy -check -top {top}",
         f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
         f"tee -q -o {folder / 'stat.json'} stat -json -liberty {platform.liberty}",
     ]

@@ -9,6 +9,7 @@ changes at most once a cycle; with them the glitches are counted too.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,14 @@ import numpy as np
 
 from common.errors import UserError
 from flows.gls import column_model, latency, skew
-from flows.power.circuit import CLOCK, Circuit
+from flows.power.circuit import CLOCK, RESET, Circuit
 from flows.power.simulate import PS, read_sdf, simulate
 from flows.sta import IO_SHARE
 from flows.synth.netlist import Design
 from models.replay import Capture, Tile, tiles
 
+RESET_CYCLES = 4
+VALID = "m_axis_y_tvalid"
 F_BITS = 32  # of a sum of f(a) as it is offered; a column takes as many as it needs
 
 
@@ -29,8 +32,9 @@ F_BITS = 32  # of a sum of f(a) as it is offered; a column takes as many as it n
 class Stimulus:
     """Operands by cycle, the sums they must give, and the windows that count.
 
-    `ports` are the bits that each input port takes, bool [cycles]; `results` are (cycle, sums of the columns);
-    `windows` are (first cycle, end) of each of `tiles`.
+    `ports` are the bits that each input port takes, bool [cycles]; `results` are (cycle, sums of the columns), the
+    cycle -1 for those of a stream, which say themselves when they are valid; `windows` are (first cycle, end) of each
+    of `tiles`.
     """
 
     ports: dict[str, np.ndarray]
@@ -126,6 +130,38 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     return Stimulus(ports, results, windows, chosen)
 
 
+def stream_stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
+    """Tiles for a whole array, through its streams: reset, then of each tile weights and activations, and a pause.
+
+    Counted are the cycles in which all rows of all columns compute.
+    """
+    model, columns = column_model(design), chosen[0].weights.shape[1]
+    parts: dict[str, list[np.ndarray]] = {name: [np.zeros((RESET_CYCLES, bits), bool)] for name, bits in (
+        ("s_axis_w_tdata", 8 * columns), ("s_axis_w_tvalid", 1), ("s_axis_w_tlast", 1),
+        ("s_axis_a_tdata", 8 * rows), ("s_axis_a_tvalid", 1), ("s_axis_a_tlast", 1),
+    )}  # fmt: skip
+    results, windows, start = [], [], RESET_CYCLES
+    for tile in chosen:
+        count = len(tile.activations)
+        length = rows + count + 2 * (rows + columns)  # until the last result has left
+        for name, words, begin in (("w", tile.weights, 0), ("a", tile.activations, rows)):
+            end = begin + len(words)
+            data = np.zeros((length, 8 * words.shape[1]), bool)
+            data[begin:end] = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
+            cycle = np.arange(length)[:, None]
+            parts[f"s_axis_{name}_tdata"].append(data)
+            parts[f"s_axis_{name}_tvalid"].append((begin <= cycle) & (cycle < end))
+            parts[f"s_axis_{name}_tlast"].append(cycle == end - 1)
+        results += [(-1, row) for row in model.sums(tile.activations, tile.weights).tolist()]
+        windows.append((start + 2 * rows + columns + 1, start + rows + count + 1))
+        start += length
+    ports = {RESET: np.arange(start) >= RESET_CYCLES}
+    for name, bits in parts.items():
+        lanes = np.concatenate(bits).T
+        ports |= {f"{name}_{i}": lane for i, lane in enumerate(lanes)} if "tdata" in name else {name: lanes[0]}
+    return Stimulus(ports, results, windows, chosen)
+
+
 def measure_activity(circuit: Circuit, design: Design, clock_ns: float, given: Stimulus, sdf: Path | None) -> Activity:
     """Simulate a netlist and count, with the delays of the file `sdf`, or without any.
 
@@ -156,8 +192,10 @@ def measure_activity(circuit: Circuit, design: Design, clock_ns: float, given: S
 
 
 def output_bits(circuit: Circuit) -> list[str]:
-    """Ports of the sums, column by column, lowest bit first."""
-    return sorted((p for p in circuit.ports if p.startswith("y_o_")), key=lambda port: int(port.rsplit("_", 1)[1]))
+    """Ports of the sums, column by column, lowest bit first; of an array the flag of a valid result comes last."""
+    found = [port for port in circuit.ports if re.fullmatch(r"(?:y_o|m_axis_y_tdata)_\d+", port)]
+    ordered = sorted(found, key=lambda port: int(port.rsplit("_", 1)[1]))
+    return [*ordered, VALID] if VALID in circuit.ports else ordered
 
 
 def check_results(samples: np.ndarray, given: Stimulus, design: Design) -> int:
@@ -165,6 +203,11 @@ def check_results(samples: np.ndarray, given: Stimulus, design: Design) -> int:
     columns = given.tiles[0].weights.shape[1]
     width = samples.shape[1] // columns
     at = np.array([cycle for cycle, _ in given.results])
+    if (at < 0).all():
+        at = np.flatnonzero(samples[:, columns * width])
+        if len(at) != len(given.results):
+            raise UserError(f"{design.label}: {len(at)} results came, {len(given.results)} are expected")
+        samples = samples[:, : columns * width]
     found = samples[at].reshape(len(at), columns, width)
     sums = np.array([expected for _, expected in given.results], np.int64)[..., None]
     wrong = int((found != (sums >> np.arange(width) & 1).astype(bool)).any(axis=2).sum())

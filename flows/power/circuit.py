@@ -31,7 +31,10 @@ INSTANCE = re.compile(r"^  (\w+) (\\\S+|\w+) +?\(\n(.*?)\n?  \);", re.MULTILINE 
 CONNECTION = re.compile(r"\.(\w+)\((.*?)\)(?:,\n|\n?$)")
 INPUT = re.compile(r"^  input (\w+);", re.MULTILINE)
 CLOCK = "clk_i"
+RESET = "rst_ni"
 CLOCK_GATE = "clock_gate"  # in the names of the cells of a platform's clock gate
+STREAM = "s_axis_a_tdata_"  # activations of an array
+OPERANDS = ("a_i_", "zero_i_", STREAM)
 PRODUCT_INPUTS = 5  # operand bits at most below a product bit; a Booth row needs five
 
 
@@ -112,11 +115,12 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
     """For each group the index in PARTS of each instance, int64 [instances].
 
     By structure, not by name, so that all designs are judged alike. Clock: buffers between the clock's port and
-    registers or gates. Registers: activation, if data comes straight from the port of an activation or of its flag;
-    weight, if the clock is gated or data depends on the shift enable; else sum (f(a) that passes by is one). Gates
-    of the clock and buffers after them belong to the weight clock, those of an activation's to its register. Product
-    bits: gates of at most PRODUCT_INPUTS operand bits before any full adder. Weight loading: what feeds only weight
-    registers. Final adders: what lies between a sum and the last full adders, these included.
+    registers or gates. Registers: activation, if data comes straight from the port of an activation or of its flag,
+    in an array also from a register of that kind; weight, if the clock is gated or data depends on the shift enable;
+    else sum (f(a) that passes by is one). Gates of the clock and buffers after them belong to the weight clock, those
+    of an activation's to its register. Product bits: gates of at most PRODUCT_INPUTS operand bits before any full
+    adder. Weight loading: what feeds only weight registers. Final adders: what lies between a sum and the last full
+    adders, these included.
     """
     found = _Parts(circuit)
     found.mark_clock()
@@ -208,17 +212,28 @@ class _Parts:
             for at in leaves:
                 self.plain |= set(self.nets(at, outputs=True))
 
+    def follow(self, operands: set[int], behind: dict[At, tuple[set[At], set[int]]]) -> None:
+        """Add to `operands` the outputs of registers that hold nothing but what comes from them, without adders."""
+        left = {at: ends for at, (cells, ends) in behind.items() if ends and not any(self.adder[g] for g, _ in cells)}
+        while found := [at for at, ends in left.items() if ends <= operands]:
+            for at in found:
+                operands |= set(self.nets(at, outputs=True))
+                del left[at]
+
     def mark_registers(self) -> list[int]:
         """Registers, and what only loads or clocks them; returns the nets at the data inputs of sum registers."""
         names = {net: name for net, name in enumerate(self.circuit.nets) if net not in self.driver}
+        operands = {net for net, name in names.items() if name.startswith(OPERANDS)}
+        behind = {at: self.cone(self.sources[at]) for at in self.registers}
+        if any(names[net].startswith(STREAM) for net in operands):
+            self.follow(operands, behind)
         shift = {net for net, name in names.items() if name == "w_shift_i"}
         sums: list[int] = []
         for at in self.registers:
             group = self.circuit.groups[at[0]]
             clocks = {int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].clock} - self.plain
-            cells, ends = self.cone(self.sources[at])
-            from_ports = all(names.get(net, "").startswith(("a_i_", "zero_i_")) for net in ends)
-            if (ends or not clocks) and from_ports and not any(self.adder[g] for g, _ in cells):
+            cells, ends = behind[at]
+            if (ends or not clocks) and ends <= operands and not any(self.adder[g] for g, _ in cells):
                 self.mark([at, *self.gates_behind(clocks)], "activation registers")
             elif clocks or ends & shift:
                 self.mark(cells, "weight loading")

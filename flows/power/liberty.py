@@ -112,7 +112,7 @@ class State:
 
     A flip-flop takes `data` over at a rise of the function `clock`, a latch while it is true; a clock gate's
     output is `clock` while a latch that is open at clock low has let `data` through. `true` and `inverse` are the
-    names of the state in the functions of outputs; `asynchronous` are functions that clear or set it.
+    names of the state in the functions of outputs; `clear` and `preset` are functions that do so without a clock.
     """
 
     kind: str
@@ -120,7 +120,8 @@ class State:
     data: str
     true: str = ""
     inverse: str = ""
-    asynchronous: tuple[str, ...] = ()
+    clear: str = ""
+    preset: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,8 +264,8 @@ def _state(group: Group) -> State | None:
         for found in group.select(kind, f"{kind}_bank"):
             functions = (" ".join(found.attributes.get(key, [])) for key in (clock, data))
             names = [*found.args, "", ""][:2]
-            other = tuple(found.text(key) for key in ("clear", "preset") if found.text(key))
-            return State("flip-flop" if kind == "ff" else kind, *functions, *names, other)
+            forced = (found.text(key) for key in ("clear", "preset"))
+            return State("flip-flop" if kind == "ff" else kind, *functions, *names, *forced)
     return State("unknown", "", "") if group.select("statetable") else None
 
 

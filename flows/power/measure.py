@@ -16,14 +16,14 @@ from common.errors import UserError
 from common.files import keep, kept, locked, making, sweep, write_text
 from common.store import check_steady, sources_of
 from flows.platform import Platform
-from flows.power.activity import Activity, measure_activity, stimulus, workload
+from flows.power.activity import Activity, measure_activity, stimulus, stream_stimulus, workload
 from flows.power.circuit import PARTS, Circuit, classify, read_circuit
 from flows.power.engine import KINDS, Power, power_of
 from flows.power.icarus import icarus_counts
 from flows.power.opensta import opensta_power
 from flows.sta import plain_delays, write_delays
 from flows.synth.measure import KEPT_RESULTS, rival_of
-from flows.synth.netlist import ROOT, TOP, Design
+from flows.synth.netlist import ARRAY_TOP, ROOT, TOP, Design
 from models.replay import Capture, Tile
 from models.rivals import nearest, widths
 
@@ -164,21 +164,25 @@ def weigh(
     given: Conditions,
     folder: Path,
     routed: Routed | None = None,
+    behind_streams: int = 0,
 ) -> dict:
     """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes.
 
-    Delays and wires are those of a layout, `routed`, or those of the cells and assumed ones before there is one. What
-    the tools read and write goes to `folder`.
+    The netlist is a column, or an array of so many columns `behind_streams`. Delays and wires are those of a layout,
+    `routed`, or those of the cells and assumed ones before there is one. What the tools read and write goes to
+    `folder`.
     """
     platform, load = given.platform, load_of(given.capture, rows)
-    columns = dict(design.parameters).get("Cols", 1)
-    stimuli = stimulus(as_read(workload(given.capture, rows, given.vectors, columns), design), design, rows)
+    columns = behind_streams or dict(design.parameters).get("Cols", 1)
+    # columns of an array begin one after the other
+    tiles = as_read(workload(given.capture, rows, given.vectors + behind_streams, columns), design)
+    stimuli = (stream_stimulus if behind_streams else stimulus)(tiles, design, rows)
     sdf, wires_pf = folder / "delays.sdf", None
     if routed:
         write_text(sdf, plain_delays(routed.sdf.read_text(), wires=True))
         wires_pf = np.array([routed.wires_pf.get(net, 0.0) for net in circuit.nets])
     else:
-        write_delays(circuit.path, TOP, platform, clock_ns, sdf)
+        write_delays(circuit.path, ARRAY_TOP if behind_streams else TOP, platform, clock_ns, sdf)
     quiet, timed = (measure_activity(circuit, design, clock_ns, stimuli, delays) for delays in (None, sdf))
     power = power_of(circuit, timed, platform, clock_ns, wires_pf=wires_pf)
     zero_delay = power_of(circuit, quiet, platform, clock_ns, wires_pf=wires_pf)

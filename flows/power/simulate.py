@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
-from flows.power.circuit import CLOCK, CellGroup, Circuit
+from flows.power.circuit import CLOCK, RESET, CellGroup, Circuit
 from flows.power.liberty import truth_table
 from models.emulate.native import load_library
 
@@ -72,18 +72,21 @@ def _bits(truth: np.ndarray) -> int:
     return sum(1 << i for i in np.flatnonzero(truth).tolist())
 
 
-def _functions(group: CellGroup, output: str, inputs: list[str]) -> tuple[int, int, int]:
-    """(kind, data, clock) of an output of a cell."""
+def _functions(group: CellGroup, output: str, inputs: list[str], reset: bool) -> tuple[int, int, int]:
+    """(kind, data, clock) of an output of a cell; with `reset` a flip-flop is cleared and set by the clock."""
     cell, function = group.cell, group.cell.pins[output].function
     state = cell.state
     if state is None:
         return KINDS[None], _bits(truth_table(function, inputs)), 0
     if state.kind not in KINDS:
         raise UserError(f"cell {cell.name} ({group.names[0]}) stores in a way that is not simulated; use a plain one")
-    for text in state.asynchronous:
-        if name := _forced(group, text, inputs):
+    for text in filter(None, (state.clear, state.preset)):
+        if (name := _forced(group, text, inputs)) and not (reset and state.kind == "flip-flop"):
             raise UserError(f"cell {cell.name} ({name}) is cleared or set by more than a constant; tie that pin off")
-    data, clock = (truth_table(text, inputs) for text in (state.data, state.clock))
+    data, clock, clear, preset = (
+        truth_table(text or "0", inputs) for text in (state.data, state.clock, state.clear, state.preset)
+    )
+    data = data & ~clear | preset
     if state.kind != "clock gate":
         stored = truth_table(function, [state.true, state.inverse])  # index 1: state 1, index 2: state 0
         if stored[1] == stored[2]:
@@ -106,7 +109,7 @@ def _forced(group: CellGroup, function: str, inputs: list[str]) -> str:
     return ""
 
 
-def model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def model(circuit: Circuit, delays: Paths | None, reset: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gates, arcs and the nets of the gates' inputs; nets past the circuit's are the constants 0 and 1."""
     zero = len(circuit.nets)
     gates, arcs, nets, lacking = [], [], [], []
@@ -121,7 +124,7 @@ def model(circuit: Circuit, delays: Paths | None) -> tuple[np.ndarray, np.ndarra
         for j, p in enumerate(inputs):
             wires[j] = np.where(group.pins[p] < 0, zero + group.constants[p], group.pins[p])
         for output in (name for name, pin in group.cell.pins.items() if pin.output):
-            kind, data, clock = _functions(group, output, inputs)
+            kind, data, clock = _functions(group, output, inputs, reset)
             for i, name in enumerate(name.lstrip("\\") for name in group.names):
                 out, first = int(group.pins[output][i]), len(arcs)
                 if out < 0:
@@ -161,14 +164,15 @@ def simulate(
     """Run a netlist with `stimulus` (bool [cycles] of each input port) and count in `windows` (cycles).
 
     `delays` None: none. Inputs change `before_ps` after the rise of the clock, `outputs` are sampled as long before
-    the next. Raises UserError on a cell without delay, one that cannot be simulated or a loop.
+    the next. A stimulus of RESET must hold it for whole cycles: flip-flops are cleared and set as if by their clock.
+    Raises UserError on a cell without delay, one that cannot be simulated or a loop.
     """
     index = {net: i for i, net in enumerate(circuit.nets)}
     zero = len(circuit.nets)
     ports = [name for name in stimulus if name in index]
     cycles = len(next(iter(stimulus.values())))
     aliases = {name: zero - 1 - net if net < 0 else net for name, net in circuit.ports.items()}  # -1, -2: constants
-    gates, arcs, nets = model(circuit, delays)
+    gates, arcs, nets = model(circuit, delays, RESET in ports)
     arrays = {
         "gates": gates,
         "arcs": arcs,

@@ -159,7 +159,8 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
     records = [record(r, platform, clock_ns) | run for r in results]
     store.put_all("area", [(key_of(r), r, s) for r, s in zip(records, depends, strict=True)])
     parts = {r["design"]: (r, s) for r, s in zip(records, depends, strict=True)}
-    store.put_all("array", [array_entry(*parts[name], shell, array) for name, array in arrays.items()])
+    for name, array in arrays.items():
+        store.put(*array_entry(parts[name][0], array), parts[name][1] | shell)
     document = store.publish("ppa", view)
     keys = [key_of(r) for r in records]
     records = sorted((r for r in document["designs"] if key_of(r) in keys), key=lambda r: keys.index(key_of(r)))
@@ -176,10 +177,10 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
     return records
 
 
-def array_entry(record: dict, sources: dict, shell: dict, array: Array) -> tuple[dict, dict, dict]:
-    """An array as the store keeps it; `sources` of its columns, `shell` of what is around them."""
+def array_entry(record: dict, array: Array) -> tuple[str, dict, dict]:
+    """An array as the store keeps it: kind, key, data."""
     data = array_record(array) | {"column_netlist_sha256": record["netlist_sha256"]}
-    return key_of(record) | {"size": array.columns}, data, sources | shell
+    return "array", key_of(record) | {"size": array.columns}, data
 
 
 if __name__ == "__main__":

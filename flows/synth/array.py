@@ -20,22 +20,27 @@ from common.store import check_steady, sources_of
 from flows.platform import Platform
 from flows.synth.measure import KEPT_RESULTS, Result, choose, fingerprint, in_a_process, unchanged
 from flows.synth.netlist import (
+    ARRAY_TOP,
     ROOT,
     RTL,
+    TOP,
     Design,
     Netlist,
     elaborate,
     map_every_way,
+    read_netlist,
     rtl_files,
+    run_yosys,
     slang_options,
 )
 from models.encoding import export_package, load_encoding
 
-TOP = "array_top"
 COLUMN = "array_column"
 SHELL_RTL = ("array/delay_triangle.sv", "array/stream_control.sv", "accum/position_multiplier.sv")
 SHELL_RTL += ("accum/position_weights.sv", "array/mac_array.sv")
 SHELL_SOURCES = (*(f"rtl/{name}" for name in SHELL_RTL), "flows/synth/array.py", "flows/synth/array_top.sv")
+# a port of the shell that leads to a column: its number, its own port
+INNER = re.compile(r"u_array_gen_stage_(\d+)__u_stage_gen_column_u_column_(\w+?)_?")
 SHELL_EFFORTS = ("amap",)  # nearly all of a shell is registers; the same for all designs
 
 # In place of array_stage: the extra column stays, every other stage becomes a cell whose inside is measured apart.
@@ -99,7 +104,7 @@ def shell_commands(design: Design, packages: list[Path], columns: int, platform:
     files.append(Path(__file__).with_name("array_top.sv"))
     define = {"ENCODING_PKG": f"{Path(design.encoding).stem}_pkg"} if design.encoding else {"COLUMN_CONV": 1}
     read = f"--blackboxed-module {COLUMN} " + slang_options(files, define, dict(design.parameters) | {"Cols": columns})
-    commands = elaborate(read, TOP, platform, folder)
+    commands = elaborate(read, ARRAY_TOP, platform, folder)
     at = commands.index("flatten -separator _") + 1
     return [*commands[:at], f"expose -evert t:{COLUMN}*", *commands[at:]]
 
@@ -143,13 +148,70 @@ def measure_array(column: Result, columns: int, platform: Platform, clock_ns: fl
         with making(place) as made:
             packages = [export_package(load_encoding(design.encoding), made)] if design.encoding else []
             in_a_process(_map_shell, design, packages, columns, platform, clock_ns, made)
-            shell, slack = choose([made / effort for effort in SHELL_EFFORTS], TOP, platform, clock_ns)
+            shell, slack = choose([made / effort for effort in SHELL_EFFORTS], ARRAY_TOP, platform, clock_ns)
             shell = replace(shell, path=place / shell.path.relative_to(made))
             check_steady(f"array of {design.label}", key, _shell_key(column, columns, platform, clock_ns))
             document = {"key": key, "netlist": asdict(shell), "slack_ns": slack}
             write_text(made / "result.json", json.dumps(document, default=str))
     sweep(shells, "[0-9a-f]*", KEPT_RESULTS, spare=place)
     return Array(column, columns, shell, slack)
+
+
+def flat_netlist(array: Array, platform: Platform) -> Netlist:
+    """The whole array as one netlist of cells, beside that of its shell: module `array_top`, columns named c0, c1, ...
+
+    Raises UserError if a port of the shell that leads to a column has no place there.
+    """
+    folder = array.shell.path.parent / "flat"
+    folder.mkdir(exist_ok=True)
+    with locked(folder / "lock"):
+        in_a_process(_flatten, array, platform, folder)
+        return read_netlist(folder, platform)
+
+
+def _flatten(array: Array, platform: Platform, folder: Path) -> None:
+    """`netlist.v` and `stat.json` of an array, in this process, which Yosys may end."""
+    write_text(folder / "whole.v", whole(array.shell.path, array.column.netlist.path, array.columns))
+    commands = [
+        f"read_liberty -lib {platform.liberty}",
+        f"read_verilog {folder / 'whole.v'}",
+        f"hierarchy -check -top {ARRAY_TOP}",
+        "flatten -separator _",
+        "opt_clean -purge",
+        "splitnets -ports -format _",
+        f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
+        f"tee -q -o {folder / 'stat.json'} stat -json -liberty {platform.liberty}",
+    ]
+    run_yosys(commands, platform, "ripple", folder)
+
+
+def whole(shell: Path, column: Path, columns: int) -> str:
+    """Verilog of an array: its shell, its column as often as it is there, and wires for the ports between them."""
+
+    def ports(text: str) -> dict[str, str]:
+        return {name: way for way, name in re.findall(r"^\s*(input|output) (\w+) ?;", text, re.MULTILINE)}
+
+    outside, inside = shell.read_text(), column.read_text()
+    of_shell, of_column = ports(outside), ports(inside)
+    inner = {name: found for name in of_shell if (found := INNER.fullmatch(name))}
+    if lacking := {int(found[1]) for found in inner.values()} ^ set(range(columns)):
+        raise UserError(f"{shell}: no ports to column {min(lacking)}; run make synth again")
+    outer = [name for name in of_shell if name not in inner]
+    wires = [f"  wire {name};" for name in inner]
+    # what a column lacks, as f(a) of a conventional one, nobody drives: it is 0
+    wires += [
+        f"  assign {name} = 1'b0;"
+        for name, found in inner.items()
+        if of_shell[name] == "input" and found[2] not in of_column
+    ]
+    cells = [f"  shell_top shell ({', '.join(f'.{name}({name})' for name in of_shell)});"]
+    for number in range(columns):
+        own = {found[2]: name for name, found in inner.items() if int(found[1]) == number} | {"clk_i": "clk_i"}
+        pins = {port: own.get(port, "1'b0" if way == "input" else "") for port, way in of_column.items()}
+        cells.append(f"  {TOP} c{number} ({', '.join(f'.{port}({net})' for port, net in pins.items())});")
+    top = [f"module {ARRAY_TOP} ({', '.join(outer)});", *(f"  {of_shell[name]} {name};" for name in outer)]
+    modules = [re.sub(rf"\bmodule {ARRAY_TOP}\b", "module shell_top", outside), inside]
+    return "\n".join([*modules, *top, *wires, *cells, "endmodule", ""])
 
 
 def array_record(array: Array) -> dict:

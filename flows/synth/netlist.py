@@ -23,7 +23,7 @@ from flows.cells import cells_of
 from flows.platform import FullAdder, Platform
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TOP = "column_top"
+TOP, ARRAY_TOP = "column_top", "array_top"
 ADDERS = ("ripple", "lookahead")
 RTL = ("encmac_pkg.sv", "encodings", "mult", "accum/full_adder.sv", "accum/compressor_tree.sv")
 RTL += ("accum/bit_counter.sv", "accum/position_decoder.sv")
