@@ -82,14 +82,20 @@ def test_layouts_stand_beside_what_was_mapped(folder, tmp_path):
         agreement = {"openroad": {"total": power + 1}}
         design["routed"] = figures | {"area_um2": {"total": area, "column": area}, "power_mw": {"column": power}}
         design["routed"] |= {"agreement_mw": agreement, "picture": os.path.relpath(tmp_path / "layout.png", ROOT)}
+        whole = design["routed"] | {"columns": 16, "mapped_um2": area * 16, "mapped_mw": power * 16}
+        whole |= {"area_um2": {"total": area * 20}, "power_mw": {"total": power * 20}}
+        design["array"] = {"columns": 16, "area_um2": {"total": area * 16}, "routed": whole}
     (folder / "ppa.json").write_text(json.dumps(record))
     found = gather(load_records(folder)).costs
     row = next(c for c in found if c["encoding"] == "m20p" and c["routed_um2"])
+    assert (row["array"]["routed_um2"], row["array"]["routed_um2_change"]) == (80_000.0, -75.0)
+    assert (row["array"]["routed_mw_change"], row["array"]["core_percent"]) == (-50.0, 400.0)
     assert (row["routed_area_change"], row["routed_power_change"]) == (-75.0, -50.0)
     assert (row["core_percent"], row["openroad_mw"], row["wire_mm"]) == (20.0, 11.0, 5.0)
     assert all(c["routed_area_change"] is None for c in found if not c["routed_um2"])
     assert report(folder).returncode == 0
     page = (folder / "report.html").read_text()
+    assert "Arrays, placed and routed" in page and "Layout of an array, enc m20p merged" in page
     assert "Placed and routed, OpenROAD 26Q1" in page and "data:image/png;base64,YSBwaWN0dXJl" in page
 
 

@@ -93,7 +93,9 @@ class Measured:
         mine = value(self.layouts[row]["routed"])
         if not change:
             return mine
-        return 100 * (mine / min(value(self.layouts[r]["routed"]) for r in self.layouts if r.startswith("conv ")) - 1)
+        kind = f"{ARRAY}conv " if row.startswith(ARRAY) else "conv "
+        found = [r for name, r in self.layouts.items() if name.startswith(kind) and not r.get("rival")]
+        return 100 * (mine / min(value(r["routed"]) for r in found) - 1)
 
     def _conventional(self) -> list[dict]:
         """Conventional columns of 8 bits."""
@@ -111,6 +113,9 @@ def on_tiles(design: dict, network: str) -> dict:
 ROOT = Path(__file__).resolve().parent.parent
 LAYOUTS = ROOT / "flows" / "openroad" / "results"
 ACCURACY = ROOT / "docs" / "records" / "accuracy.json"
+
+
+ARRAY = "array of "  # and a design: a row of layouts of arrays
 
 
 def _routed_um2(routed: dict) -> float:
@@ -139,6 +144,8 @@ COLUMNS: dict[str, tuple[Look, float]] = {
     "mW, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET), 0.01),
     "power, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
     "against the best, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
+    "mapped um2": (lambda m, row: m.routed(row, lambda r: r["mapped_um2"]), 0.001),
+    "mapped mW": (lambda m, row: m.routed(row, lambda r: r["mapped_mw"]), 0.01),
     "routed um2": (lambda m, row: m.routed(row, _routed_um2), 0.001),
     "routed area": (lambda m, row: m.routed(row, _routed_um2, True), 0.0),
     "routed mW": (lambda m, row: m.routed(row, _routed_mw), 0.01),
@@ -175,8 +182,11 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
             kept = read_json(path)["designs"]
             compare_routed(kept)
             layouts |= {record["design"]: record for record in kept if fits(record) and "routed" in record}
+            layouts |= arrays_of(kept)
         if (path := reports / "ppa.json").is_file():
-            for record in read_json(path)["designs"]:
+            found = read_json(path)["designs"]
+            layouts |= arrays_of([r for r in found if r["platform"] == platform])
+            for record in found:
                 if fits(record):
                     designs[record["design"]] = record
                     layouts |= {record["design"]: record} if "routed" in record else {}
@@ -188,6 +198,16 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; run its command again") from error
     return Measured(designs, accuracy, layouts)
+
+
+def arrays_of(records: list[dict]) -> dict[str, dict]:
+    """Layouts of arrays, by their rows in a table; their cells and power are those of all columns."""
+    found = {}
+    for record in records:
+        if routed := record.get("array", {}).get("routed"):
+            whole = {key: {"column": routed[key]["total"]} for key in ("area_um2", "power_mw")}
+            found[f"{ARRAY}{record['design']}"] = {"rival": record.get("rival"), "routed": routed | whole}
+    return found
 
 
 def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:

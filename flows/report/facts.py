@@ -135,7 +135,18 @@ def cost_row(design: dict) -> dict:
         "gate_sim": design["gate_sim"],
         "netlist_sha256": design["netlist_sha256"],
         **routed_row(design.get("routed")),
+        "array": array_row(design),
     }
+
+
+def array_row(design: dict) -> dict | None:
+    """What layout measured of a whole array of columns of this design; None where it was not run."""
+    routed = design.get("array", {}).get("routed")
+    if not routed:
+        return None
+    whole = {key: routed[key] | {"column": routed[key]["total"]} for key in ("area_um2", "power_mw")}
+    size = {key: routed[key] for key in ("columns", "mapped_um2", "mapped_mw")}
+    return {"design": design["design"], "rival": design.get("rival")} | size | routed_row(routed | whole)
 
 
 def routed_row(routed: dict | None) -> dict:
@@ -176,6 +187,13 @@ def compare(costs: list[dict]) -> None:
             known = best is not None and row[key] is not None
             row[change] = 100 * (row[key] / best[key] - 1) if known else None
             row[f"{change}_base"] = best["design"] if best else ""
+    for row in (row for row in costs if row["array"]):
+        array = row["array"]
+        alike = [c["array"] for c in costs if c["platform"] == row["platform"] and c["array"] and is_conventional(c)]
+        alike = [other for other in alike if other["columns"] == array["columns"]]
+        for key in ("routed_um2", "routed_mw"):
+            best = min((other[key] for other in alike), default=None)
+            array[f"{key}_change"] = 100 * (array[key] / best - 1) if best else None
 
 
 def part_rows(design: dict) -> list[dict]:
