@@ -66,8 +66,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_block(page: Path, name: str, text: str) -> None:
     """Write `text` between `<!-- begin NAME -->` and `<!-- end NAME -->` of a page; UserError if it lacks them.
 
-    Ends of lines stay those of the page.
+    Ends of lines stay those of the page. Of commands that write to one page, one does at a time.
     """
+    page = page.resolve()
+    if not page.is_file():
+        raise UserError(f"cannot read {page}: no such file")
+    with locked(page.with_name(f".{page.name}.lock")):
+        _write_block(page, name, text)
+
+
+def _write_block(page: Path, name: str, text: str) -> None:
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     try:
         found = page.read_bytes().decode()
@@ -77,9 +85,11 @@ def write_block(page: Path, name: str, text: str) -> None:
     _, closed, after = rest.partition(end)
     if not mark or not closed:
         raise UserError(f"{page} has no lines '{begin}' and '{end}'; put them where the table shall stand")
+    if begin in after:
+        raise UserError(f"{page} has '{begin}' more than once; leave one of them")
     line = "\r\n" if rest.startswith("\r\n") else "\n"
     written = line.join([begin, *text.splitlines(), end])
-    write_text(page.resolve(), before + written + after)
+    write_text(page, before + written + after)
 
 
 def read_json(path: Path) -> Any:

@@ -88,13 +88,15 @@ class Store:
         """Keep one result, in the place of one with the same key."""
         self.put_all(kind, [(key, data, sources or {})])
 
-    def put_all(self, kind: str, results: Iterable[tuple[Key, Mapping[str, Any], Sources]]) -> None:
-        """Keep several results, all or none of them."""
+    def put_all(
+        self, kind: str, results: Iterable[tuple[Key, Mapping[str, Any], Sources]], replace: bool = True
+    ) -> None:
+        """Keep several results, all or none of them; without `replace` only those whose keys are new."""
         now = datetime.now(UTC).isoformat(" ", "seconds")
         typed = command.typed()
         rows = [(kind, _text(k), json.dumps(d), json.dumps(dict(s)), now, typed) for k, d, s in results]
         with self._open(write=True) as connection, connection:
-            connection.executemany(PUT, rows)
+            connection.executemany(PUT if replace else PUT.replace("REPLACE", "IGNORE"), rows)
 
     def entries(self, kind: str, **where: Any) -> list[Entry]:
         """Results of a kind whose key has all of `where`, the oldest first; none without a store."""
@@ -122,7 +124,8 @@ class Store:
             current = marked({e.number: e for e in asked._told}.values())[0]
             document["sources"] = {source: value for e in current for source, value in e.sources.items()}
             document["commands"] = list(dict.fromkeys(e.command for e in reversed(current) if e.command))[::-1]
-            write_text(self.reports / f"{name}.json", json.dumps(document, indent=1) + "\n")
+            path = self.reports / f"{name}.json"
+            write_text(path.resolve(), json.dumps(document, indent=1) + "\n")
         return document
 
     def _read(self, where: str, *values: str) -> list[Entry]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from common.console import obey, tell
 from common.errors import UserError, run_cli
 from common.files import write_text
-from flows.ppa import conditions_of, share_of_f
+from flows.ppa import common_workload, conditions_of, runs_of, share_of_f
 from flows.report.records import Records, load_records
 from models.accuracy import pooled
 from models.rivals import NAME
@@ -144,14 +144,15 @@ def columns_for(records: Records, network: str) -> list[Column]:
 
 def columns_of(designs: Iterable[dict], network: str | None = None) -> list[Column]:
     """Those of `designs`, rows of ppa.json, that count; extra columns in the share of an array of ARRAY_COLUMNS."""
+    sound = [d for d in designs if not (d["shared"] or d["wns_ns"] < 0 or d["gate_sim"] != "passed")]
+    last = {place_of(conditions_of(d)): conditions_of(d) for d in sound}  # of two states of a library
     found = []
-    for design in designs:
-        if design["shared"] or design["wns_ns"] < 0 or design["gate_sim"] != "passed":
-            continue
-        there = conditions_of(design)
-        runs = [design] if network is None else runs_on(design, network)
-        power = (runs[0]["power_mw"] or {}).get("column") if runs else None
-        found.append(column_of(design, place_of(there), design["area_um2"]["column"], power))
+    for where, there in last.items():
+        mine = [d for d in sound if conditions_of(d) == there]
+        workload = common_workload(mine, network)
+        for design in mine:
+            power = runs_of(design, network).get(workload, {}).get("power_mw") or {}
+            found.append(column_of(design, where, design["area_um2"]["column"], power.get("column")))
     return found
 
 
@@ -191,12 +192,6 @@ def columns_in_array(designs: Iterable[dict], conditions: dict, in_array: int, t
         whole = power(design) / one + share_of_f(there, design, power, in_array)
         found.append(column_of(design, place_of(conditions), area, None if math.isnan(whole) else whole))
     return found
-
-
-def runs_on(design: dict, network: str) -> list[dict]:
-    """What a design's record says of power on tiles of `network`."""
-    runs = [design, *design.get("workloads", {}).values()]
-    return [run for run in runs if ((run.get("activity") or {}).get("workload") or {}).get("network") == network]
 
 
 def points_of(columns: Iterable[Column], accuracies: list[Accuracy], network: str) -> Iterator[tuple[Column, Accuracy]]:

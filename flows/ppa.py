@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from common.errors import UserError
 from common.provenance import git_commit
@@ -180,6 +180,26 @@ def fill(record: dict, fields: dict) -> None:
     record.update(fields)
 
 
+def runs_of(design: dict, network: str | None = None) -> dict[tuple, dict]:
+    """What a record says of power on layer tiles (of `network`), by their hash and the cycles that were counted."""
+    found = {}
+    for run in (design, *design.get("workloads", {}).values()):
+        activity = run.get("activity") or {}
+        tiles = activity.get("workload") or {}
+        if run.get("power_mw") and tiles and network in (None, tiles.get("network")):
+            found.setdefault((tiles.get("tiles_sha256"), activity.get("cycles")), run)
+    return found
+
+
+def common_workload(designs: Iterable[dict], network: str | None = None) -> tuple | None:
+    """The tiles and cycles that most designs were measured on, of several the last ones; None if there are none."""
+    count: dict[tuple, int] = {}
+    for design in designs:
+        for key in runs_of(design, network):  # the last ones come first
+            count[key] = count.get(key, 0) + 1
+    return max(count, key=count.__getitem__, default=None)
+
+
 def view(store: Store) -> dict:
     """`ppa.json`: every column whose sources are as they were, each group of the same conditions compared.
 
@@ -221,8 +241,12 @@ def _group(
     for r in records:
         netlists.setdefault(r["netlist_sha256"], []).append(r)
 
+    here = conditions_of(records[0])  # a netlist may be the same at two clocks, its power is not
+
     def record_of(entry: Entry, netlist: str = "netlist_sha256") -> dict | None:
         """The column that an entry is of: of one netlist there may be several, as of f(a) of w4a6 and of w5a6."""
+        if any(entry.key.get(name) != value for name, value in here.items()):
+            return None
         there = netlists.get(entry.data[netlist], [])
         return next((r for r in there if r["design"] == entry.key.get("design")), next(iter(there), None))
 

@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -264,13 +265,18 @@ KEY = (
 def update_report(path: Path, row: dict, sources: Mapping[str, str] | None = None) -> None:
     """Keep `row` in the place of one of the same KEY, and write the report, a view of all rows.
 
-    Rows of a report that an earlier version wrote are taken over.
+    Rows that the report has and the store beside it lacks, as those of a report that was copied there, are taken over;
+    what these depend on is not known any more, so they never count as changed.
     """
-    store = Store(path.parent)
-    if not store.entries("accuracy"):
-        store.put_all("accuracy", [(key_of(old), old, {}) for old in read_rows(path)])
-    store.put("accuracy", key_of(row), row, sources)
-    store.publish(path.stem, view)
+    store, kind = Store(path.parent), kind_of(path)
+    store.put_all(kind, [(key_of(old), old, {}) for old in read_rows(path)], replace=False)
+    store.put(kind, key_of(row), row, sources)
+    store.publish(path.stem, partial(view, kind=kind))
+
+
+def kind_of(path: Path) -> str:
+    """Kind of a report's rows in the store: each report of a folder has its own."""
+    return "accuracy" if path.stem == "accuracy" else f"accuracy {path.stem}"
 
 
 def key_of(row: dict) -> dict:
@@ -278,9 +284,9 @@ def key_of(row: dict) -> dict:
     return {name: row.get(name) for name in KEY}
 
 
-def view(store: Store) -> dict:
+def view(store: Store, kind: str = "accuracy") -> dict:
     """`accuracy.json`: every row whose network, encoding and emulation are as they were; the others are named."""
-    current, stale = marked(store.entries("accuracy"))
+    current, stale = marked(store.entries(kind))
     return {"format": FORMAT, "rows": [entry.data for entry in current], "stale": stale}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -146,6 +147,27 @@ def test_a_page_stays_the_file_that_it_is(tmp_path):
     link.symlink_to(page)
     write_block(link, "x", "1\n2")
     assert link.is_symlink() and page.read_bytes() == b"a\r\n<!-- begin x -->\r\n1\r\n2\r\n<!-- end x -->\r\n"
+
+
+def test_a_page_that_two_write_to_has_both(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- begin {name} -->\n<!-- end {name} -->\n" for name in "ab"))
+
+    def write(name: str) -> None:
+        for count in range(40):
+            write_block(page, name, f"{name} {count}")
+            assert f"{name} {count}\n" in page.read_text()
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, "ab"))
+    assert "a 39\n" in page.read_text() and "b 39\n" in page.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+    page.write_text(page.read_text() * 2)
+    with pytest.raises(UserError, match="has '<!-- begin a -->' more than once"):
+        write_block(page, "a", "which?")
+    with pytest.raises(UserError, match="cannot read"):
+        write_block(tmp_path / "none" / "page.md", "a", "x")
+    assert not (tmp_path / "none").exists()
 
 
 def test_histogram_command(checkpoint, monkeypatch, place):

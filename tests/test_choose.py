@@ -90,6 +90,19 @@ def test_every_operand_of_a_layer_is_on_the_grid(network, images):
         on_grid(network, 9)
 
 
+@pytest.mark.parametrize(("multiplier", "shift"), [(0, 62), (1 << 30, 61)])
+def test_a_channel_that_adds_nothing_adds_nothing_on_a_grid(network, tmp_path, multiplier, shift):
+    """A factor so small that all sums become 0: two bits more of shift would leave 64 bits, and 0 became -4."""
+    node = network.mac_nodes[0]
+    m, s = node.requant.multiplier.copy(), node.requant.shift.copy()
+    m[0], s[0] = multiplier, shift
+    tiny = network.with_nodes({node.name: replace(node, requant=replace(node.requant, multiplier=m, shift=s, lo=-128))})
+    save_network(on_grid(tiny, 2), tmp_path / "tiny.npz")
+    requant = load_network(tmp_path / "tiny.npz").mac_nodes[0].requant
+    sums = np.array([-(2**31) + 1, -1000, 0, 1000, 2**31 - 1])[:, None, None] * np.ones((1, len(m), 1), int)
+    assert not requant(sums)[:, 0].any() and requant(sums)[:, 1].any()
+
+
 @pytest.mark.parametrize(("name", "bits"), [("exact64", 0), ("w4a8", 0), ("w5a7", 1), ("w4a6", 2), ("xnor21", 2)])
 def test_bits_that_are_not_read(name, bits):
     assert ignored_bits(load_encoding(name)) == bits
@@ -263,9 +276,10 @@ def test_prepared_networks_are_kept_go_on_and_are_refused_elsewhere(network, ima
     assert fingerprint(kept.network) == fingerprint(found.network)
 
     (path,) = tmp_path.glob("*-chosen-*.npz")
-    path.write_bytes(b"damaged")
-    again = prepare(network, encoding, images, held_out, **options)
-    assert fingerprint(again.network) == fingerprint(found.network), "made anew"
+    for harm in (lambda: path.write_bytes(b"damaged"), lambda: save_network(network, path)):
+        harm()  # a file that is none, a network that was chosen for nothing
+        again = prepare(network, encoding, images, held_out, **options)
+        assert fingerprint(again.network) == fingerprint(found.network), "made anew"
     file = load_network(path)
     check_origin(file, encoding)
     with pytest.raises(UserError, match=r"has weights for w4a8 \([0-9a-f]{12}\), not for m12p .*start from its base"):

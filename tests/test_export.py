@@ -38,7 +38,8 @@ print(config["DESIGN_NAME"], len(config["VERILOG_FILES"]), config["CLOCK_PERIOD"
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A column and an array of m14p, and a conventional array, small ones."""
     out = tmp_path_factory.mktemp("exported")
-    encoded, booth = (variants[0] for variants in chosen(["enc m14p merged", "conv booth"], 4, True).values())
+    found = chosen(["enc m14p merged", "conv booth"], 4, True)
+    encoded, booth = (found[name][0] for name in ("enc m14p merged", "conv booth"))
     return [
         export(d, columns, "sky130hd", 10.0, 55.0, out) for d, columns in ((encoded, None), (encoded, 2), (booth, 2))
     ]
@@ -98,8 +99,15 @@ def test_times_are_in_the_units_of_the_library(folders, tmp_path):
 def test_again_replaces_and_spares_what_is_not_its_own(tmp_path):
     design = chosen(["conv booth"], 4, True)["conv booth"][0]
     folder = export(design, None, "nangate45", 2.5, 55.0, tmp_path)
+    (folder / "runs").mkdir()
+    (folder / "runs" / "result").write_text("hours of another flow")
+    (folder / "rtl" / "gone.sv").write_text("of an earlier version")
     assert export(design, None, "nangate45", 5.0, 55.0, tmp_path) == folder
     assert "-period 5 " in (folder / "constraint.sdc").read_text()
+    assert (folder / "runs" / "result").is_file() and not (folder / "rtl" / "gone.sv").exists()
+    assert not list(folder.glob(".scratch*"))
+    with pytest.raises(UserError, match=r"holds another design \(nangate45, conv booth, not sky130hd, conv booth\)"):
+        export(design, None, "sky130hd", 10.0, 55.0, tmp_path)
     (folder / "constraint.sdc").unlink()
     with pytest.raises(UserError, match="no design of this command"):
         export(design, None, "nangate45", 2.5, 55.0, tmp_path)

@@ -15,11 +15,12 @@ import pytest
 from common.errors import UserError
 from flows.openroad import Unroutable, layout_script, read_figures, read_spef, routed, run_layout, run_openroad
 from flows.openroad.picture import boxes
-from flows.openroad.routed import UTILIZATIONS, chosen, highest, lay_out
+from flows.openroad.routed import UTILIZATIONS, block_of, chosen, highest, lay_out
 from flows.platform import PLATFORMS, load_platform
 from flows.power.measure import Conditions
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.measure import forms
+from flows.synth.netlist import ROOT
 from models.replay import load_capture
 
 STEPS = """
@@ -274,13 +275,18 @@ def test_wires_of_a_spef_are_picofarads(tmp_path: Path) -> None:
         read_spef(path)
 
 
-def test_designs_go_by_name() -> None:
+def test_designs_go_by_name(tmp_path: Path) -> None:
     table = chosen(["conv tree", "conv-booth", "conv tree w4a8", "exact36", "c14p"], 4, True)
     assert list(table) == ["conv tree", "conv booth", "conv tree w4a8", "enc exact36 merged", *list(table)[4:]]
     assert "enc c14p merged" in table
     assert list(chosen(["enc m14p merged", "conv tree", "f(a) of m12p"], 4, True)) == [
-        *("enc m14p merged", "conv tree", "f(a) of m12p")
+        *("enc m14p merged", "f(a) of m14p", "conv tree", "f(a) of m12p")
     ]
+    mine = tmp_path / "exact-ones" / "mine.json"
+    mine.parent.mkdir()
+    text = (ROOT / "models" / "encodings" / "m14p.json").read_text()
+    mine.write_text(text.replace('"name": "m14p"', '"name": "mine"'))
+    assert "enc mine merged" in chosen([str(mine)], 4, True)
     for word in ("conv tee", "enc m14p marged", "m99p", "w4a8 conv"):
         with pytest.raises(UserError, match=re.escape(word)):
             chosen([word], 4, True)
@@ -291,9 +297,8 @@ def test_what_has_not_passed_is_refused(tmp_path: Path) -> None:
     platform = load_platform("osu018")
     design = forms(2, [], 1, True)["conv tree"][0]
     result = synthesise(design, 2, platform, 10.0, tmp_path, ("nf",), simulate=False)
-    given = Conditions(platform, load_capture(), 32)
     with pytest.raises(UserError, match="gate-level simulation is 'not_run', .* a layout needs one that passed"):
-        lay_out(result, 10.0, 55.0, given, print)
+        block_of(result, platform)
 
 
 @needs_library
@@ -317,8 +322,8 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
     given = Conditions(platform, load_capture(), 32)
     for kind, count in ((UserError, 1), (Unroutable, 2), (Unroutable, 2)):
         with pytest.raises(kind) as caught:
-            lay_out(result, 10.0, 55.0, given, print)
+            lay_out(block_of(result, platform), 10.0, 55.0, given, print)
         assert (type(caught.value), len(runs)) == (kind, count)
     with pytest.raises(Unroutable):
-        lay_out(result, 10.0, 50.0, given, print)
+        lay_out(block_of(result, platform), 10.0, 50.0, given, print)
     assert len(runs) == 3  # another utilisation is another layout

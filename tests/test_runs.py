@@ -250,6 +250,24 @@ def test_rows_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
     update_report(path, old | {"encoding": "new"})
     assert [row["encoding"] for row in json.loads(path.read_text())["rows"]] == ["old", "new"]
 
+    def encodings(path: Path) -> set[str]:
+        return {row["encoding"] for row in json.loads(path.read_text())["rows"]}
+
+    # a report that was copied over it: what it has more is taken over, what it has of a key is not put back
+    mine = [old | {"encoding": "third"}, old | {"encoding": "new", "top1": {"int8": 0.1}}]
+    path.write_text(json.dumps({"format": "encmac-accuracy/1", "rows": mine}))
+    update_report(path, old | {"encoding": "fourth"})
+    assert encodings(path) == {"old", "new", "third", "fourth"}
+    assert not any(row["top1"] for row in json.loads(path.read_text())["rows"])
+    # another report of the same folder has its own rows, and a link stays one
+    other, link = tmp_path / "of-others.json", tmp_path / "link.json"
+    other.write_text(json.dumps({"format": "encmac-accuracy/1", "rows": mine}))
+    link.symlink_to(other)
+    update_report(other, old | {"encoding": "fifth"})
+    assert encodings(other) == {"third", "new", "fifth"} and "fifth" not in encodings(path)
+    update_report(link, old | {"encoding": "sixth"})
+    assert link.is_symlink() and encodings(other) == {"third", "new", "fifth", "sixth"}
+
 
 def test_searched_encodings_lie_outside_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.argv", ["search", "-M", "8"])

@@ -18,7 +18,7 @@ from common.errors import UserError, run_cli
 from common.files import read_json
 from common.store import outdated
 from flows.platform import config_path, read_config
-from flows.ppa import compare_routed
+from flows.ppa import common_workload, compare_routed, runs_of
 from tools.docs import pages
 from tools.options import parse
 
@@ -83,10 +83,14 @@ class Measured:
 
     def power(self, row: str, key: str, workload: str, change: bool = False) -> float:
         """A figure of power, or its change against the best; KeyError if no run had tiles of this network."""
-        mine = on_tiles(self.design(row), workload)["power_mw"][key]
+        mine = self.on_tiles(self.design(row), workload)["power_mw"][key]
         if not change:
             return mine
-        return 100 * (mine / min(on_tiles(r, workload)["power_mw"][key] for r in self._conventional()) - 1)
+        return 100 * (mine / min(self.on_tiles(r, workload)["power_mw"][key] for r in self._conventional()) - 1)
+
+    def on_tiles(self, design: dict, network: str) -> dict:
+        """What a record says of power on tiles of a network, those that most columns ran; KeyError without it."""
+        return runs_of(design)[common_workload(self.designs.values(), network) or ()]
 
     def routed(self, row: str, value: Callable[[dict], float], change: bool = False) -> float:
         """A figure after layout, or its change against the best conventional column that was routed."""
@@ -100,14 +104,6 @@ class Measured:
     def _conventional(self) -> list[dict]:
         """Conventional columns of 8 bits."""
         return [r for n, r in self.designs.items() if n.startswith("conv ") and not r.get("rival")]
-
-
-def on_tiles(design: dict, network: str) -> dict:
-    """What a design's record says of power on tiles of a network; KeyError if it was not measured."""
-    for found in (design, *design.get("workloads", {}).values()):
-        if (found.get("activity") or {}).get("workload", {}).get("network") == network:
-            return found
-    raise KeyError(network)
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,7 +134,7 @@ COLUMNS: dict[str, tuple[Look, float]] = {
     "area against the best conventional": (lambda m, row: m.area_against_best(row), 0.0),
     "mW, ResNet-20": (lambda m, row: m.power(row, "column", RESNET), 0.01),
     "without glitches": (lambda m, row: m.power(row, "zero_delay_column", RESNET), 0.01),
-    "pJ per MAC": (lambda m, row: on_tiles(m.design(row), RESNET)["energy_per_mac_pj"], 0.01),
+    "pJ per MAC": (lambda m, row: m.on_tiles(m.design(row), RESNET)["energy_per_mac_pj"], 0.01),
     "against the best": (lambda m, row: m.power(row, "column", RESNET, True), 0.01),
     "power, ResNet-20": (lambda m, row: m.power(row, "column", RESNET, True), 0.01),
     "mW, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET), 0.01),

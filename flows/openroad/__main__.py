@@ -27,7 +27,7 @@ from flows.ppa import is_conventional, key_of, view
 from flows.synth.__main__ import array_entry, tool_versions
 from flows.synth.array import SHELL_SOURCES, Array, measure_array
 from flows.synth.measure import Result, best_variant, record, sources_of_column
-from flows.synth.netlist import ROOT
+from flows.synth.netlist import ROOT, Design
 from models.replay import load_capture
 from tools.options import parse
 
@@ -43,11 +43,7 @@ def main() -> int:
     version(openroad())  # told before anything slow
     if args.netlist:
         return one_netlist(args, platform, clock_ns)
-    table = chosen(args.designs.split(","), args.rows, not args.ungated)
-    if args.columns:  # arrays have the extra columns of their encodings inside
-        table = {name: variants for name, variants in table.items() if not variants[0].shared}
-        if pairs := [name for name in table if "FIP" in name]:
-            raise UserError(f"{pairs[0]}: columns of a fast inner product make no array; leave it out, or COLS=")
+    table = designs_of(args)
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
     given = Conditions(platform, load_capture(args.tiles) if args.tiles else load_capture(), args.vectors)
     workload(given.capture, args.rows, args.vectors + (args.columns or 0), args.columns or 1)  # refuses too few vectors
@@ -152,10 +148,23 @@ def handed_over(args: argparse.Namespace) -> int:
     """Write designs for other flows: columns, or arrays with --columns. Neither library nor OpenROAD is needed."""
     known = read_config(config_path(args.platform))
     where = (known["name"], args.clock_ns or known["clock_ns"], args.utilization, args.export.resolve())
-    for variants in chosen(args.designs.split(","), args.rows, not args.ungated).values():
-        if not variants[0].shared:  # arrays bring their extra column, a column alone has an input for its sum
-            print(export(variants[0], args.columns, *where))
+    # arrays bring their extra column, a column alone has an input for its sum
+    found = [v[0] for v in designs_of(args).values() if not v[0].shared]
+    if not found:
+        raise UserError(f"DESIGNS={args.designs}: extra columns are no designs of their own; name what they belong to")
+    for design in found:
+        print(export(design, args.columns, *where))
     return 0
+
+
+def designs_of(args: argparse.Namespace) -> dict[str, list[Design]]:
+    """What is to be laid out, with its variants; of arrays no extra columns, which they have inside."""
+    table = chosen(args.designs.split(","), args.rows, not args.ungated)
+    if not args.columns:
+        return table
+    if pairs := [name for name in table if "FIP" in name]:
+        raise UserError(f"{pairs[0]}: columns of a fast inner product make no array; leave it out, or COLS=")
+    return {name: variants for name, variants in table.items() if not variants[0].shared}
 
 
 def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
-from common.files import making
+from common.files import scratch, settle
 from flows.openroad import ASPECT_RATIO, SIDES, STREAMS
 from flows.sta import IO_SHARE
 from flows.synth.netlist import ROOT, Design, column_sources
@@ -21,6 +21,8 @@ from models.encoding import export_package, load_encoding
 ARRAY_SIDES: dict[str, tuple[str, ...]] = {side: (STREAMS[side],) if side in STREAMS else () for side in SIDES}
 ARRAY_SIDES["top"] += ("clk_i", "rst_ni")
 SLANG = "--max-constexpr-steps 1000000000"  # heights of the adder tree are computed while it is read
+CONSTRAINTS = "constraint.sdc"  # written first: whose folder it is
+OWN = (CONSTRAINTS, "rtl", "config.json", "pins.cfg", "config.mk", "io.tcl")
 SECTIONS = {"top": "#N", "right": "#E", "bottom": "#S", "left": "#W"}  # of LibreLane's order of pins
 # what other flows call the platforms
 LIBRELANE = {"sky130hd": ("sky130A", "sky130_fd_sc_hd"), "gf180": ("gf180mcuD", "gf180mcu_fd_sc_mcu7t5v0")}
@@ -58,9 +60,10 @@ def exported(design: Design, columns: int | None, packages: list[Path]) -> Expor
 
 
 def export(design: Design, columns: int | None, platform: str, clock_ns: float, util: float, out: Path) -> Path:
-    """Write the folder of a design below `out`; returns it.
+    """Write the folder of a design below `out`; returns it. What else is in it, as runs of a flow, stays.
 
-    Raises UserError if it is there already and was not written by this, or if neither flow knows the platform.
+    Raises UserError if it is there already and was not written by this, or for another platform or another encoding of
+    that name, or if neither flow knows the platform.
     """
     if platform not in LIBRELANE and platform not in ORFS:
         known = ", ".join(sorted({*LIBRELANE, *ORFS}))
@@ -70,17 +73,25 @@ def export(design: Design, columns: int | None, platform: str, clock_ns: float, 
     try:
         what = exported(design, columns, packages)
         folder = out / what.name
-        if folder.exists() and not (folder / "constraint.sdc").is_file():
+        head = f"# {platform}, {load_encoding(design.encoding).sha256[:12] if design.encoding else design.name}"
+        constraints = folder / CONSTRAINTS
+        if folder.exists() and not constraints.is_file():
             raise UserError(f"{folder} is there and no design of this command; name another folder")
-        with making(folder) as made:
-            _write(what, platform, clock_ns, util, made)
+        if folder.exists() and (found := constraints.read_text().partition("\n")[0]) != head:
+            raise UserError(f"{folder} holds another design ({found[2:]}, not {head[2:]}); name another folder")
+        folder.mkdir(exist_ok=True)
+        with scratch(folder) as made:
+            _write(what, platform, clock_ns, util, made, head)
+            for own in OWN:
+                if (made / own).exists():
+                    settle(made / own, folder / own)
     finally:
         for package in packages:
             package.unlink()
     return folder
 
 
-def _write(what: Exported, platform: str, clock_ns: float, util: float, folder: Path) -> None:
+def _write(what: Exported, platform: str, clock_ns: float, util: float, folder: Path, head: str) -> None:
     rtl = folder / "rtl"
     rtl.mkdir()
     for file in [*what.files, *(ROOT / "rtl").glob("*.svh")]:
@@ -88,8 +99,8 @@ def _write(what: Exported, platform: str, clock_ns: float, util: float, folder: 
     names = [f"rtl/{file.name}" for file in what.files]
     scale = ORFS.get(platform, 1)
     delay, period = (f"{scale * time:g}" for time in (IO_SHARE * clock_ns, clock_ns))
-    (folder / "constraint.sdc").write_text(
-        f"# times are those of the library: {scale:,} to a nanosecond\n"
+    (folder / CONSTRAINTS).write_text(
+        f"{head}\n# times are those of the library: {scale:,} to a nanosecond\n"
         f"create_clock -name clock -period {period} [get_ports clk_i]\n"
         f"set_input_delay {delay} -clock clock [all_inputs -no_clocks]\n"
         f"set_output_delay {delay} -clock clock [all_outputs]\n"

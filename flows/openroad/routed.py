@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from common.errors import UserError, unknown
-from common.files import keep, kept, locked
+from common.files import first_line, keep, kept, locked
 from common.store import sources_of
 from flows.openroad import (
     ASPECT_RATIO,
@@ -27,7 +29,7 @@ from flows.openroad import (
 )
 from flows.openroad.picture import draw
 from flows.platform import Platform
-from flows.power.circuit import read_circuit
+from flows.power.circuit import Circuit, read_circuit
 from flows.power.measure import Conditions, Routed, tiles_sha256, weigh
 from flows.power.measure import sources as power_sources
 from flows.synth.array import Array, flat_netlist
@@ -39,6 +41,7 @@ from models.rivals import widths
 SCRIPTS = ("flows/openroad/__init__.py", "flows/openroad/layout.tcl")  # what a layout depends on
 SOURCES = ("flows/openroad", "flows/synth/netlist.py", "flows/platform.py")
 UTILIZATIONS = tuple(float(percent) for percent in range(30, 81, 5))
+ANNOTATED = 0.99  # of the pins must have activity for OpenROAD's power; cells without pins that switch have none
 ESTIMATED, EXTRACTED = "estimated from global routes", "OpenRCX"
 
 
@@ -47,16 +50,18 @@ def chosen(words: Sequence[str], rows: int, gated: bool) -> dict[str, list[Desig
 
     With an encoding the extra column for its f(a) comes along. Raises UserError for a name that is none.
     """
-    named = [word.replace("conv-", "conv ").replace("exact-", "exact ").strip() for word in words]
+    named = [re.sub(r"^(conv|exact)-", r"\1 ", word.strip()) for word in words]
     of = {word: found.group(1) or found.group(2) for word in named if (found := ENCODED.fullmatch(word))}
-    encodings = list(dict.fromkeys(of.get(word, word) for word in named if " " not in word or word in of))
-    rivals = [
-        word.rpartition(" ")[2] for word in named if " " in word and word not in of and widths(word.rpartition(" ")[2])
-    ]
+    lines_of_table = [word for word in named if " " in word and not word.endswith(".json")]
+    encodings = list(dict.fromkeys(of.get(word, word) for word in named if word not in lines_of_table or word in of))
+    rivals = [bits for word in lines_of_table if word not in of and widths(bits := word.rpartition(" ")[2])]
     table = forms(rows, encodings, 1, gated, True, None, False, list(dict.fromkeys(rivals)))
     found: dict[str, list[Design]] = {}
     for word in named:
-        lines = [word] if " " in word else [f"{kind} {load_encoding(word).name}{end}" for kind, end in ENDS]
+        if word in lines_of_table:
+            lines = [word, f"f(a) of {of[word]}"] if word in of else [word]
+        else:
+            lines = [f"{kind} {load_encoding(word).name}{end}" for kind, end in ENDS]
         if not any(line in table for line in lines):
             raise unknown("design", word, [name for name in table if " " in name], ", or an encoding")
         found |= {line: table[line] for line in lines if line in table}
@@ -187,15 +192,41 @@ def weighed(folder: Path, script: Path, block: Block, clock_ns: float, given: Co
     title = f"{block.design.label.split('-rows')[0]}, {size}, {given.platform.title}"
     draw(folder / "layout.def", circuit, given.platform, title, folder / "layout.png")
     power = functools.partial(routed_power, script)
-    layout = Routed(folder / "layout.sdf", read_spef(folder / "layout.spef"), power)
+    layout = Routed(folder / "layout.sdf", wires_of(folder / "layout.spef", circuit), power)
     compared = dataclasses.replace(given, compare=True)
     fields = weigh(circuit, block.design, clock_ns, block.rows, compared, folder, layout, block.columns)
+    annotated, pins = fields["agreement_mw"]["openroad"]["annotated_pins"], circuit.pin_count
+    if annotated < ANNOTATED * pins:
+        raise UserError(
+            f"{block.design.label}: OpenROAD took activity for {annotated:,.0f} of {pins:,} pins only, the others "
+            f"would be guessed; see {folder / 'power.log'}"
+        )
     return {
         "netlist_sha256": netlist.sha256,
         "cells": netlist.cells,
         "area_um2": {"total": round(netlist.area_um2, 3), "by_purpose": netlist.areas_um2},
         **fields,
     }
+
+
+def wires_of(spef: Path, circuit: Circuit) -> dict[str, float]:
+    """Capacitance of the wire of each net of a routed netlist, pF; UserError if the file, as a cut one, lacks a net.
+
+    Nets of one pin, as of an output that nobody reads, have no wire.
+    """
+    try:
+        found = read_spef(spef)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{spef} cannot be read ({first_line(error)}); delete its folder and run it again") from error
+    pins = np.zeros(len(circuit.nets), int)
+    for group in circuit.groups:
+        for nets in group.pins.values():
+            np.add.at(pins, nets[nets >= 0], 1)
+    if lacking := [net for net, count in zip(circuit.nets, pins, strict=True) if count > 1 and net not in found]:
+        raise UserError(
+            f"{spef} has no wire of net {lacking[0]} and of {len(lacking) - 1} more; delete its folder and run it again"
+        )
+    return found
 
 
 def read_back(folder: Path, platform: Platform, top: str) -> None:

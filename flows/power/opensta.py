@@ -20,13 +20,13 @@ from flows.synth.netlist import TOP
 
 def write_saif(circuit: Circuit, activity: Activity, path: Path) -> None:
     """Activity of every pin of every cell over all windows, for this and other power tools."""
-    whole = activity.merged()
+    whole, top = activity.merged(), re.search(r"^module (\w+)", circuit.path.read_text(), re.MULTILINE)
     duration = round(float(whole.cycles[0]) * activity.clock_ns * PS)
     toggles, high = whole.toggles[:, 0], whole.high[:, 0] * duration
     lines = [
         '(SAIFILE (SAIFVERSION "2.0") (DIRECTION "backward")',
         f"(DIVIDER /) (TIMESCALE 1 ps) (DURATION {duration})",
-        f"(INSTANCE {TOP}",
+        f"(INSTANCE {top[1] if top else TOP}",
     ]
     for group in circuit.groups:
         for i, name in enumerate(group.names):

@@ -157,7 +157,8 @@ def flow_sources() -> dict[str, str]:
 
 def sources_of_column(design: Design, platform: Platform) -> dict[str, str]:
     """What a result in the store depends on, by name and hash."""
-    files = [platform.liberty, platform.cell_models]
+    files = [path for path in (platform.folder / "config.toml",) if path.is_file()]
+    files += [platform.liberty, platform.cell_models]
     files += [path for path in [encoding_file(design.encoding or "")] if path.is_file()]
     return flow_sources() | sources_of(*files)
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from common.errors import UserError
 from models.multiplier import Products
+from models.quant.arith import MAX_SHIFT, MIN_SHIFT
 from models.quant.checkpoint import MAX_GRID
 from models.quant.graph import INPUT, Conv, QuantNetwork
-from models.quant.nodes import Add, Flatten, Lookup, Pad, Pixels, Pool, Rows, Spread, SubsamplePad, TfliteAdd
+from models.quant.nodes import Add, Flatten, Lookup, Pad, Pixels, Pool, Requant, Rows, Spread, SubsamplePad, TfliteAdd
 from models.quant.runtime import Runtime
 
 
@@ -56,10 +57,17 @@ def on_grid(network: QuantNetwork, bits: int) -> QuantNetwork:
             elif isinstance(node, Add | TfliteAdd | Pool | Runtime):
                 new = replace(new, grid=bits)
             elif node.requant is not None:
-                new = replace(new, requant=replace(node.requant, grid=bits))
+                new = replace(new, requant=_coarser(node.requant, bits))
         if new is not node:
             changed[node.name] = new
     return replace(network.with_nodes(changed), input_grid=bits if INPUT in wanted else 0)
+
+
+def _coarser(requant: Requant, bits: int) -> Requant:
+    """`requant` with results that are multiples of 2**bits; where the shift would leave 64 bits, every sum is 0."""
+    none = requant.shift + bits > MAX_SHIFT
+    multiplier, shift = (np.where(none, v, o) for v, o in ((0, requant.multiplier), (MIN_SHIFT, requant.shift)))
+    return replace(requant, multiplier=multiplier.astype(np.int32), shift=shift.astype(np.int32), grid=bits)
 
 
 def _nearest(value: int, bits: int) -> int:

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
+from common.store import digest as sources_digest
 from models.emulate import TableEngine, exact_table
 from models.multiplier import Products
 from models.quant.checkpoint import digest, fingerprint, load_network, save_network
-from models.quant.choose import CENTRE, SOURCE, Chosen, Levels, Settings, choose, divergence
+from models.quant.choose import CENTRE, Chosen, Levels, Settings, choose, divergence
 from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
 from models.quant.grid import ignored_bits, on_grid
@@ -29,7 +30,8 @@ from models.quant.grid import ignored_bits, on_grid
 FOLDER = Path("build/chosen")
 SAVE_SECONDS = 20.0
 WAYS = ("corrected", "chosen")
-CODE = ("choose.py", "prepare.py", "grid.py", "correct.py", SOURCE.name)  # a change of it makes another result
+MODELS = Path(__file__).parents[1]
+CODE = ("quant", "emulate", "multiplier.py")  # of models: a change of it makes another result
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,12 @@ def prepare(
     rounded = rounded_network(network, products)
     parts = [fingerprint(network), products.sha256, json.dumps(asdict(settings)), str(rounds)]
     parts += [digest({"images": images, "held_out": held_out})]
-    parts += [hashlib.sha256((Path(__file__).parent / name).read_bytes()).hexdigest() for name in CODE]
+    parts += [sources_digest(MODELS / name) for name in CODE]
     key = hashlib.sha256(" ".join(parts).encode()).hexdigest()
     made = {}
     for way in ways:
         path = folder / f"{network.name}-{products.name}-{way}-{key[:16]}.npz"
-        if found := _kept(path):
+        if found := _kept(path, key):
             made[way] = offset_network(found, products)
             continue
         if way == "corrected":
@@ -95,23 +97,28 @@ def prepare(
                 rounded, products, images, rounds, "gain", label and f"{label}, corrected", network
             )
         else:
-            made[way] = _chosen(network, rounded, products, images, settings, path, label)
+            made[way] = _chosen(network, rounded, products, images, settings, path, key, label)
         save_network(_marked(offset_network(made[way], products, -1), network, products, way, key), path)
     way, figures = _better(network, made, products, held_out)
     figures |= {"key": key, "seconds": round(time.perf_counter() - started, 1)}
     return Prepared(made[way], made, way, figures)
 
 
-def _kept(path: Path) -> QuantNetwork | None:
-    """What an earlier run left in `path`; a damaged file is removed and made anew."""
+def _kept(path: Path, key: str) -> QuantNetwork | None:
+    """What an earlier run left in `path` under this key; a file that is damaged or another's is made anew."""
     if not path.exists():
         return None
     try:
-        return load_network(path)
+        found = load_network(path)
+        if found.provenance.get("prepared", {}).get("key") == key:
+            return found
+        print(f"{path} is of another run; it is made anew")
     except UserError as error:
         print(f"{error}; it is made anew")
-        path.unlink()
-        return None
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; remove it")
+    path.unlink()
+    return None
 
 
 def check_origin(network: QuantNetwork, products: Products) -> None:
@@ -138,19 +145,23 @@ def _chosen(
     images: np.ndarray,
     settings: Settings,
     path: Path,
+    key: str,
     label: str,
 ) -> QuantNetwork:
     """`choose`, from where an earlier run was interrupted."""
     partial = path.with_suffix(".part.npz")
     done, saved = Chosen(), time.monotonic()
-    if found := _kept(partial):
-        done.noise = {name: tuple(value) for name, value in found.provenance["noise"].items()}
+    if found := _kept(partial, key):
+        begun = found.provenance["prepared"]
+        done.noise = {name: tuple(value) for name, value in begun["noise"].items()}
+        done.still = dict(begun["still"])
         done.nodes = {name: found.node(name) for name in done.noise}
 
     def keep(done: Chosen) -> None:
         nonlocal saved
         if time.monotonic() - saved > SAVE_SECONDS:
-            save_network(replace(rounded.with_nodes(done.nodes), provenance={"noise": done.noise}), partial)
+            begun = {"prepared": {"key": key, "noise": done.noise, "still": done.still}}
+            save_network(replace(rounded.with_nodes(done.nodes), provenance=begun), partial)
             saved = time.monotonic()
 
     result = choose(rounded, network, products, images, settings, done, keep, label and f"{label}, chosen")
