@@ -89,12 +89,18 @@ def accuracies(records: Records, count: int | None = None) -> list[Accuracy]:
 
 
 def rows_of(records: Records, count: int | None = None) -> list[dict]:
-    """Rows of accuracy.json, one for each network and products; halves of a sample are one.
+    """`rows_that_count` of accuracy.json."""
+    return rows_that_count(records["accuracy"].get("rows", []), count)
 
-    Of two networks or data sets of one name the one that was measured last counts, of several rows of the same
-    products (other seeds, samples, corrections) the last of those with chosen weights, so that nobody picks the best.
+
+def rows_that_count(rows: list[dict], count: int | None = None) -> list[dict]:
+    """Of rows of accuracy, the latest last, one for each network and products; halves of a sample are one.
+
+    On `count` test images, or on the most that a network has. Of two networks or data sets of one name the one that was
+    measured last counts, of several rows of the same products (other seeds, samples, corrections) the last of those
+    with chosen weights, so that nobody picks the best.
     """
-    rows = pooled(records["accuracy"].get("rows", []))
+    rows = pooled(rows)
     most = {name: max(r["images"] for r in rows if r["network"] == name) for name in {r["network"] for r in rows}}
     rows = [r for r in rows if r["images"] == (count or most[r["network"]])]
     newest = {r["network"]: _measured(r) for r in rows}
@@ -103,7 +109,7 @@ def rows_of(records: Records, count: int | None = None) -> list[dict]:
         rows, key=lambda row: (row.get("correction", {}).get("scope") == "gain", bool(row.get("choose")))
     ):
         if _measured(row) == newest[row["network"]]:
-            found[row["network"], row["encoding"], row["encoding_sha256"]] = row
+            found[row["network"], row["encoding"], row.get("encoding_sha256")] = row
     return list(found.values())
 
 

@@ -186,7 +186,7 @@ def runs_of(design: dict, network: str | None = None) -> dict[tuple, dict]:
     for run in (design, *design.get("workloads", {}).values()):
         activity = run.get("activity") or {}
         tiles = activity.get("workload") or {}
-        if run.get("power_mw") and tiles and network in (None, tiles.get("network")):
+        if run.get("power_mw") and network in (None, tiles.get("network")):
             found.setdefault((tiles.get("tiles_sha256"), activity.get("cycles")), run)
     return found
 

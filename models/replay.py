@@ -22,7 +22,16 @@ from models.datasets import load_dataset
 from models.emulate import ExactEngine
 from models.emulate.operands import output_size
 from models.quant.arith import INT8_MAX, INT8_MIN
-from models.quant.checkpoint import ZOO, check_whole, load_network, pack_header, read_header, read_npz, write_npz
+from models.quant.checkpoint import (
+    ZOO,
+    check_whole,
+    load_network,
+    pack_header,
+    read_header,
+    read_npz,
+    validate_requant,
+    write_npz,
+)
 from models.quant.graph import Linear, MacNode, QuantNetwork, Requant
 from tools.options import parse
 
@@ -231,6 +240,8 @@ def load_capture(path: str | Path = ZOO / "tiles_resnet20_cifar10.npz") -> Captu
         layers = {name: layer_from(name, entry, arrays) for name, entry in header["layers"].items()}
         if not layers:
             raise ValueError("no layers")
+        if not isinstance(header["network"], str):
+            raise ValueError(f"network is {header['network']!r}; a name is expected")
         return Capture(header["network"], header["network_sha256"], layers, header["provenance"])
     except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
         raise UserError(f"{path}: malformed tile archive ({error}); capture it again") from error
@@ -242,12 +253,14 @@ def layer_from(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
     if entry["requant"] is not None:
         requant = Requant(arrays[f"{name}/multiplier"], arrays[f"{name}/shift"], **entry["requant"])
         check_whole(requant)
-        if not INT8_MIN <= requant.lo <= requant.hi <= INT8_MAX:
-            raise ValueError(f"layer {name}: clamp {requant.lo}..{requant.hi}")
+        validate_requant(name, requant, len(arrays[f"{name}/weights"]))
     inputs, weights, bias = (arrays[f"{name}/{k}"] for k in ("inputs", "weights", "bias"))
     where = (tuple(entry["stride"]), tuple(entry["padding"]), entry["groups"], entry.get("pad_value", 0))
     layer = Layer(name, inputs, weights, bias, requant, *where)
     check_whole(layer)
+    for code in (layer.pad_value, *([requant.zero_point] if requant else [])):
+        if not INT8_MIN <= code <= INT8_MAX:
+            raise ValueError(f"layer {name}: zero point or padding {code}; a code is {INT8_MIN}..{INT8_MAX}")
     if bias.dtype != np.int32 or bias.shape != weights.shape[:1]:
         raise ValueError(f"layer {name}: bias is {bias.dtype} {bias.shape} for {len(weights)} outputs")
     found = [len(inputs), len(bias), *layer.size]

@@ -116,6 +116,24 @@ def test_every_network_has_a_picture_of_its_own(reports, monkeypatch):
     }
 
 
+def test_power_of_other_tiles_or_of_another_library_is_not_mixed_in(reports):
+    """One column measured again on fewer vectors, and columns of the library as it was before its file changed."""
+
+    def ran(vectors: int, milliwatts: float) -> dict:
+        activity = {"workload": {"network": "made_up", "tiles_sha256": "t"}, "cycles": 6 * vectors}
+        return {"activity": activity, "power_mw": {"column": milliwatts}}
+
+    sound = [d for d in COLUMNS if d["gate_sim"] == "passed" and d["wns_ns"] > 0]
+    designs = [d | ran(128, 2.0) for d in sound]
+    designs[2] |= ran(8, 0.5) | {"workloads": {"long": ran(128, 2.0)}}
+    old = [d | {"platform_sha256": "as it was", "area_um2": {"column": 1.0}} for d in designs]
+    for given in (designs, [*old, *designs]):
+        for network in ("made_up", None):
+            found = columns(load_records(reports(ACCURACY, given)), network)
+            assert len(found) == len(sound) and min(c.area_um2 for c in found) == 100
+            assert {c.power_mw for c in found} == {2.0}
+
+
 def test_power_is_that_on_tiles_of_the_network(reports):
     def ran(network: str, milliwatts: float) -> dict:
         activity = {"workload": {"network": network}}

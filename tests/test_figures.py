@@ -155,6 +155,11 @@ def test_accuracy_is_compared_with_the_rows_that_are_kept(place: Path, capsys: p
     kept = json.loads((place / "accuracy.json").read_text())["rows"]
     (place / "kept.json").write_text(json.dumps({"rows": [row("m20p", 0.5, None), *kept[:1]]}))
     assert figures.main() == 0, "what was measured here comes first"
+    # a row of correction alone, for a picture say, is none that the docs tell
+    choice = [r | {"correction": {"scope": "gain"}, "choose": True} for r in kept]
+    alone = choice[0] | {"choose": False, "top1": {"encoded": 0.1, "encoded_finetuned": 0.1}}
+    (place / "accuracy.json").write_text(json.dumps({"rows": [*choice, alone]}))
+    assert figures.main() == 0
     (place / "accuracy.json").unlink()
     assert figures.main() == 1
     assert "m20p, top-1 %: 91.34; measured 50" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -169,9 +170,14 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
     tool_of(tmp_path, monkeypatch, "exit 0\n")
     with pytest.raises(UserError, match="ended without figures; is this OpenROAD?"):
         run_layout(script)
-    tool_of(tmp_path, monkeypatch, "sleep 0.2; echo; sleep 60\n")
-    with pytest.raises(UserError, match="took more than 0 minutes and was ended"):
-        run_openroad(script, limit_s=0.1)
+    # a run that says nothing is ended too, and with it what a wrapper has started
+    for words in ("sleep 0.2; echo; sleep 61", "sleep 61 & wait"):
+        tool_of(tmp_path, monkeypatch, f"{words}\n")
+        began = time.monotonic()
+        with pytest.raises(UserError, match="took more than 0 minutes and was ended"):
+            run_openroad(script, limit_s=0.5)
+        assert time.monotonic() - began < 30
+    assert "sleep 61" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     figures = FIGURES.format(max="", min="")
     tool_of(tmp_path, monkeypatch, f"echo 'violation type: Short' > {script.parent}/drc.rpt\ncat <<'E'\n{figures}E\n")
     with pytest.raises(Unroutable, match="1 violations of design rules at this utilisation"):
@@ -187,6 +193,14 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
     steps: list[str] = []
     text = f"encmac step place\n  Completing 100% with 24 violations.\n{figures}"
     tool_of(tmp_path, monkeypatch, f"cat <<'E'\n{text}E\n")
+    with pytest.raises(UserError, match=r"ended without drc.rpt: its violations are not known"):
+        run_layout(script)
+    clean = f": > {script.parent}/drc.rpt\n"
+    tool_of(tmp_path, monkeypatch, f"{clean}echo '  Number of violations = 7.'\ncat <<'E'\n{text}E\n")
+    with pytest.raises(Unroutable, match="7 violations of design rules"):
+        run_layout(script)
+    tool_of(tmp_path, monkeypatch, f"{clean}cat <<'E'\n{text}E\n")
+    steps.clear()
     found = run_layout(script, steps.append)
     assert (found["drc"], found["openroad"], steps) == (0, "26Q1", ["place", "24 violations"])
     (tmp_path / "openroad").write_text("#!/bin/sh\nexit 1\n")
@@ -225,6 +239,10 @@ def test_figures_of_old_and_new_versions(words: tuple[str, str]) -> None:
     found = read_figures(FIGURES.format(max=words[0], min=words[1]))
     assert (found["core_um"], found["wns_ns"], found["hold_wns_ns"]) == ([100.13, 200.2], 0.12, 0.03)
     assert (found["wire_um"], found["clock_buffers"], found["antennas"]) == (115700.0, 17, 0)
+    slow = read_figures(FIGURES.format(max=words[0], min=words[1]).replace("0.12", "-1.5e+03").replace("0.03", "-2e-3"))
+    assert (slow["wns_ns"], slow["hold_wns_ns"]) == (-1500.0, -0.002)
+    with pytest.raises(UserError, match="OpenROAD printed no setup slack"):  # no path, or a time that is none
+        read_figures(FIGURES.format(max=words[0], min=words[1]).replace("0.12", "INF"))
     with pytest.raises(UserError, match="OpenROAD printed no core, hold slack, wire length, clock buffers"):
         read_figures("encmac begin figures\nworst slack 0.1\nencmac end figures")
 

@@ -113,6 +113,23 @@ def test_columns_of_one_netlist_have_each_their_power(tmp_path: Path) -> None:
     assert found["power_mw"]["column"] == 6.5, "6.4 and a 64th of 6.4"
 
 
+def test_power_of_one_clock_is_not_that_of_another(tmp_path: Path) -> None:
+    """A slow clock and a slower one give the same netlist; layouts and arrays of it belong to one clock as well."""
+    store = Store(tmp_path)
+    fast = column("conv tree", 900)
+    slow = fast | {"clock_ns": 12.0}
+    put(store, fast, slow)
+    put_power(store, fast, "resnet", 6.0)
+    data = {"mapped_netlist_sha256": fast["netlist_sha256"], "area_um2": {"total": 1.0}, "power_mw": {"total": 7.0}}
+    store.put("routed", key_of(fast) | {"utilization_percent": 55.0}, data)
+    found = {d["clock_ns"]: d for d in view(store)["designs"]}
+    assert found[10.0]["power_mw"]["column"] == 6.0 and found[10.0]["routed"]["power_mw"]["column"] == 7.0
+    assert not {"power_mw", "routed", "workloads"} & set(found[12.0])
+    put_power(store, slow, "resnet", 5.0)
+    found = {d["clock_ns"]: d for d in view(store)["designs"]}
+    assert [found[clock]["power_mw"]["column"] for clock in (10.0, 12.0)] == [6.0, 5.0]
+
+
 def test_power_belongs_to_its_netlist_and_its_workload(tmp_path: Path) -> None:
     store = Store(tmp_path)
     tree, encoded = column("conv tree", 900), column("enc m12p merged", 300, encoding="m12p")

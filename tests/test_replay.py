@@ -109,6 +109,33 @@ def test_header_of_numbers_that_are_not_whole_is_refused(field, value, tmp_path)
         load_capture(path)
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"lo": 1.0}, "lo is 1.0; whole numbers"), ({"zero_point": None}, "zero_point is None"),
+        ({"zero_point": 999}, "zero point or padding 999"), ({"grid": 999}, "grid 999; 0..6"),
+        ({"rounding": "x"}, "rounding 'x'; known"), ({"multiplier": slice(2)}, r"\(2,\) multipliers"),
+        ({"shift": np.float64}, "shift is float64; int32 expected"),
+    ],
+)  # fmt: skip
+def test_requantiser_of_an_archive_that_cannot_be_is_refused(changed, words, tmp_path):
+    path = tmp_path / "t.npz"
+    save_capture(Capture("net", "abc", {"one": layer("one")}), path)
+    arrays, _ = read_npz(path, "tile archive")
+    header = json.loads(bytes(arrays.pop("header")))
+    for key, value in changed.items():
+        name = f"one/{key}"
+        if isinstance(value, slice):
+            arrays[name] = arrays[name][value]
+        elif name in arrays:
+            arrays[name] = arrays[name].astype(value)
+        else:
+            header["layers"]["one"]["requant"][key] = value
+    write_npz(path, {"header": pack_header(header, arrays)} | arrays)
+    with pytest.raises(UserError, match=words):
+        load_capture(path)
+
+
 def test_empty_array_is_refused():
     with pytest.raises(UserError, match="holds nothing"):
         next(tiles(layer(), 0, 4))

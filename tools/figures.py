@@ -17,6 +17,7 @@ from pathlib import Path
 from common.errors import UserError, run_cli
 from common.files import read_json
 from common.store import outdated
+from flows.pareto import rows_that_count
 from flows.platform import config_path, read_config
 from flows.ppa import common_workload, compare_routed, runs_of
 from tools.docs import pages
@@ -162,7 +163,6 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
     UserError names a damaged record.
     """
     designs: dict[str, dict] = {}
-    accuracy: dict[str, dict] = {}
     layouts: dict[str, dict] = {}
     usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
 
@@ -186,12 +186,12 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
                 if fits(record):
                     designs[record["design"]] = record
                     layouts |= {record["design"]: record} if "routed" in record else {}
+        kept_rows: list[dict] = []
         for path in filter(Path.is_file, (ACCURACY, reports / "accuracy.json")):
-            for row in read_json(path)["rows"]:
-                gain = row.get("correction", {}).get("scope", "gain") == "gain"
-                if row["network"] == RESNET and row["images"] == 10_000 and gain:
-                    accuracy[row["encoding"]] = row
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            kept_rows += [row for row in read_json(path)["rows"] if row["network"] == RESNET]
+        gain = [row for row in kept_rows if row.get("correction", {}).get("scope", "gain") == "gain"]
+        accuracy = {row["encoding"]: row for row in rows_that_count(gain, 10_000)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; run its command again") from error
     return Measured(designs, accuracy, layouts)
 

@@ -11,12 +11,14 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from common.errors import UserError
-from common.processes import start
+from common.processes import signal_group, start
 from flows.platform import Platform, plain
 from flows.power.activity import Activity
 from flows.power.circuit import Circuit
@@ -54,10 +56,10 @@ def openroad() -> str:
 def version(tool: str) -> str:
     """What it says of itself; UserError if it says nothing."""
     try:
-        done = subprocess.run([tool, "-version"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([tool, "-version"], capture_output=True, text=True, errors="replace", timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"{tool} does not start ({error}); is it OpenROAD?") from error
-    words = done.stdout.split()
+    words = [word for word in done.stdout.split() if re.search(r"\d", word)]  # not the tool's name
     if done.returncode or not words:
         raise UserError(f"{tool} -version says nothing; is it OpenROAD?")
     return words[0]
@@ -174,14 +176,14 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
     command = [openroad(), "-no_splash", "-exit", str(script)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     process = start(command, cwd=script.parent, start_new_session=True, **options)
+    timer = threading.Timer(limit_s, _end, [process])  # it may say nothing for hours
+    timer.start()
     try:
         with log.open("w") as stream:
             for line in process.stdout:
                 lines.append(line)
                 stream.write(line)
                 stream.flush()
-                if time.monotonic() - began > limit_s:
-                    raise UserError(f"{script.stem} took more than {limit_s / 60:.0f} minutes and was ended; see {log}")
                 if found := re.match(r"encmac step (\S+)|\s*Completing 100% with (\d+) violations", line):
                     progress(found.group(1) or f"{found.group(2)} violations")
                     left += [int(found.group(2))] if found.group(2) else []
@@ -189,16 +191,25 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
                         raise Unroutable(f"{script.stem} has {left[-1]} violations after {len(left)} rounds; see {log}")
         code = process.wait()
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        timer.cancel()
+        _end(process)
+        process.wait()
     text = "".join(lines)
+    if code < 0 and time.monotonic() - began >= limit_s:
+        raise UserError(f"{script.stem} took more than {limit_s / 60:.0f} minutes and was ended; see {log}")
     if code:
         error = re.search(r"^\[ERROR.*$|^Error: .*$", text, re.MULTILINE)
         why = error.group(0) if error else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         kind = Unroutable if CROWDED.match(why) else UserError
         raise kind(f"{script.stem} failed: {why}; see {log}")
     return text
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a program that leads a session, with what it has started, if it is a wrapper."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            signal_group(process.pid)
 
 
 def run_layout(script: Path, progress: Callable[[str], None] = lambda line: None) -> dict:
@@ -214,7 +225,10 @@ def run_layout(script: Path, progress: Callable[[str], None] = lambda line: None
     if "encmac end figures" not in text:
         raise UserError(f"layout ended without figures; is this OpenROAD? see {log}")
     report = script.with_name("drc.rpt")
-    violations = report.read_text().count("violation type") if report.is_file() else 0
+    if not report.is_file():
+        raise UserError(f"layout ended without {report.name}: its violations are not known; see {log}")
+    told = re.findall(r"Number of violations = (\d+)", text)
+    violations = max(report.read_text(errors="replace").count("violation type"), int(told[-1]) if told else 0)
     if violations:
         raise Unroutable(f"layout has {violations} violations of design rules at this utilisation; see {report}")
     return read_figures(text) | {"drc": violations, "openroad": which, "seconds": round(time.monotonic() - began)}
@@ -228,19 +242,22 @@ def read_figures(text: str) -> dict:
     """
     part = text.partition("encmac begin figures")[2].partition("encmac end figures")[0]
     core = re.search(r"^core ([\d.]+) ([\d.]+)", part, re.MULTILINE)
-    setup = re.search(r"worst slack\s+(?:max\s+)?(-?[\d.]+(?:e-?\d+)?|INF)", part)
-    hold = re.search(r"worst slack\s+(?:min\s+)?(-?[\d.]+(?:e-?\d+)?|INF)", part[setup.end() :] if setup else "")
+    slacks = [
+        float(word) if re.fullmatch(r"-?\d[\d.]*(?:[eE][+-]?\d+)?", word) else None  # INF where there is no path
+        for word in re.findall(r"worst slack\s+(?:(?:max|min)\s+)?(\S+)", part)
+    ]
+    setup, hold = [*slacks, None, None][:2]
     latency = re.findall(r"^\s*(-?[\d.]+)(?:\s+-?[\d.]+)?\s+(?:clock )?(?:network|total) latency", part, re.MULTILINE)
     wire = re.findall(r"Total wire length = ([\d.]+) um", text)
     buffers = re.findall(r"Created (\d+) clock buffers", text)
     antennas = re.findall(r"Found (\d+) (?:net|antenna) violations", text)
     found = {"core": core, "setup slack": setup, "hold slack": hold, "wire length": wire, "clock buffers": buffers}
-    if lacking := [name for name, match in found.items() if not match]:
+    if lacking := [name for name, match in found.items() if match is None or match == []]:
         raise UserError(f"OpenROAD printed no {', '.join(lacking)}")
     return {
         "core_um": [round(float(side), 3) for side in core.groups()],
-        "wns_ns": float(setup.group(1)),
-        "hold_wns_ns": float(hold.group(1)),
+        "wns_ns": setup,
+        "hold_wns_ns": hold,
         "wire_um": float(wire[-1]),
         "clock_buffers": sum(map(int, buffers)),
         "clock_latency_ns": max(map(float, latency), default=None),
@@ -250,7 +267,7 @@ def read_figures(text: str) -> dict:
 
 def read_spef(path: Path) -> dict[str, float]:
     """Capacitance of the wire of each net, pF; UserError if the file is no SPEF."""
-    text = path.read_text()
+    text = path.read_text(errors="replace")
     unit = re.search(r"^\*C_UNIT ([\d.]+) (\w+)", text, re.MULTILINE)
     scale = {"PF": 1.0, "FF": 1e-3}.get(unit.group(2).upper()) if unit else None
     if scale is None:

@@ -229,14 +229,14 @@ def validate(network: QuantNetwork) -> None:
             if not (min(shifts) >= MIN_SHIFT and max(shifts) <= MAX_SHIFT and min(node.multipliers) >= 0):
                 raise ValueError(f"node {node.name}: shifts {shifts}, multipliers {node.multipliers}")
         if isinstance(node, Rescale):
-            _validate_requant(node.name, Requant(node.multiplier, node.shift), len(node.multiplier))
+            validate_requant(node.name, Requant(node.multiplier, node.shift), len(node.multiplier))
         if isinstance(node, Lookup) and node.table.shape != (256,):
             raise ValueError(f"node {node.name}: table has shape {node.table.shape}")
         if isinstance(node, Pool) and (node.reduction not in ("max", "average") or min(*node.kernel, *node.stride) < 1):
             raise ValueError(f"node {node.name}: pool '{node.reduction}' of {node.kernel}, stride {node.stride}")
         requant = getattr(node, "requant", None)
         if requant is not None:
-            _validate_requant(node.name, requant, len(node.bias) if hasattr(node, "bias") else 1)
+            validate_requant(node.name, requant, len(node.bias) if hasattr(node, "bias") else 1)
 
 
 def check_whole(owner: Any) -> None:
@@ -277,7 +277,13 @@ def _validate_mac(node: Conv | Linear) -> None:
             raise ValueError(f"layer {node.name}: {outputs} outputs in {node.groups} groups")
 
 
-def _validate_requant(name: str, requant: Requant, outputs: int) -> None:
+def validate_requant(name: str, requant: Requant, outputs: int) -> None:
+    """Raise ValueError if a requantiser of `outputs` channels cannot be."""
+    for array in (requant.multiplier, requant.shift):
+        if array.dtype != np.int32:
+            raise ValueError(f"node {name}: multiplier or shift is {array.dtype}; int32 expected")
+    if not 0 <= requant.grid <= MAX_GRID:
+        raise ValueError(f"node {name}: grid {requant.grid}; 0..{MAX_GRID} are possible")
     if requant.multiplier.shape != requant.shift.shape or requant.multiplier.shape not in ((1,), (outputs,)):
         raise ValueError(f"node {name}: {requant.multiplier.shape} multipliers, {requant.shift.shape} shifts")
     if (
@@ -286,8 +292,6 @@ def _validate_requant(name: str, requant: Requant, outputs: int) -> None:
         or requant.shift.max() + requant.grid > MAX_SHIFT
     ):
         raise ValueError(f"node {name}: negative multiplier, or shift outside {MIN_SHIFT}..{MAX_SHIFT}")
-    if not 0 <= requant.grid <= MAX_GRID:
-        raise ValueError(f"node {name}: grid {requant.grid}; 0..{MAX_GRID} are possible")
     if not INT8_MIN <= requant.lo <= requant.hi <= INT8_MAX:
         raise ValueError(f"node {name}: clamp {requant.lo}..{requant.hi}")
     if requant.rounding not in ROUNDINGS:

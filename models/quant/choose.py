@@ -48,6 +48,7 @@ BLOCK = 128  # taps whose misses are passed on at once
 HELD_OUT = 4  # of so many images one
 SHARES = (0.0199, 0.0001)  # of all taps together and of uniform activations in what a tap sees: no tap is without
 LARGEST_SCALE = 8.0
+LARGEST_SUM = 2.0**30  # that a layer is asked to make up for
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,8 @@ def other_operand(network: QuantNetwork, node: MacNode, wanted: dict, found: dic
     factors = node.requant.factors
     ratio = add.multipliers[1 - mine] / add.multipliers[mine] / np.where(factors > 0, factors, np.inf)
     lost = wanted[other].astype(np.float32) - found[other]
-    return np.rint(lost * np.broadcast_to(ratio, lost.shape[1:2]).astype(np.float32)[:, None, None]).astype(np.int32)
+    more = lost * np.broadcast_to(ratio, lost.shape[1:2]).astype(np.float32)[:, None, None]
+    return np.rint(np.clip(more, -LARGEST_SUM, LARGEST_SUM)).astype(np.int32)
 
 
 def chosen_node(
@@ -362,12 +364,16 @@ def choose_codes(
 
 
 def unexplained(y: np.ndarray, e: np.ndarray, with_gain: bool) -> np.ndarray:
-    """Mean square [channels] of centred `y` [channels, S] that centred `e` misses, with the gain that fits best."""
+    """Mean square [channels] of centred `y` [channels, S] that centred `e` misses, with the gain that fits best.
+
+    A `y` that never varies has no such gain: it stays 1, and all that `e` varies is missed.
+    """
     if not with_gain:
         return ((y - e) ** 2).mean(1)
     cross, power = (y * e).mean(1), (e * e).mean(1)
     good = (cross > 0) & (power > 0)
-    return (y * y).mean(1) - np.where(good, cross**2 / np.where(good, power, 1), 0)
+    wanted = (y * y).mean(1)
+    return np.where(wanted > 0, wanted - np.where(good, cross**2 / np.where(good, power, 1), 0), power)
 
 
 def divergence(wanted: np.ndarray, found: np.ndarray) -> float:
