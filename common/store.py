@@ -183,11 +183,16 @@ def marked(entries: Iterable[Entry]) -> tuple[list[Entry], list[dict[str, Any]]]
 
 
 def outdated(document: Mapping[str, Any]) -> list[str]:
-    """Names of the sources that have changed since something in a view, or left out of it, was measured."""
+    """Names of the sources that have changed since something in a view, or left out of it, was measured.
+
+    A copy of a view, as kept with the docs, may name files that a command made below build/: one that is not there
+    has not changed.
+    """
     told, sources = document.get("stale"), document.get("sources")
     entries = told if isinstance(told, list) else []
     names = {name for e in entries for name in ([e] if isinstance(e, str) else _changed_in(e))}
-    return sorted({*names, *(changed(sources) if isinstance(sources, dict) else ())})
+    now = changed(sources) if isinstance(sources, dict) else []
+    return sorted(names | {name for name in now if not name.startswith("build/") or (ROOT / name).exists()})
 
 
 def _changed_in(entry: Any) -> list[str]:

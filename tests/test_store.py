@@ -245,3 +245,5 @@ def test_results_are_kept_for_what_they_were_made_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stale", [[None], [{"changed": None}], [{"changed": [1]}], "x", [["a"]]])
 def test_a_damaged_list_of_what_is_stale_is_passed_over(stale):
     assert outdated({"stale": stale}) == []
+    # a library that only another checkout has unpacked has not changed; one that is here may have
+    assert outdated({"sources": {"build/pdk/not-here.lib": "a", "rtl/not-here.sv": "a"}}) == ["rtl/not-here.sv"]
