@@ -330,19 +330,23 @@ def main() -> None:
     ):
         if not values:
             raise UserError(f"no {what} in {args.reports}; measure some first: {command}")
-    there = {network: columns_for(records, network) for network in dict.fromkeys(a.network for a in kept)}
-    found = [c for name, mine in there.items() for c in choices(mine, [a for a in kept if a.network == name], LOSSES)]
+    with records.reading("accuracy", "ppa"):
+        there = {network: columns_for(records, network) for network in dict.fromkeys(a.network for a in kept)}
+        mine_of = {name: [a for a in kept if a.network == name] for name in there}
+        found = [c for name, mine in there.items() for c in choices(mine, mine_of[name], LOSSES)]
+        shown = table(found)
     if not found:
         raise UserError(
             f"nothing in {args.reports} loses at most {LOSSES[-1]:g} points; measure an exact design: make synth"
         )
-    for network, mine in there.items():
-        picture(mine, kept, network, out / "figures" / re.sub(r"[^\w.-]", "_", f"pareto_{network}"))
+    with records.reading("accuracy", "ppa"):
+        for network, mine in there.items():
+            picture(mine, kept, network, out / "figures" / re.sub(r"[^\w.-]", "_", f"pareto_{network}"))
     stale = {name: list(records.found[name].stale) for name in ("accuracy", "ppa")}
     record = {"format": FORMAT, "choices": [asdict(one) for one in found], "stale": stale}
     write_text(out / "pareto.json", json.dumps(record, indent=1) + "\n")
     tell(record)
-    print(table(found))
+    print(shown)
     for name in filter(stale.get, stale):
         print(f"\n{name}.json: changed since it was measured: {', '.join(stale[name])}")
     print(f"\nwritten to {out / 'pareto.json'}; pictures in {out / 'figures'}")

@@ -160,6 +160,7 @@ def main() -> None:
         raise UserError(f"no accuracy in {args.reports}; measure some first: make accuracy NET=... ENCODING=w4a8,m20p")
     with records.reading("accuracy", "ppa"):
         lines = lines_of(records, where)
+        shown = table(lines)
     if all(line.design is None for line in lines):
         raise UserError(
             f"no encoded column of {where} in {args.reports} loses at most {LOSSES[-1]:g} point: make power"
@@ -169,7 +170,7 @@ def main() -> None:
     record |= {"paper": PAPER, "accuracy_hours": round(hours(records), 2), "git_commit": git_commit()}
     tell(record)
     text = (
-        f"{table(lines)}\n\nOne column of {where}, the smallest of each kind; area and power against the best "
+        f"{shown}\n\nOne column of {where}, the smallest of each kind; area and power against the best "
         f"conventional columns of 8 bits, power on tiles of the network itself. "
         f"Accuracy took {record['accuracy_hours']:.1f} hours."
     )

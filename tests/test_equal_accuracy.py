@@ -116,6 +116,19 @@ def test_every_network_has_a_picture_of_its_own(reports, monkeypatch):
     }
 
 
+@pytest.mark.parametrize(
+    ("row", "design"),
+    [({"network": None}, {}), ({"network": 3}, {}), ({"images": "x"}, {}), ({}, {"rival": 7}),
+     ({"against_int8": {"chosen": {"points": [], "interval": [0, 0]}}}, {})],
+)  # fmt: skip
+def test_words_where_numbers_belong_are_one_line(row, design, reports, monkeypatch):
+    folder = reports([r | row for r in ACCURACY], [d | design for d in COLUMNS])
+    monkeypatch.setattr(sys, "argv", ["command", "--reports", str(folder)])
+    with pytest.raises(UserError) as caught:
+        flows.pareto.main()
+    assert "\n" not in str(caught.value) and not (folder / "pareto.json").exists()
+
+
 def test_power_of_other_tiles_or_of_another_library_is_not_mixed_in(reports):
     """One column measured again on fewer vectors, and columns of the library as it was before its file changed."""
 
