@@ -12,7 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import flows.openroad.__main__
 from common.errors import UserError
+from common.store import Store
+from flows.openroad.__main__ import laid_array
 from flows.openroad.routed import block_of, chosen, weighed_before
 from flows.platform import Platform, load_platform
 from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, fits
@@ -25,9 +28,9 @@ from flows.power.measure import Conditions, design_of, measure, tiles_sha256, we
 from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
-from flows.ppa import compare_power
+from flows.ppa import compare_power, key_of, view
 from flows.sta import write_delays
-from flows.synth.__main__ import forms, record
+from flows.synth.__main__ import array_entry, forms, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.array import measure_array, whole
 from flows.synth.netlist import ROOT, TOP
@@ -644,7 +647,7 @@ def test_groups_must_divide_the_rows(tmp_path: Path) -> None:
 
 @needs_library
 @pytest.mark.parametrize("name", ["conv carry-save", "c12p"])
-def test_whole_array_computes_through_its_streams(name: str, tmp_path: Path) -> None:
+def test_whole_array_computes_through_its_streams(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shell and columns as one netlist of cells: reset, weights, activations, every result against the golden model."""
     platform, rows, columns, given = load_platform("osu018"), 2, 3, conditions(16)
     (design,) = next(iter(chosen([name], rows, True).values()))[:1]
@@ -661,8 +664,23 @@ def test_whole_array_computes_through_its_streams(name: str, tmp_path: Path) -> 
     # each column holds an activation for each row, the triangle before them all but one, of some bits
     assert area["activation registers"] > 0.1 * area["sum registers"] and area["weight registers"] > 0
 
-    # kept for the same tiles, and refused if the netlist has become another
+    # kept for the same tiles; its layout stands with the array in the record of its column
     assert weighed_before(block, 10.0, given) == found
+    routed = {"utilization_percent": 55.0, "area_um2": {"total": 9.0}, "power_mw": {"total": 2.0}}
+    monkeypatch.setattr(flows.openroad.__main__, "layout_of", lambda *_: routed)
+    entry = record(result, platform, 10.0) | {"columns": 1, "gated": 1, "tools": {}, "git_commit": "c"}
+    made = laid_array(array, entry, SimpleNamespace(), 10.0, given, print)
+    store = Store(tmp_path / "reports")
+    store.put("area", key_of(entry), entry)
+    for kind, key, data in made.kept:
+        store.put(kind, key, data)
+    (shown,) = view(store)["designs"]
+    assert (shown["array"]["columns"], shown["array"]["routed"]["columns"]) == (columns, columns)
+    assert shown["array"]["routed"]["mapped_mw"] == found["power_mw"]["total"] and "routed" not in shown
+    store.put("array", key_of(entry) | {"size": 5}, array_entry(entry, dataclasses.replace(array, columns=5))[2])
+    assert "routed" not in view(store)["designs"][0]["array"], "an array of another size"
+
+    # a netlist that has become another computes wrong
     text, path = block.netlist.path.read_text(), tmp_path / "other.v"
     for one, other, words in (
         ("s_axis_w_tdata_7", "s_axis_w_tdata_15", "results are wrong"),
