@@ -3,7 +3,7 @@ set layout(site) asap7sc7p5t
 set layout(tie_low) TIELOx1_ASAP7_75t_R/L
 set layout(tie_high) TIEHIx1_ASAP7_75t_R/H
 set layout(fill) {FILLERxp5_ASAP7_75t_R FILLER_ASAP7_75t_R DECAPx1_ASAP7_75t_R}
-set layout(pin_layers_horizontal) M4
+set layout(pin_layers_horizontal) {M4 M6}
 set layout(pin_layers_vertical) M5
 set layout(signal_layers) M2-M7
 set layout(clock_layers) M4-M7
