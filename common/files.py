@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shlex
 import shutil
@@ -98,7 +99,13 @@ def read_json(path: Path) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no number of JSON")
 
-    return json.loads(path.read_text(), parse_constant=refuse)
+    def finite(number: str) -> float:
+        value = float(number)
+        if math.isinf(value):
+            raise ValueError(f"{number} is larger than any number")
+        return value
+
+    return json.loads(path.read_text(), parse_constant=refuse, parse_float=finite)
 
 
 def keep(path: Path, key: str, value: Any) -> None:

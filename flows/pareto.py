@@ -136,7 +136,7 @@ def accuracies_of(rows: Iterable[dict]) -> list[Accuracy]:
 def columns(records: Records, network: str | None = None) -> list[Column]:
     """Columns that meet their clock and passed at gate level, extra columns in their share.
 
-    Power is that of the tiles that were measured last, or of the tiles of `network`; None where there are none.
+    Power is that of the tiles that most columns ran, of those of `network` if one is given; None where there are none.
     """
     with records.reading("ppa"):
         return columns_of(records["ppa"].get("designs", []), network)

@@ -1,8 +1,9 @@
 """What synthesis and power leave in the store, and `ppa.json`, the view of it.
 
-Five kinds of entries: "area" of a column, "power" of its netlist on one workload, "test set" of the same on whole
-images, "array" of its array, "routed" of its layout. Designs are compared with those of the same conditions alone:
-platform, clock, rows, columns, clock gates of weights.
+Kinds of entries: "area" of a column, "power" of its netlist on one workload, "test set" of the same on whole images,
+"array" of the arrays of it, "routed" and "routed array" of layouts. Designs are compared with those of the same
+conditions alone: platform, clock, rows, columns, clock gates of weights; arrays (`arrays`, by columns; `array` is that
+of the size that most designs have) with those of their size.
 """
 
 from __future__ import annotations
@@ -107,6 +108,23 @@ def compare_arrays(records: list[dict]) -> str | None:
     return min(conventional, key=lambda name: arrays[name]["area_um2"]["total"], default=None)
 
 
+def compare_sizes(records: list[dict]) -> str | None:
+    """Compare the `arrays` of designs, those of each size with their own; `array` is that of the size that most have.
+
+    Of several such sizes the one that was measured last. Returns the smallest conventional design of that size.
+    """
+    sizes = [size for r in reversed(records) for size in reversed(r.get("arrays", {}))]
+    usual, best = max(sizes, key=sizes.count, default=None), None
+    for size in dict.fromkeys(sizes):
+        there = [r for r in records if size in r.get("arrays", {})]
+        smallest = compare_arrays([r | {"array": r["arrays"][size]} for r in there])
+        if size == usual:
+            best = smallest
+            for r in there:
+                r["array"] = r["arrays"][size]
+    return best
+
+
 def compare_routed(records: list[dict]) -> None:
     """Fill in area of cells and power of routed columns, each with its share of an extra column, and reductions.
 
@@ -192,10 +210,10 @@ def runs_of(design: dict, network: str | None = None) -> dict[tuple, dict]:
 
 
 def common_workload(designs: Iterable[dict], network: str | None = None) -> tuple | None:
-    """The tiles and cycles that most designs were measured on, of several the last ones; None if there are none."""
+    """The tiles and cycles that most designs were measured on, of several such those met first; None without any."""
     count: dict[tuple, int] = {}
     for design in designs:
-        for key in runs_of(design, network):  # the last ones come first
+        for key in runs_of(design, network):  # the last ones of a design come first
             count[key] = count.get(key, 0) + 1
     return max(count, key=count.__getitem__, default=None)
 
@@ -252,15 +270,16 @@ def _group(
 
     for entry in arrays:
         if record := record_of(entry, "column_netlist_sha256"):
-            record["array"] = {k: v for k, v in entry.data.items() if k != "column_netlist_sha256"}
-    best["best_conventional_array"] = compare_arrays(records)
+            array = {k: v for k, v in entry.data.items() if k != "column_netlist_sha256"}
+            record.setdefault("arrays", {})[str(array["columns"])] = array
+    best["best_conventional_array"] = compare_sizes(records)
     for entry in routed:
-        array = entry.data.get("columns")
-        record = record_of(entry, "column_netlist_sha256" if array else "mapped_netlist_sha256")
-        if record and not array:
+        size = entry.data.get("columns")
+        record = record_of(entry, "column_netlist_sha256" if size else "mapped_netlist_sha256")
+        if record and not size:
             record["routed"] = entry.data
-        elif record and record.get("array", {}).get("columns") == array:
-            record["array"]["routed"] = entry.data
+        elif record and str(size) in record.get("arrays", {}):
+            record["arrays"][str(size)]["routed"] = entry.data
     compare_routed(records)
     for entry in tests:
         if record := record_of(entry):

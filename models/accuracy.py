@@ -268,6 +268,7 @@ def update_report(path: Path, row: dict, sources: Mapping[str, str] | None = Non
     Rows that the report has and the store beside it lacks, as those of a report that was copied there, are taken over;
     what these depend on is not known any more, so they never count as changed.
     """
+    path = path.resolve()  # by its own name, whatever link leads there
     store, kind = Store(path.parent), kind_of(path)
     store.put_all(kind, [(key_of(old), old, {}) for old in read_rows(path)], replace=False)
     store.put(kind, key_of(row), row, sources)

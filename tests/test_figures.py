@@ -168,11 +168,12 @@ def test_accuracy_is_compared_with_the_rows_that_are_kept(place: Path, capsys: p
 def test_layouts_of_arrays_have_rows_of_their_own() -> None:
     def design(name: str, area: float, rival: str | None = None) -> dict:
         routed = {"area_um2": {"total": area}, "power_mw": {"total": area / 2}, "mapped_um2": area - 1}
-        return {"design": name, "rival": rival, "array": {"routed": routed}}
+        sizes = {"16": {"routed": routed}, "8": {"routed": routed | {"area_um2": {"total": 9.0}}}, "4": {}}
+        return {"design": name, "rival": rival, "parameters": {"Rows": 16}, "arrays": sizes}
 
     records = [design("conv tree", 400.0), design("conv tree w4a6", 50.0, "w4a6"), design("enc m14p merged", 100.0)]
-    found = figures.Measured({}, {}, figures.arrays_of([*records, {"design": "conv booth", "array": {}}]))
-    claim = figures.Claim("a page", "make layout COLS=16", "array of enc m14p merged", "routed area", "-75.0 %")
+    found = figures.Measured({}, {}, figures.arrays_of([*records, {"design": "conv booth"}]))
+    claim = figures.Claim("a page", "make layout COLS=16", "array 16x16 of enc m14p merged", "routed area", "-75.0 %")
     assert figures.judge(claim, found)[0] == "right", "a rival is no baseline"
     for column, text, verdict in (("routed power", "-75.0 %", "right"), ("mapped um2", "99", "right"),
                                   ("routed um2", "101", "wrong"), ("wire mm", "1.0", "not measured")):  # fmt: skip

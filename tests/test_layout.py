@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from common.errors import UserError
 from flows.openroad import Unroutable, layout_script, read_figures, read_spef, routed, run_layout, run_openroad
 from flows.openroad.picture import boxes
-from flows.openroad.routed import UTILIZATIONS, block_of, chosen, highest, lay_out
+from flows.openroad.routed import UTILIZATIONS, block_of, chosen, highest, lay_out, wires_of
 from flows.platform import PLATFORMS, load_platform
 from flows.power.measure import Conditions
 from flows.synth.__main__ import measure as synthesise
@@ -171,13 +172,14 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
     with pytest.raises(UserError, match="ended without figures; is this OpenROAD?"):
         run_layout(script)
     # a run that says nothing is ended too, and with it what a wrapper has started
-    for words in ("sleep 0.2; echo; sleep 61", "sleep 61 & wait"):
+    nap = f"sleep {61 + os.getpid() / 1e7:.7f}"  # nobody else's
+    for words in (f"sleep 0.2; echo; {nap}", f"{nap} & wait"):
         tool_of(tmp_path, monkeypatch, f"{words}\n")
         began = time.monotonic()
         with pytest.raises(UserError, match="took more than 0 minutes and was ended"):
             run_openroad(script, limit_s=0.5)
         assert time.monotonic() - began < 30
-    assert "sleep 61" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert nap not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     figures = FIGURES.format(max="", min="")
     tool_of(tmp_path, monkeypatch, f"echo 'violation type: Short' > {script.parent}/drc.rpt\ncat <<'E'\n{figures}E\n")
     with pytest.raises(Unroutable, match="1 violations of design rules at this utilisation"):
@@ -291,6 +293,26 @@ def test_wires_of_a_spef_are_picofarads(tmp_path: Path) -> None:
     path.write_text("*C_UNIT 1 INCH\n")
     with pytest.raises(UserError, match="no unit of capacitance"):
         read_spef(path)
+
+
+def test_a_net_without_its_wire_is_refused(tmp_path: Path) -> None:
+    """As of a file that was cut; a port and a pin make a net, an output that nobody reads makes none."""
+    path = tmp_path / "layout.spef"
+    netlist = netlist_of(tmp_path, "  input clk_i;\n  input a_i_0;\n")
+    nets, pins = ["clk_i", "a_i_0", "_1_", "y_o_0", "open"], {"A": [0, 1, 2], "Y": [2, 3, 4]}
+    group = SimpleNamespace(pins={name: np.array(at) for name, at in pins.items()})
+    circuit = SimpleNamespace(path=netlist, nets=nets, groups=[group], outputs=[3])
+    for lacking in ("", *nets):
+        lines = [f"*D_NET {net} 0.5\n" for net in nets if net != lacking]
+        path.write_text("*C_UNIT 1 PF\n" + "".join(lines))
+        if lacking in ("", "open"):
+            assert wires_of(path, circuit)["_1_"] == 0.5
+        else:
+            with pytest.raises(UserError, match=f"has no wire of net {lacking} and of 0 more"):
+                wires_of(path, circuit)
+    path.unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        wires_of(path, circuit)
 
 
 def test_designs_go_by_name(tmp_path: Path) -> None:

@@ -130,6 +130,34 @@ def test_power_of_one_clock_is_not_that_of_another(tmp_path: Path) -> None:
     assert [found[clock]["power_mw"]["column"] for clock in (10.0, 12.0)] == [6.0, 5.0]
 
 
+def test_arrays_are_compared_with_those_of_their_size(tmp_path: Path) -> None:
+    """A trial of a small array leaves the record, the layout and the comparison of a large one as they are."""
+    store = Store(tmp_path)
+    tree, encoded = column("conv tree", 900), column("enc m12p merged", 300, encoding="m12p")
+    put(store, tree, encoded)
+
+    def array(record: dict, columns: int, area: float) -> None:
+        data = {"columns": columns, "area_um2": {"total": area}, "column_netlist_sha256": record["netlist_sha256"]}
+        store.put("array", key_of(record) | {"size": columns}, data)
+
+    def layout(record: dict, columns: int, source: Path) -> None:
+        data = {"columns": columns, "column_netlist_sha256": record["netlist_sha256"]}
+        store.put("routed array", key_of(record) | {"size": columns}, data, sources_of(source))
+
+    source = tmp_path / "script.tcl"
+    source.write_text("old")
+    array(tree, 64, 1000), array(encoded, 64, 400), layout(encoded, 64, source)
+    array(encoded, 2, 30), layout(encoded, 2, source)
+    mine = next(d for d in view(store)["designs"] if d["encoding"])
+    assert mine["array"]["area_reduction_percent"] == {"conv tree": 60.0} and mine["array"]["routed"]["columns"] == 64
+    assert mine["arrays"]["2"]["area_reduction_percent"] == {} and mine["arrays"]["2"]["routed"]["columns"] == 2
+    assert view(store)["best_conventional_array"] == "conv tree"
+    source.write_text("new")
+    document = view(store)
+    mine = next(d for d in document["designs"] if d["encoding"])
+    assert "routed" not in mine["array"] and len(document["stale"]) == 2
+
+
 def test_power_belongs_to_its_netlist_and_its_workload(tmp_path: Path) -> None:
     store = Store(tmp_path)
     tree, encoded = column("conv tree", 900), column("enc m12p merged", 300, encoding="m12p")

@@ -84,12 +84,16 @@ def test_layouts_stand_beside_what_was_mapped(folder, tmp_path):
         design["routed"] |= {"agreement_mw": agreement, "picture": os.path.relpath(tmp_path / "layout.png", ROOT)}
         whole = design["routed"] | {"columns": 16, "mapped_um2": area * 16, "mapped_mw": power * 16}
         whole |= {"area_um2": {"total": area * 20}, "power_mw": {"total": power * 20}}
-        design["array"] = {"columns": 16, "area_um2": {"total": area * 16}, "routed": whole}
+        design["arrays"] = {"16": {"columns": 16, "area_um2": {"total": area * 16}, "routed": whole}}
+        if name == "conv tree":  # of another size: no base
+            small = {"columns": 2, "area_um2": {"total": 1.0}, "power_mw": {"total": 1.0}}
+            design["arrays"]["2"] = {"columns": 2, "area_um2": {"total": 1.0}, "routed": whole | small}
     (folder / "ppa.json").write_text(json.dumps(record))
     found = gather(load_records(folder)).costs
     row = next(c for c in found if c["encoding"] == "m20p" and c["routed_um2"])
-    assert (row["array"]["routed_um2"], row["array"]["routed_um2_change"]) == (80_000.0, -75.0)
-    assert (row["array"]["routed_mw_change"], row["array"]["core_percent"]) == (-50.0, 400.0)
+    (array,) = row["arrays"]
+    assert (array["routed_um2"], array["routed_um2_change"]) == (80_000.0, -75.0)
+    assert (array["routed_mw_change"], array["core_percent"]) == (-50.0, 400.0)
     assert (row["routed_area_change"], row["routed_power_change"]) == (-75.0, -50.0)
     assert (row["core_percent"], row["openroad_mw"], row["wire_mm"]) == (20.0, 11.0, 5.0)
     assert all(c["routed_area_change"] is None for c in found if not c["routed_um2"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,7 @@ class Measured:
         mine = value(self.layouts[row]["routed"])
         if not change:
             return mine
-        kind = f"{ARRAY}conv " if row.startswith(ARRAY) else "conv "
+        kind = f"{row.partition(' of ')[0]} of conv " if row.startswith(ARRAY) else "conv "
         found = [r for name, r in self.layouts.items() if name.startswith(kind) and not r.get("rival")]
         return 100 * (mine / min(value(r["routed"]) for r in found) - 1)
 
@@ -112,7 +112,7 @@ LAYOUTS = ROOT / "flows" / "openroad" / "results"
 ACCURACY = ROOT / "docs" / "records" / "accuracy.json"
 
 
-ARRAY = "array of "  # and a design: a row of layouts of arrays
+ARRAY = "array "  # its rows x columns and "of" a design: a row of layouts of arrays
 
 
 def _routed_um2(routed: dict) -> float:
@@ -166,11 +166,14 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
     layouts: dict[str, dict] = {}
     usual = {"clock_ns": read_config(config_path(platform))["clock_ns"], "columns": 1, "gated": 1}
 
-    def fits(record: dict) -> bool:
-        """True for a column of this kind, under the platform's usual conditions."""
+    def usual_one(record: dict) -> bool:
+        """True for a column under the platform's usual conditions."""
         same = all(record.get(key, value) == value for key, value in usual.items())
-        size = (record["platform"], record["parameters"]["Rows"]) == (platform, rows)
-        return size and same and (zeros or not record["parameters"].get("GateZeros"))
+        return record["platform"] == platform and same and (zeros or not record["parameters"].get("GateZeros"))
+
+    def fits(record: dict) -> bool:
+        """True for one of this kind."""
+        return usual_one(record) and record["parameters"]["Rows"] == rows
 
     try:
         # what takes hours is kept with the docs, and what needs a tool that is not part of the setup
@@ -178,10 +181,10 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
             kept = read_json(path)["designs"]
             compare_routed(kept)
             layouts |= {record["design"]: record for record in kept if fits(record) and "routed" in record}
-            layouts |= arrays_of(kept)
+            layouts |= arrays_of(filter(usual_one, kept))
         if (path := reports / "ppa.json").is_file():
             found = read_json(path)["designs"]
-            layouts |= arrays_of([r for r in found if r["platform"] == platform])
+            layouts |= arrays_of(filter(usual_one, found))
             for record in found:
                 if fits(record):
                     designs[record["design"]] = record
@@ -196,13 +199,15 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
     return Measured(designs, accuracy, layouts)
 
 
-def arrays_of(records: list[dict]) -> dict[str, dict]:
+def arrays_of(records: Iterable[dict]) -> dict[str, dict]:
     """Layouts of arrays, by their rows in a table; their cells and power are those of all columns."""
     found = {}
     for record in records:
-        if routed := record.get("array", {}).get("routed"):
-            whole = {key: {"column": routed[key]["total"]} for key in ("area_um2", "power_mw")}
-            found[f"{ARRAY}{record['design']}"] = {"rival": record.get("rival"), "routed": routed | whole}
+        for columns, array in record.get("arrays", {}).items():
+            if routed := array.get("routed"):
+                whole = {key: {"column": routed[key]["total"]} for key in ("area_um2", "power_mw")}
+                size = f"{ARRAY}{record['parameters']['Rows']}x{columns} of "
+                found[size + record["design"]] = {"rival": record.get("rival"), "routed": routed | whole}
     return found
 
 

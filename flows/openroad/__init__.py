@@ -59,7 +59,8 @@ def version(tool: str) -> str:
         done = subprocess.run([tool, "-version"], capture_output=True, text=True, errors="replace", timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"{tool} does not start ({error}); is it OpenROAD?") from error
-    words = [word for word in done.stdout.split() if re.search(r"\d", word)]  # not the tool's name
+    said = done.stdout.strip().rpartition("\n")[2]  # after what a shell may have to say
+    words = [word for word in said.split() if re.search(r"\d", word)]  # not the tool's name
     if done.returncode or not words:
         raise UserError(f"{tool} -version says nothing; is it OpenROAD?")
     return words[0]

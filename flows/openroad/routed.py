@@ -212,7 +212,7 @@ def weighed(folder: Path, script: Path, block: Block, clock_ns: float, given: Co
 def wires_of(spef: Path, circuit: Circuit) -> dict[str, float]:
     """Capacitance of the wire of each net of a routed netlist, pF; UserError if the file, as a cut one, lacks a net.
 
-    Nets of one pin, as of an output that nobody reads, have no wire.
+    A port is a pin; nets of one pin, as of an output that nobody reads, have no wire.
     """
     try:
         found = read_spef(spef)
@@ -222,6 +222,9 @@ def wires_of(spef: Path, circuit: Circuit) -> dict[str, float]:
     for group in circuit.groups:
         for nets in group.pins.values():
             np.add.at(pins, nets[nets >= 0], 1)
+    ports = set(re.findall(r"^  input (\w+);", circuit.path.read_text(), re.MULTILINE))
+    pins += np.array([net in ports for net in circuit.nets], int)
+    np.add.at(pins, np.array(circuit.outputs, int), 1)
     if lacking := [net for net, count in zip(circuit.nets, pins, strict=True) if count > 1 and net not in found]:
         raise UserError(
             f"{spef} has no wire of net {lacking[0]} and of {len(lacking) - 1} more; delete its folder and run it again"

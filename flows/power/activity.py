@@ -23,8 +23,8 @@ from flows.sta import IO_SHARE
 from flows.synth.netlist import Design
 from models.replay import Capture, Tile, tiles
 
-RESET_CYCLES = 4
-VALID = "m_axis_y_tvalid"
+CUT_OFF = 2  # activation vectors that a reset meets on their way
+FLAGS = ("m_axis_y_tvalid", "m_axis_y_tlast", "s_axis_w_tready", "s_axis_a_tready")
 F_BITS = 32  # of a sum of f(a) as it is offered; a column takes as many as it needs
 
 
@@ -131,16 +131,20 @@ def stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
 
 
 def stream_stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
-    """Tiles for a whole array, through its streams: reset, then of each tile weights and activations, and a pause.
+    """Tiles for a whole array, through its streams: of each weights and activations, and a pause.
 
-    Counted are the cycles in which all rows of all columns compute.
+    Before them comes a tile of ones that a reset of one cycle cuts off: what it leaves must not be seen. Counted are
+    the cycles in which all rows of all columns compute.
     """
     model, columns = column_model(design), chosen[0].weights.shape[1]
-    parts: dict[str, list[np.ndarray]] = {name: [np.zeros((RESET_CYCLES, bits), bool)] for name, bits in (
-        ("s_axis_w_tdata", 8 * columns), ("s_axis_w_tvalid", 1), ("s_axis_w_tlast", 1),
-        ("s_axis_a_tdata", 8 * rows), ("s_axis_a_tvalid", 1), ("s_axis_a_tlast", 1),
-    )}  # fmt: skip
-    results, windows, start = [], [], RESET_CYCLES
+    cycle = np.arange(rows + CUT_OFF + 2)[:, None]  # a reset at both ends
+    loads, computes = (cycle >= 1) & (cycle <= rows), (rows < cycle) & (cycle <= rows + CUT_OFF)
+    ones = {"w": loads.repeat(8 * columns, axis=1), "a": computes.repeat(8 * rows, axis=1)}
+    parts: dict[str, list[np.ndarray]] = {f"s_axis_{name}_tdata": [bits] for name, bits in ones.items()}
+    parts |= {"s_axis_w_tvalid": [loads], "s_axis_w_tlast": [cycle == rows]}
+    parts |= {"s_axis_a_tvalid": [computes], "s_axis_a_tlast": [np.zeros_like(computes)]}
+    resets = [0, len(cycle) - 1]
+    results, windows, start = [], [], len(cycle)
     for tile in chosen:
         count = len(tile.activations)
         length = rows + count + 2 * (rows + columns)  # until the last result has left
@@ -155,7 +159,7 @@ def stream_stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
         results += [(-1, row) for row in model.sums(tile.activations, tile.weights).tolist()]
         windows.append((start + 2 * rows + columns + 1, start + rows + count + 1))
         start += length
-    ports = {RESET: np.arange(start) >= RESET_CYCLES}
+    ports = {RESET: ~np.isin(np.arange(start), resets)}
     for name, bits in parts.items():
         lanes = np.concatenate(bits).T
         ports |= {f"{name}_{i}": lane for i, lane in enumerate(lanes)} if "tdata" in name else {name: lanes[0]}
@@ -192,25 +196,48 @@ def measure_activity(circuit: Circuit, design: Design, clock_ns: float, given: S
 
 
 def output_bits(circuit: Circuit) -> list[str]:
-    """Ports of the sums, column by column, lowest bit first; of an array the flag of a valid result comes last."""
+    """Ports of the sums, column by column, lowest bit first; of an array FLAGS come last."""
     found = [port for port in circuit.ports if re.fullmatch(r"(?:y_o|m_axis_y_tdata)_\d+", port)]
     ordered = sorted(found, key=lambda port: int(port.rsplit("_", 1)[1]))
-    return [*ordered, VALID] if VALID in circuit.ports else ordered
+    return [*ordered, *FLAGS] if FLAGS[0] in circuit.ports else ordered
 
 
 def check_results(samples: np.ndarray, given: Stimulus, design: Design) -> int:
     """Number of results in `samples` (bool [cycles, sum bits of all columns]), all right; else raises UserError."""
     columns = given.tiles[0].weights.shape[1]
-    width = samples.shape[1] // columns
     at = np.array([cycle for cycle, _ in given.results])
     if (at < 0).all():
-        at = np.flatnonzero(samples[:, columns * width])
-        if len(at) != len(given.results):
-            raise UserError(f"{design.label}: {len(at)} results came, {len(given.results)} are expected")
-        samples = samples[:, : columns * width]
+        at, samples = _streamed(samples, given, design)
+    width = samples.shape[1] // columns
     found = samples[at].reshape(len(at), columns, width)
     sums = np.array([expected for _, expected in given.results], np.int64)[..., None]
     wrong = int((found != (sums >> np.arange(width) & 1).astype(bool)).any(axis=2).sum())
     if wrong or not found.size:
         raise UserError(f"{design.label}: {wrong} of {sums.size} results are wrong; its toggles do not count")
     return sums.size
+
+
+def _streamed(samples: np.ndarray, given: Stimulus, design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles of the results of an array, and the samples of its sums; UserError if its streams did not go as driven.
+
+    A beat is taken in the cycle in which it is offered, weights and activations are never asked for at once, and the
+    last result of a tile says so.
+    """
+    samples, (valid, last, w_ready, a_ready) = samples[:, : -len(FLAGS)], samples[:, -len(FLAGS) :].T
+    begin = np.flatnonzero(~given.ports[RESET])[-1] + 1
+    loads, computes = (given.ports[f"s_axis_{name}_tvalid"][begin:] for name in "wa")
+    for name, offered, taken, other in (
+        ("weights", loads, w_ready[begin:], a_ready[begin:]),
+        ("activations", computes, a_ready[begin:], w_ready[begin:]),
+    ):
+        if not taken[offered].all():
+            raise UserError(f"{design.label}: {(~taken[offered]).sum()} beats of {name} were not taken")
+        if other[offered].any():
+            raise UserError(f"{design.label}: the other stream is asked for while {name} come")
+    at = begin + np.flatnonzero(valid[begin:])
+    if len(at) != len(given.results):
+        raise UserError(f"{design.label}: {len(at)} results came, {len(given.results)} are expected")
+    ends = np.cumsum([len(tile.activations) for tile in given.tiles]) - 1
+    if not np.array_equal(np.flatnonzero(last[at]), ends):
+        raise UserError(f"{design.label}: the last result of a tile is not marked, or another is")
+    return at, samples

@@ -135,18 +135,20 @@ def cost_row(design: dict) -> dict:
         "gate_sim": design["gate_sim"],
         "netlist_sha256": design["netlist_sha256"],
         **routed_row(design.get("routed")),
-        "array": array_row(design),
+        "arrays": array_rows(design),
     }
 
 
-def array_row(design: dict) -> dict | None:
-    """What layout measured of a whole array of columns of this design; None where it was not run."""
-    routed = design.get("array", {}).get("routed")
-    if not routed:
-        return None
-    whole = {key: routed[key] | {"column": routed[key]["total"]} for key in ("area_um2", "power_mw")}
-    size = {key: routed[key] for key in ("columns", "mapped_um2", "mapped_mw")}
-    return {"design": design["design"], "rival": design.get("rival")} | size | routed_row(routed | whole)
+def array_rows(design: dict) -> list[dict]:
+    """What layout measured of whole arrays of columns of this design, one row for each size."""
+    found = []
+    for array in design.get("arrays", {}).values():
+        if routed := array.get("routed"):
+            whole = {key: routed[key] | {"column": routed[key]["total"]} for key in ("area_um2", "power_mw")}
+            size = {key: routed[key] for key in ("columns", "mapped_um2", "mapped_mw")}
+            about = {"design": design["design"], "rival": design.get("rival")} | size
+            found.append(about | routed_row(routed | whole))
+    return found
 
 
 def routed_row(routed: dict | None) -> dict:
@@ -187,13 +189,13 @@ def compare(costs: list[dict]) -> None:
             known = best is not None and row[key] is not None
             row[change] = 100 * (row[key] / best[key] - 1) if known else None
             row[f"{change}_base"] = best["design"] if best else ""
-    for row in (row for row in costs if row["array"]):
-        array = row["array"]
-        alike = [c["array"] for c in costs if c["platform"] == row["platform"] and c["array"] and is_conventional(c)]
-        alike = [other for other in alike if other["columns"] == array["columns"]]
-        for key in ("routed_um2", "routed_mw"):
-            best = min((other[key] for other in alike), default=None)
-            array[f"{key}_change"] = 100 * (array[key] / best - 1) if best else None
+    for row in costs:
+        for array in row["arrays"]:
+            there = [c for c in costs if c["platform"] == row["platform"] and is_conventional(c)]
+            alike = [other for c in there for other in c["arrays"] if other["columns"] == array["columns"]]
+            for key in ("routed_um2", "routed_mw"):
+                best = min((other[key] for other in alike), default=None)
+                array[f"{key}_change"] = 100 * (array[key] / best - 1) if best else None
 
 
 def part_rows(design: dict) -> list[dict]:

@@ -122,7 +122,7 @@ def check_sizes(args: argparse.Namespace, platform: Platform, clock_ns: float) -
 def wrong_ones(records: list[dict]) -> list[str]:
     """Designs that miss the clock, alone or in their array, or that computed wrong at gate level."""
     wrong = [r["design"] for r in records if r["wns_ns"] < 0 or r["gate_sim"] != "passed"]
-    return wrong + [r["design"] for r in records if r.get("array", {}).get("wns_ns", 0) < 0]
+    return wrong + [r["design"] for r in records if any(a["wns_ns"] < 0 for a in r.get("arrays", {}).values())]
 
 
 def table_of(args: argparse.Namespace) -> dict[str, list[Design]]:
@@ -173,7 +173,9 @@ def side_by_side(platform: Platform, clock_ns: float, args: argparse.Namespace, 
     if tables:
         print_table(records, best, platform)
     if arrays and tables:
-        print_arrays(arrays, compare_arrays(records), platform, clock_ns)
+        size = str(args.array)
+        there = [r | {"array": r["arrays"][size]} for r in records if size in r.get("arrays", {})]
+        print_arrays(arrays, compare_arrays(there), platform, clock_ns)
     return records
 
 

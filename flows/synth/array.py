@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from common.errors import UserError
-from common.files import locked, making, sweep, write_text
+from common.files import keep, kept, locked, making, sweep, write_text
 from common.store import check_steady, sources_of
 from flows.platform import Platform
 from flows.synth.measure import KEPT_RESULTS, Result, choose, fingerprint, in_a_process, unchanged
@@ -162,11 +162,18 @@ def flat_netlist(array: Array, platform: Platform) -> Netlist:
 
     Raises UserError if a port of the shell that leads to a column has no place there.
     """
-    folder = array.shell.path.parent / "flat"
-    folder.mkdir(exist_ok=True)
-    with locked(folder / "lock"):
-        in_a_process(_flatten, array, platform, folder)
-        return read_netlist(folder, platform)
+    place = array.shell.path.parent / "flat"
+    what = [array.shell.sha256, array.column.netlist.sha256, array.columns, platform.sha256]
+    key = hashlib.sha256(json.dumps([*what, sources_of(Path(__file__))]).encode()).hexdigest()
+    with locked(place.with_name("flat.lock")):
+        if kept(place / "kept.json", key) is None:
+            with making(place) as made:
+                in_a_process(_flatten, array, platform, made)
+                keep(made / "kept.json", key, read_netlist(made, platform).sha256)
+        found = read_netlist(place, platform)
+        if found.sha256 != kept(place / "kept.json", key):
+            raise UserError(f"{found.path} has changed since it was made; delete its folder and run it again")
+        return found
 
 
 def _flatten(array: Array, platform: Platform, folder: Path) -> None:
