@@ -174,7 +174,6 @@ def weigh(
     """
     platform, load = given.platform, load_of(given.capture, rows)
     columns = behind_streams or dict(design.parameters).get("Cols", 1)
-    # columns of an array begin one after the other
     tiles = as_read(workload(given.capture, rows, given.vectors + behind_streams, columns), design)
     stimuli = (stream_stimulus if behind_streams else stimulus)(tiles, design, rows)
     sdf, wires_pf = folder / "delays.sdf", None
