@@ -173,7 +173,7 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
         run_layout(script)
     # a run that says nothing is ended too, and with it what a wrapper has started
     nap = f"sleep {61 + os.getpid() / 1e7:.7f}"  # nobody else's
-    for words in (f"sleep 0.2; echo; {nap}", f"{nap} & wait"):
+    for words in (f"sleep 0.2; echo; {nap}", f"{nap} & wait", f"{nap} & kill -9 $$"):
         tool_of(tmp_path, monkeypatch, f"{words}\n")
         began = time.monotonic()
         with pytest.raises(UserError, match="took more than 0 minutes and was ended"):

@@ -21,7 +21,7 @@ from flows.openroad.routed import block_of, chosen, weighed_before
 from flows.platform import Platform, load_platform
 from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, fits
 from flows.power.activity import Activity, measure_activity, stimulus, workload
-from flows.power.circuit import PARTS, Circuit, read_circuit
+from flows.power.circuit import PARTS, Circuit, classify, read_circuit
 from flows.power.engine import power_of
 from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
@@ -664,6 +664,12 @@ def test_whole_array_computes_through_its_streams(name: str, tmp_path: Path, mon
     assert sum(area.values()) == pytest.approx(block.netlist.area_um2)
     # each column holds an activation for each row, the triangle before them all but one, of some bits
     assert area["activation registers"] > 0.1 * area["sum registers"] and area["weight registers"] > 0
+    circuit = read_circuit(block.netlist.path, platform)
+    for group, parts in zip(circuit.groups, classify(circuit), strict=True):
+        for output in (pin for pin in group.pins if group.cell.pins[pin].output and group.cell.sequential):
+            for net, part in zip(group.pins[output], parts, strict=True):
+                name = circuit.nets[net] if net >= 0 else ""
+                assert PARTS[part] != "activation registers" or not re.search("tdata|straighten", name), name
 
     # kept for the same tiles; its layout stands with the array in the record of its column
     assert weighed_before(block, 10.0, given) == found

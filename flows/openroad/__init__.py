@@ -208,7 +208,7 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
 
 def _end(process: subprocess.Popen) -> None:
     """End a program that leads a session, with what it has started, if it is a wrapper."""
-    if process.poll() is None:
+    if process.returncode is None:  # not waited for: what it started may live on and hold its output
         with suppress(ProcessLookupError):
             signal_group(process.pid)
 

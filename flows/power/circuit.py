@@ -212,12 +212,17 @@ class _Parts:
             for at in leaves:
                 self.plain |= set(self.nets(at, outputs=True))
 
-    def follow(self, operands: set[int], behind: dict[At, tuple[set[At], set[int]]]) -> None:
-        """Add to `operands` the outputs of registers that hold nothing but what comes from them, without adders."""
+    def follow(self, rows: dict[int, int], behind: dict[At, tuple[set[At], set[int]]]) -> None:
+        """Add to `rows`, the row of each net of an activation, outputs of registers that hold bits of one row alone."""
+
+        def row_of(ends: set[int]) -> int | None:
+            found = {rows.get(net) for net in ends}
+            return found.pop() if len(found) == 1 else None
+
         left = {at: ends for at, (cells, ends) in behind.items() if ends and not any(self.adder[g] for g, _ in cells)}
-        while found := [at for at, ends in left.items() if ends <= operands]:
-            for at in found:
-                operands |= set(self.nets(at, outputs=True))
+        while found := {at: row for at, ends in left.items() if (row := row_of(ends)) is not None}:
+            for at, row in found.items():
+                rows.update(dict.fromkeys(self.nets(at, outputs=True), row))
                 del left[at]
 
     def mark_registers(self) -> list[int]:
@@ -225,8 +230,9 @@ class _Parts:
         names = {net: name for net, name in enumerate(self.circuit.nets) if net not in self.driver}
         operands = {net for net, name in names.items() if name.startswith(OPERANDS)}
         behind = {at: self.cone(self.sources[at]) for at in self.registers}
-        if any(names[net].startswith(STREAM) for net in operands):
-            self.follow(operands, behind)
+        if rows := {net: int(names[net][len(STREAM) :]) // 8 for net in operands if names[net].startswith(STREAM)}:
+            self.follow(rows, behind)
+            operands |= set(rows)
         shift = {net for net, name in names.items() if name == "w_shift_i"}
         sums: list[int] = []
         for at in self.registers:

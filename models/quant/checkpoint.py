@@ -228,6 +228,10 @@ def validate(network: QuantNetwork) -> None:
             shifts = (node.shift,) if isinstance(node, Add) else node.shifts
             if not (min(shifts) >= MIN_SHIFT and max(shifts) <= MAX_SHIFT and min(node.multipliers) >= 0):
                 raise ValueError(f"node {node.name}: shifts {shifts}, multipliers {node.multipliers}")
+        if isinstance(node, Add | TfliteAdd | Pool) and not (
+            INT8_MIN <= node.lo <= node.hi <= INT8_MAX and 0 <= node.grid <= MAX_GRID
+        ):
+            raise ValueError(f"node {node.name}: clamp {node.lo}..{node.hi}, grid {node.grid}; 0..{MAX_GRID}")
         if isinstance(node, Rescale):
             validate_requant(node.name, Requant(node.multiplier, node.shift), len(node.multiplier))
         if isinstance(node, Lookup) and node.table.shape != (256,):
@@ -245,9 +249,13 @@ def check_whole(owner: Any) -> None:
     JSON does not tell 2.0 from 2: slices and shapes refuse the first, kernels in C++ would cut 1.5.
     """
     for f in fields(owner):
-        if re.match(r"int\b|tuple\[int\b", str(f.type)):
+        if re.match(r"int\b|tuple\[int\b", kind := str(f.type)):
             value = getattr(owner, f.name)
-            for number in value if isinstance(value, tuple | list) else (value,):
+            several = isinstance(value, tuple | list)
+            fixed = several and "..." not in kind
+            if several != kind.startswith("tuple") or (fixed and len(value) != kind.count("int")):
+                raise ValueError(f"{getattr(owner, 'name', 'requant')}: {f.name} is {value}; it should be {kind}")
+            for number in value if several else (value,):
                 if isinstance(number, bool) or not isinstance(number, int | np.integer):
                     who = getattr(owner, "name", "requant")
                     raise ValueError(f"{who}: {f.name} is {value}; whole numbers expected")
