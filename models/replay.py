@@ -253,7 +253,6 @@ def layer_from(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
     if entry["requant"] is not None:
         requant = Requant(arrays[f"{name}/multiplier"], arrays[f"{name}/shift"], **entry["requant"])
         check_whole(requant)
-        validate_requant(name, requant, len(arrays[f"{name}/weights"]))
     inputs, weights, bias = (arrays[f"{name}/{k}"] for k in ("inputs", "weights", "bias"))
     where = (tuple(entry["stride"]), tuple(entry["padding"]), entry["groups"], entry.get("pad_value", 0))
     layer = Layer(name, inputs, weights, bias, requant, *where)
@@ -266,6 +265,8 @@ def layer_from(name: str, entry: dict, arrays: dict[str, np.ndarray]) -> Layer:
     found = [len(inputs), len(bias), *layer.size]
     if found != entry["output"]:
         raise ValueError(f"layer {name}: output would be {found}, the header says {entry['output']}")
+    if requant:
+        validate_requant(name, requant, len(bias))
     return layer
 
 

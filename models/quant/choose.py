@@ -364,16 +364,12 @@ def choose_codes(
 
 
 def unexplained(y: np.ndarray, e: np.ndarray, with_gain: bool) -> np.ndarray:
-    """Mean square [channels] of centred `y` [channels, S] that centred `e` misses, with the gain that fits best.
-
-    A `y` that never varies has no such gain: it stays 1, and all that `e` varies is missed.
-    """
+    """Mean square [channels] of centred `y` [channels, S] that centred `e` misses, with the gain that fits best."""
     if not with_gain:
         return ((y - e) ** 2).mean(1)
     cross, power = (y * e).mean(1), (e * e).mean(1)
     good = (cross > 0) & (power > 0)
-    wanted = (y * y).mean(1)
-    return np.where(wanted > 0, wanted - np.where(good, cross**2 / np.where(good, power, 1), 0), power)
+    return (y * y).mean(1) - np.where(good, cross**2 / np.where(good, power, 1), 0)
 
 
 def divergence(wanted: np.ndarray, found: np.ndarray) -> float:
