@@ -133,7 +133,8 @@ class Dask:
             import distributed
         except ImportError as error:
             raise UserError("SCHEDULER needs Dask; install it: pip install distributed==2026.7.1") from error
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs, `map` says in one line
+        for part in ("client", "batched", "core"):  # what they log of a lost scheduler, `map` says in one line
+            logging.getLogger(f"distributed.{part}").setLevel(logging.CRITICAL)
         self.address, self.lost = address, (distributed.CancelledError, distributed.comm.CommClosedError, TimeoutError)
         self.killed = distributed.KilledWorker
         try:
