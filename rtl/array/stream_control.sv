@@ -140,7 +140,7 @@ module stream_control #(
       m_axis_y_tvalid && !m_axis_y_tready |=> m_axis_y_tvalid && $stable(m_axis_y_tlast))
   else $error("a result changed before it was taken");
   ReadyAfterReset :
-  assert property (@(posedge clk_i) disable iff (!rst_ni) Shadow && was_reset_q && !live_q |-> s_axis_w_tready)
+  assert property (@(posedge clk_i) disable iff (!rst_ni) was_reset_q && !live_q |-> s_axis_w_tready || !Shadow)
   else $error("no weights are taken after a reset");
 `endif
 `endif
