@@ -15,7 +15,18 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from flows.openroad import Unroutable, layout_script, read_figures, read_spef, routed, run_layout, run_openroad
+from flows.openroad import (
+    Late,
+    Plan,
+    Unroutable,
+    layout_script,
+    read_figures,
+    read_spef,
+    routed,
+    run_layout,
+    run_openroad,
+)
+from flows.openroad.__main__ import in_time
 from flows.openroad.picture import boxes
 from flows.openroad.routed import UTILIZATIONS, block_of, chosen, highest, lay_out, wires_of
 from flows.platform import PLATFORMS, load_platform
@@ -34,7 +45,7 @@ filler_placement detailed_route write_sdf report_worst_slack
 # slack is repaired with the wires of global routes, then what moved is routed again
 ROUTING = """
 pin_access global_route estimate_parasitics repair_timing repair_timing global_route detailed_placement check_placement
-global_route filler_placement detailed_route
+global_route estimate_parasitics worst_slack worst_slack filler_placement detailed_route
 """
 FIGURES = """[INFO CTS-0018]     Created 17 clock buffers.
 Total wire length = 100 um.
@@ -88,7 +99,7 @@ def tool_of(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 @pytest.mark.parametrize("platform", ["nangate45", "sky130hd", "asap7"], indirect=True)
 def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     """A Tcl shell in which every command of OpenROAD only says its name."""
-    script = layout_script(netlist_of(tmp_path), "column_top", platform, 2.5, tmp_path / "out")
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
     driver = tmp_path / "driver.tcl"
     stubs = "proc unknown {args} { puts $args; return 1 }\n"
     known = "foreach name {set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif "
@@ -106,6 +117,15 @@ def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     assert "set_io_pin_constraint -region left:* -pin_names a_i_0" in done.stdout
     assert "-region bottom:* -pin_names y_o_0" in done.stdout and "-mirrored_pins {a_i_0 a_o_0}" in done.stdout
     assert "link_design column_top\n" in done.stdout and "-min_distance 2 -min_distance_in_tracks" in done.stdout
+    # slack is looked at before detailed routing, which takes the time; with extraction it may change a little
+    late = re.sub("(?m)^set layout.extraction. .*$", "set layout(extraction) {rules}", script.read_text())
+    for text, slack, ends in ((script.read_text(), "-0.001", 1), (late, "-0.04", 0), (late, "-0.06", 1)):
+        driver.write_text(f"{stubs}{known}proc worst_slack way {{ return {slack} }}\n{text}")
+        done = subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200)
+        assert (done.returncode, "detailed_route" in done.stdout) == (ends, not ends)
+        assert (f"[ERROR] setup slack is {slack}" in done.stdout) == bool(ends)
+    driver.write_text(f"{stubs}{known}source {{{script}}}\n")
+    done = subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200)
     # to two digits -0.004 ns would read as -0.00 and pass
     assert all(f"report_worst_slack -{kind} -digits 4" in done.stdout for kind in ("max", "min"))
     assert "create_clock -name clock -period 2.5" in (tmp_path / "out" / "layout.sdc").read_text()
@@ -122,7 +142,7 @@ def test_streams_of_an_array_have_their_sides(tmp_path: Path, platform) -> None:
     """Activations from the left, weights from above, results below; ports are buses there."""
     ports = "clk_i, rst_ni, s_axis_a_tdata, s_axis_a_tready, s_axis_w_tdata, m_axis_y_tdata"
     text = re.sub(r"module column_top\s*\([^)]*\)", f"module array_top({ports})", NETLIST)
-    script = layout_script(netlist_of(tmp_path, text), "array_top", platform, 2.5, tmp_path / "out").read_text()
+    script = layout_script(Plan(netlist_of(tmp_path, text), "array_top", platform, 2.5), tmp_path / "out").read_text()
     sides = dict(re.findall(r"^set layout\(pins_(\w+)\) \{(.*)\}$", script, re.MULTILINE))
     assert sides["left"] == "s_axis_a_tdata* s_axis_a_tready*" and sides["right"] == ""
     assert sides["top"] == "clk_i s_axis_w_tdata*" and sides["bottom"] == "m_axis_y_tdata*"
@@ -131,7 +151,7 @@ def test_streams_of_an_array_have_their_sides(tmp_path: Path, platform) -> None:
 @pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
 def test_an_old_version_is_named(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = layout_script(netlist_of(tmp_path), "column_top", platform, 2.5, tmp_path / "out")
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
     tool_of(tmp_path, monkeypatch, 'exec tclsh "$3"\n')
     with pytest.raises(UserError, match="this OpenROAD is too old: it lacks set_io_pin_constraint"):
         run_layout(script)
@@ -139,27 +159,65 @@ def test_an_old_version_is_named(tmp_path: Path, platform, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
 def test_missing_parts_are_one_line(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    netlist = tmp_path / "netlist.v"
-    arguments = ("column_top", platform, 2.5, tmp_path / "out")
+    plan, out = Plan(tmp_path / "netlist.v", "column_top", platform, 2.5), tmp_path / "out"
     with pytest.raises(UserError, match=r"netlist.v does not exist; run make synth"):
-        layout_script(netlist, *arguments)
+        layout_script(plan, out)
     netlist_of(tmp_path, "module other(clk_i);\nendmodule\n")
     with pytest.raises(UserError, match="has no module column_top"):
-        layout_script(netlist, *arguments)
+        layout_script(plan, out)
     netlist_of(tmp_path, NETLIST.replace("INVX1", "INVX9"))
     with pytest.raises(UserError, match=r"tech.lef, cells.lef lack INVX9: name their LEF"):
-        layout_script(netlist, *arguments)
-    script = layout_script(netlist_of(tmp_path), *arguments)
+        layout_script(plan, out)
+    netlist_of(tmp_path)
+    script = layout_script(plan, out)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="openroad is not on PATH; docs/ppa.md"):
         run_layout(script)
+    elsewhere = dataclasses.replace(platform, folder=PLATFORMS / "osu018")
     with pytest.raises(UserError, match=r"openroad.tcl does not exist: platform osu018 has no layout"):
-        layout_script(netlist, "column_top", dataclasses.replace(platform, folder=PLATFORMS / "osu018"), *arguments[2:])
+        layout_script(dataclasses.replace(plan, platform=elsewhere), out)
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_a_layout_is_kept_by_content(tmp_path: Path, platform) -> None:
+    """Whatever changes what OpenROAD does makes another layout; the same files in another place do not."""
+    plan = Plan(netlist_of(tmp_path), "column_top", platform, 2.5)
+    first = plan.hashed()
+    (tmp_path / "copy").mkdir()
+    assert dataclasses.replace(plan, netlist=netlist_of(tmp_path / "copy")).hashed() == first
+    for change in ({"clock_ns": 2.6}, {"utilization": 50.0}, {"aspect_ratio": 1.0}):
+        assert dataclasses.replace(plan, **change).hashed() != first, change
+    for name in ("netlist.v", "openroad.tcl", "tech.lef", "cells.lef"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(f"{text}\n")
+        assert plan.hashed() != first, name
+        (tmp_path / name).write_text(text)
+    assert plan.hashed() == first
+
+
+def test_a_form_that_is_late_gives_way_to_the_next() -> None:
+    """As without wires; what has no room has none in another form either."""
+    forms_of, tried = [SimpleNamespace(name=n) for n in "abcd"], []
+
+    def best(left: list) -> SimpleNamespace:  # b is the first that meets without wires
+        return SimpleNamespace(design=next(form for form in left if form.name != "a"))
+
+    def laid(result: SimpleNamespace, error: type = Late, good: str = "d") -> str:
+        tried.append(result.design.name)
+        if result.design.name != good:
+            raise error(f"{result.design.name} does not end well")
+        return good
+
+    assert (in_time(forms_of, best, laid), tried) == ("d", ["b", "c", "d"])
+    with pytest.raises(Late, match="^d does"):
+        in_time(forms_of, best, lambda result: laid(result, good=""))
+    with pytest.raises(Unroutable, match="^b does"):
+        in_time(forms_of, best, lambda result: laid(result, Unroutable))
 
 
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
 def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = layout_script(netlist_of(tmp_path), "column_top", platform, 2.5, tmp_path / "out")
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
     log = script.with_suffix(".log")
     tool_of(tmp_path, monkeypatch, "echo '[ERROR DRT-0305] no tie cell'\nexit 1\n")
     with pytest.raises(UserError, match=rf"layout failed: \[ERROR DRT-0305\] no tie cell; see {log}"):
@@ -191,6 +249,9 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
         run_layout(script)
     tool_of(tmp_path, monkeypatch, "echo '[ERROR GPL-0302] Use a higher -density'\nexit 1\n")
     with pytest.raises(Unroutable, match="layout failed: .*GPL-0302"):
+        run_layout(script)
+    tool_of(tmp_path, monkeypatch, "echo '[ERROR] setup slack is -0.1230 ns with the wires of global routes'\nexit 1\n")
+    with pytest.raises(Late, match="layout failed: .* setup slack is -0.1230 ns with the wires of global routes"):
         run_layout(script)
     steps: list[str] = []
     text = f"encmac step place\n  Completing 100% with 24 violations.\n{figures}"
@@ -346,7 +407,8 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
     """The same command goes on; what failed for another reason, a tool that was killed, is run again."""
     platform = load_platform("osu018")
     folder, runs = Path(shutil.copytree(PLATFORMS / "nangate45", tmp_path / "platform")), []
-    platform = dataclasses.replace(platform, folder=folder)
+    (folder / "tech.lef").write_text("VERSION 5.8 ;\n")
+    platform = dataclasses.replace(platform, folder=folder, lef=("tech.lef",))
     netlist = SimpleNamespace(path=netlist_of(tmp_path), sha256="0")
     design, gate = SimpleNamespace(label="m14p"), SimpleNamespace(status="passed")
     result = SimpleNamespace(design=design, netlist=netlist, gate=gate, meets=True, slack_ns=1.0, rows=4)
@@ -364,6 +426,8 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
         with pytest.raises(kind) as caught:
             lay_out(block_of(result, platform), 10.0, 55.0, given, print)
         assert (type(caught.value), len(runs)) == (kind, count)
-    with pytest.raises(Unroutable):
-        lay_out(block_of(result, platform), 10.0, 50.0, given, print)
+    faults[1] = Late("setup slack is -0.1 ns")
+    for _ in range(2):
+        with pytest.raises(Late):
+            lay_out(block_of(result, platform), 10.0, 50.0, given, print)
     assert len(runs) == 3  # another utilisation is another layout

@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
 from common.processes import signal_group, start
+from common.store import file_sha256
 from flows.platform import Platform, plain
 from flows.power.activity import Activity
 from flows.power.circuit import Circuit
@@ -34,6 +36,7 @@ LIMIT_S = 4 * 3600.0
 ROUNDS, HOPELESS = 6, 1000
 # parts of OpenROAD that fail where there is too little room: placement of cells and pins, global routing
 CROWDED = re.compile(r"\[ERROR (?:GPL|DPL|PPL|GRT)-")
+LATE = re.compile(r"\[ERROR\] (?:setup|hold) slack")  # before detailed routing
 # what a version must know: those before are too old
 COMMANDS = "set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif report_clock_latency"
 SIDES = {"left": ("a_i", "zero_i"), "right": ("a_o", "zero_o"), "top": ("w_i", "w_shift_i", "f_i", "clk_i")}
@@ -44,6 +47,10 @@ THROUGH = {"a_i": "a_o", "zero_i": "zero_o"}  # leave where they came in, so tha
 
 class Unroutable(UserError):
     """A layout that does not end well at this utilisation, and may at a smaller one."""
+
+
+class Late(Unroutable):
+    """One that misses its clock, and may meet it with another form of the same design."""
 
 
 def openroad() -> str:
@@ -88,65 +95,91 @@ def check_cells(netlist: Path, platform: Platform) -> None:
         )
 
 
-def layout_script(
-    netlist: Path,
-    top: str,
-    platform: Platform,
-    clock_ns: float,
-    out: Path,
-    utilization: float = UTILIZATION,
-    aspect_ratio: float = ASPECT_RATIO,
-) -> Path:
+@dataclass(frozen=True)
+class Plan:
+    """What is laid out, and how: a module of a netlist at a clock, ns, on so many percent of a core."""
+
+    netlist: Path
+    top: str
+    platform: Platform
+    clock_ns: float
+    utilization: float = UTILIZATION
+    aspect_ratio: float = ASPECT_RATIO  # a platform's script may have its own
+
+    def constraints(self) -> str:
+        """SDC, in ns and pF."""
+        platform, delay = self.platform, f"{IO_SHARE * self.clock_ns:g}"  # more than 0, or there is no hold to repair
+        return (
+            f"create_clock -name clock -period {self.clock_ns:g} [get_ports clk_i]\n"
+            f"set_input_delay {delay} -clock clock [all_inputs -no_clocks]\n"
+            f"set_output_delay {delay} -clock clock [all_outputs]\n"
+            f"set_driving_cell -lib_cell {platform.driver} [all_inputs -no_clocks]\n"
+            f"set_input_transition {platform.clock_slew_ns:g} [get_ports clk_i]\n"
+            f"set_load {platform.output_load_pf:g} [all_outputs]\n"
+        )
+
+    def settings(self) -> dict[str, str]:
+        """Variables of layout.tcl that are no files. Raises UserError if the netlist lacks the module."""
+        ports = ports_of(self.netlist, self.top)
+
+        def bits(side: str) -> str:
+            stream = STREAMS.get(side)
+            return " ".join(
+                # a bus of a stream is a port with an index, in a netlist of cells a port of its own for each bit
+                f"{port}*" if stream and port.startswith(stream) and not re.search(r"_\d+$", port) else port
+                for port in ports
+                if re.sub(r"_\d+$", "", port) in SIDES[side] or (stream and port.startswith(stream))
+            )
+
+        through = [(p, p.replace(i, o, 1)) for i, o in THROUGH.items() for p in ports if re.fullmatch(rf"{i}_\d+", p)]
+        return {
+            "top": self.top,
+            "utilization": f"{self.utilization:g}",
+            "margin": f"{MARGIN * self.clock_ns:g}",
+            "aspect_ratio": f"{self.aspect_ratio:g}",
+            **{f"pins_{side}": bits(side) for side in SIDES},
+            "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
+        }
+
+    def sources(self) -> list[Path]:
+        """The scripts that run: the platform's and ours. Raises UserError if the platform cannot be laid out."""
+        process = self.platform.folder / "openroad.tcl"
+        if not process.is_file():
+            raise UserError(
+                f"{process} does not exist: platform {self.platform.name} has no layout; see flows/platforms/nangate45"
+            )
+        if not self.platform.lef:
+            raise UserError(f"{self.platform.folder / 'config.toml'} names no lef; layout needs technology and cells")
+        return [process.resolve(), SCRIPTS / "layout.tcl"]
+
+    def hashed(self) -> list:
+        """All that a layout depends on beside the tool: other files or places of the same content are the same."""
+        platform = self.platform
+        scripts = [path.read_text() for path in self.sources()]
+        files = [self.netlist, *map(platform.find, (*platform.lef, *filter(None, [platform.extraction])))]
+        return [platform.sha256, self.constraints(), self.settings(), scripts, [file_sha256(path) for path in files]]
+
+
+def layout_script(plan: Plan, out: Path) -> Path:
     """Write the run's variables and constraints to `out`; returns the Tcl file to run.
 
     Raises UserError if the platform has no openroad.tcl, its LEF files are missing or lack a cell of the netlist.
     """
-    process = platform.folder / "openroad.tcl"
-    if not process.is_file():
-        raise UserError(
-            f"{process} does not exist: platform {platform.name} has no layout; see flows/platforms/nangate45"
-        )
-    if not platform.lef:
-        raise UserError(f"{platform.folder / 'config.toml'} names no lef; layout needs technology and cells")
-    ports = ports_of(netlist, top)
-    check_cells(netlist, platform)
+    sources, platform = plan.sources(), plan.platform
+    settings = plan.settings()
+    check_cells(plan.netlist, platform)
     out.mkdir(parents=True, exist_ok=True)
-    delay = f"{IO_SHARE * clock_ns:g}"  # more than 0, or there is no hold to repair
-    (out / "layout.sdc").write_text(
-        f"create_clock -name clock -period {clock_ns:g} [get_ports clk_i]\n"
-        f"set_input_delay {delay} -clock clock [all_inputs -no_clocks]\n"
-        f"set_output_delay {delay} -clock clock [all_outputs]\n"
-        f"set_driving_cell -lib_cell {platform.driver} [all_inputs -no_clocks]\n"
-        f"set_input_transition {platform.clock_slew_ns:g} [get_ports clk_i]\n"
-        f"set_load {platform.output_load_pf:g} [all_outputs]\n"
-    )
-
-    def bits(side: str) -> str:
-        stream = STREAMS.get(side)
-        return " ".join(
-            # a bus of a stream is a port with an index, in a netlist of cells a port of its own for each bit
-            f"{port}*" if stream and port.startswith(stream) and not re.search(r"_\d+$", port) else port
-            for port in ports
-            if re.sub(r"_\d+$", "", port) in SIDES[side] or (stream and port.startswith(stream))
-        )
-
-    through = [(p, p.replace(i, o, 1)) for i, o in THROUGH.items() for p in ports if re.fullmatch(rf"{i}_\d+", p)]
-    values = {
+    (out / "layout.sdc").write_text(plan.constraints())
+    values = settings | {
         "lef": " ".join(f"{{{_unpacked(platform, file, out)}}}" for file in platform.lef),
         "liberty": platform.liberty.resolve(),
-        "netlist": netlist.resolve(),
-        "top": top,
+        "netlist": plan.netlist.resolve(),
         "sdc": out / "layout.sdc",
-        "utilization": f"{utilization:g}",
-        "aspect_ratio": aspect_ratio,
-        "margin": f"{MARGIN * clock_ns:g}",
         "extraction": platform.find(platform.extraction) if platform.extraction else "",
         "threads": os.cpu_count() or 1,
         "out": out,
-        **{f"pins_{side}": bits(side) for side in SIDES},
-        "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
     }
-    return _script(out / "layout.tcl", values, [process.resolve(), SCRIPTS / "layout.tcl"])
+    return _script(out / "layout.tcl", values, sources)
 
 
 def _script(path: Path, values: dict[str, object], sources: list[Path]) -> Path:
@@ -201,7 +234,7 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
     if code:
         error = re.search(r"^\[ERROR.*$|^Error: .*$", text, re.MULTILINE)
         why = error.group(0) if error else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        kind = Unroutable if CROWDED.match(why) else UserError
+        kind = Late if LATE.match(why) else Unroutable if CROWDED.match(why) else UserError
         raise kind(f"{script.stem} failed: {why}; see {log}")
     return text
 

@@ -17,7 +17,7 @@ from common.errors import UserError, run_cli
 from common.files import alone, write_text
 from common.provenance import git_commit
 from common.store import Store, sources_of
-from flows.openroad import layout_script, openroad, run_layout, version
+from flows.openroad import Late, Plan, layout_script, openroad, run_layout, version
 from flows.openroad.export import export
 from flows.openroad.routed import Block, block_of, chosen, highest, lay_out, sources, weighed_before
 from flows.platform import Platform, config_path, load_platform, read_config
@@ -54,19 +54,21 @@ def main() -> int:
     records, failed = [], []
     for name, variants in table.items():
         depends = sources_of_column(variants[0], platform) | sources() | shell
-        result, began = best_variant(variants, args.rows, platform, clock_ns, folder), time.monotonic()
-        entry = record(result, platform, clock_ns) | run
-        store.put("area", key_of(entry), entry, depends)
+        began = time.monotonic()
 
         def progress(step: str, name: str = name, began: float = began) -> None:
             print(f"{name}: {(time.monotonic() - began) / 60:5.1f} min  {step}", flush=True)
 
+        def laid(result: Result, progress: Callable[[str], None] = progress, depends: dict = depends) -> Made:
+            entry = record(result, platform, clock_ns) | run
+            store.put("area", key_of(entry), entry, depends)
+            if not args.columns:
+                return laid_column(result, entry, args, clock_ns, given, progress)
+            array = measure_array(result, args.columns, platform, clock_ns, folder)
+            return laid_array(array, entry, args, clock_ns, given, progress)
+
         try:
-            if args.columns:
-                array = measure_array(result, args.columns, platform, clock_ns, folder)
-                made = laid_array(array, entry, args, clock_ns, given, progress)
-            else:
-                made = laid_column(result, entry, args, clock_ns, given, progress)
+            made = in_time(variants, lambda left: best_variant(left, args.rows, platform, clock_ns, folder), laid)
         except UserError as error:
             print(error, flush=True)
             failed.append(name)
@@ -93,6 +95,22 @@ class Made:
     mapped_mw: float
     routed: dict
     kept: list[tuple[str, dict, dict]]
+
+
+def in_time(variants: list[Design], best: Callable[[list[Design]], Result], laid: Callable[[Result], Made]) -> Made:
+    """The first variant that meets its clock with wires; `best` gives the first of a list that does without.
+
+    Raises UserError for the last one that is tried, if none does.
+    """
+    while True:
+        result = best(variants)
+        try:
+            return laid(result)
+        except Late as error:
+            variants = variants[variants.index(result.design) + 1 :]
+            if not variants:
+                raise
+            print(f"{error}; the next form is tried", flush=True)
 
 
 def layout_of(
@@ -171,7 +189,7 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
     """Lay out a file, and write layout.json beside it."""
     out = (args.netlist.parent / "layout").resolve()
     with alone(out.with_name(f"{out.name}.lock")):
-        script = layout_script(args.netlist, args.top, platform, clock_ns, out, args.utilization)
+        script = layout_script(Plan(args.netlist, args.top, platform, clock_ns, args.utilization), out)
         figures = run_layout(script, lambda step: print(step, flush=True))
         write_text(out / "layout.json", json.dumps({"platform": platform.name, "clock_ns": clock_ns, **figures}) + "\n")
     slacks = f"setup slack {figures['wns_ns']} ns, hold slack {figures['hold_wns_ns']} ns"

@@ -1,6 +1,6 @@
 # Place and route one netlist with OpenROAD: floorplan, placement, clock tree, routing, parasitics, figures.
 # flows/openroad/__init__.py writes a file that sets the variables of `layout` and sources this one.
-# What is particular to a process, wires, tracks, taps, power grid, is in openroad.tcl of its platform.
+# What is particular to a process, wires, tracks, density, taps, power grid, is in openroad.tcl of its platform.
 
 proc step {name} { puts "encmac step $name"; flush stdout }
 
@@ -44,7 +44,7 @@ proc place {} {
   global layout
   global_placement -skip_io
   pins
-  global_placement
+  global_placement {*}[placement_options]
   foreach tie {tie_low tie_high} { repair_tie_fanout */$layout($tie) }
   estimate_parasitics -placement
   repair_design
@@ -76,7 +76,7 @@ proc route {} {
   global layout
   set_routing_layers -signal $layout(signal_layers) -clock $layout(clock_layers)
   # guides that fill no layer leave detailed routing room for pins and vias
-  set_global_routing_layer_adjustment $layout(signal_layers) 0.4
+  set_global_routing_layer_adjustment $layout(signal_layers) $layout(unused_share)
   pin_access
   global_route
   # with the wires that are known now; what it moves is routed again, and nothing else
@@ -86,9 +86,24 @@ proc route {} {
   detailed_placement
   check_placement -verbose
   global_route -end_incremental
+  in_time
   filler_placement $layout(fill)
   detailed_route -output_drc $layout(out)/drc.rpt -output_maze $layout(out)/maze.log -verbose 1
   check_antennas
+}
+
+# detailed routing takes most of the time and mends no path; extraction may change a slack a little
+proc in_time {} {
+  global layout
+  estimate_parasitics -global_routing
+  set least [expr {$layout(extraction) eq "" ? 0 : -$layout(margin)}]
+  foreach {check path} {setup -max hold -min} {
+    set slack [worst_slack $path]
+    if {$slack < $least} {
+      puts [format {[ERROR] %s slack is %.4f ns with the wires of global routes} $check $slack]
+      exit 1
+    }
+  }
 }
 
 proc extract {} {

@@ -19,6 +19,8 @@ from common.files import first_line, keep, kept, locked
 from common.store import sources_of
 from flows.openroad import (
     ASPECT_RATIO,
+    Late,
+    Plan,
     Unroutable,
     layout_script,
     openroad,
@@ -38,7 +40,6 @@ from flows.synth.netlist import ARRAY_TOP, ROOT, TOP, Design, Netlist, read_netl
 from models.encoding import load_encoding
 from models.rivals import widths
 
-SCRIPTS = ("flows/openroad/__init__.py", "flows/openroad/layout.tcl")  # what a layout depends on
 SOURCES = ("flows/openroad", "flows/synth/netlist.py", "flows/platform.py")
 UTILIZATIONS = tuple(float(percent) for percent in range(30, 81, 5))
 ANNOTATED = 0.99  # of the pins must have activity for OpenROAD's power; cells without pins that switch have none
@@ -126,12 +127,12 @@ def lay_out(
 ) -> dict:
     """Route a block and weigh it: the `routed` part of its record, kept beside its netlist.
 
-    Raises UserError if its netlist computes wrong, Unroutable if it has violations or misses setup or hold.
+    Raises UserError if its netlist computes wrong, Unroutable if it has violations, Late if it misses setup or hold.
     """
     design, platform = block.design, given.platform
     path = block.netlist.path.resolve()
-    what = [block.netlist.sha256, clock_ns, utilization, version(openroad()), platform.sha256]
-    what += [(platform.folder / "openroad.tcl").read_text(), sources_of(*(ROOT / name for name in SCRIPTS))]
+    plan = Plan(path, block.top, platform, clock_ns, utilization, block.aspect_ratio)
+    what: list = [version(openroad()), plan.hashed()]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     what += [given.vectors, tiles_sha256(given.capture), sources()]
     key_of_power = hashlib.sha256(json.dumps(what).encode()).hexdigest()
@@ -140,16 +141,18 @@ def lay_out(
     with locked(folder.with_name(f"{folder.name}.lock")):
         script = folder / "layout.tcl"
         if (routed := kept(folder / "layout.json", key)) is None:
-            script = layout_script(path, block.top, platform, clock_ns, folder, utilization, block.aspect_ratio)
+            script = layout_script(plan, folder)
             try:
                 routed = run_layout(script, progress) | {"utilization_percent": utilization}
             except Unroutable as error:  # and would be again
-                routed = {"unroutable": f"{design.label}: {error}"}
+                routed = {"late" if isinstance(error, Late) else "unroutable": f"{design.label}: {error}"}
             keep(folder / "layout.json", key, routed)
         if "unroutable" in routed:
             raise Unroutable(routed["unroutable"])
+        if "late" in routed:
+            raise Late(routed["late"])
         if min(routed["wns_ns"], routed["hold_wns_ns"]) < 0:
-            raise Unroutable(
+            raise Late(
                 f"{design.label}: routed, but setup slack is {routed['wns_ns']} ns and hold slack "
                 f"{routed['hold_wns_ns']} ns; give a longer CLOCK_NS= or a smaller UTILIZATION="
             )
@@ -167,7 +170,7 @@ def highest(lay: Callable[[float], dict], progress: Callable[[str], None]) -> di
 
     Its "tried" says what became of each. Raises Unroutable if none does.
     """
-    found, tried, low, high = None, {}, 0, len(UTILIZATIONS) - 1
+    found, tried, low, high, last = None, {}, 0, len(UTILIZATIONS) - 1, Unroutable
     while low <= high:
         middle = (low + high) // 2
         percent = UTILIZATIONS[middle]
@@ -175,11 +178,11 @@ def highest(lay: Callable[[float], dict], progress: Callable[[str], None]) -> di
             found, low = lay(percent), middle + 1
             tried[f"{percent:g}"] = "routed"
         except Unroutable as error:
-            high = middle - 1
+            high, last = middle - 1, type(error)
             tried[f"{percent:g}"] = str(error)
         progress(f"{percent:g} %: {tried[f'{percent:g}']}")
     if not found:
-        raise Unroutable(f"not routed at {UTILIZATIONS[0]:g} % or above; {tried[f'{UTILIZATIONS[0]:g}']}")
+        raise last(f"not routed at {UTILIZATIONS[0]:g} % or above; {tried[f'{UTILIZATIONS[0]:g}']}")
     return found | {"tried": tried}
 
 

@@ -6,6 +6,7 @@ set layout(fill) {FILLERxp5_ASAP7_75t_R FILLER_ASAP7_75t_R DECAPx1_ASAP7_75t_R}
 set layout(pin_layers_horizontal) {M4 M6}
 set layout(pin_layers_vertical) M5
 set layout(signal_layers) M2-M7
+set layout(unused_share) 0.4
 set layout(clock_layers) M4-M7
 
 # kOhm and fF for a micrometre
@@ -31,6 +32,12 @@ proc set_tracks {} {
   foreach y_offset {0.045 0.081 0.117 0.153 0.189 0.225 0.270} {
     make_tracks M2 -x_offset 0.009 -x_pitch 0.036 -y_offset $y_offset -y_pitch 0.270
   }
+}
+
+# paths are long beside the clock
+proc placement_options {} {
+  set density [expr {min(0.05 + [gpl::get_global_placement_uniform_density], 0.99)}]
+  list -density $density -timing_driven -routability_driven
 }
 
 proc set_taps {} {

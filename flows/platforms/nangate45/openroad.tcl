@@ -6,6 +6,7 @@ set layout(fill) {FILLCELL_X1 FILLCELL_X2 FILLCELL_X4 FILLCELL_X8 FILLCELL_X16 F
 set layout(pin_layers_horizontal) {metal3 metal5}
 set layout(pin_layers_vertical) metal6
 set layout(signal_layers) metal2-metal10
+set layout(unused_share) 0.4
 set layout(clock_layers) metal4-metal10
 
 # kOhm and fF for a micrometre
@@ -29,6 +30,9 @@ proc set_tracks {} {
     make_tracks $layer -x_offset 0.095 -x_pitch $x -y_offset 0.07 -y_pitch $y
   }
 }
+
+# cells crowd to seven tenths in the middle: wires are shorter, and ten layers have room for them
+proc placement_options {} {}
 
 proc set_taps {} {
   tapcell -distance 120 -tapcell_master TAPCELL_X1 -endcap_master TAPCELL_X1

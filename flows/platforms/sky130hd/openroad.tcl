@@ -1,4 +1,6 @@
 # What layout needs to know of SkyWater 130 nm: layers, tracks, taps, power grid.
+# a column as wide as high: tracks that run up are scarcer than those across
+set layout(aspect_ratio) 1.0
 set layout(site) unithd
 set layout(tie_low) sky130_fd_sc_hd__conb_1/LO
 set layout(tie_high) sky130_fd_sc_hd__conb_1/HI
@@ -6,6 +8,7 @@ set layout(fill) {sky130_fd_sc_hd__fill_1 sky130_fd_sc_hd__fill_2 sky130_fd_sc_h
 set layout(pin_layers_horizontal) {met3 met1}
 set layout(pin_layers_vertical) met2
 set layout(signal_layers) met1-met5
+set layout(unused_share) 0.2
 set layout(clock_layers) met3-met5
 
 # kOhm and pF for a micrometre
@@ -27,6 +30,12 @@ proc set_tracks {} {
   } {
     make_tracks $layer -x_offset $x_offset -x_pitch $x_pitch -y_offset $y_offset -y_pitch $y_pitch
   }
+}
+
+# few layers: cells are spread over the core, and farther apart where wires crowd
+proc placement_options {} {
+  set density [expr {min(0.05 + [gpl::get_global_placement_uniform_density], 0.99)}]
+  list -density $density -timing_driven -routability_driven
 }
 
 proc set_taps {} {
