@@ -8,7 +8,7 @@ set layout(fill) {sky130_fd_sc_hd__fill_1 sky130_fd_sc_hd__fill_2 sky130_fd_sc_h
 set layout(pin_layers_horizontal) {met3 met1}
 set layout(pin_layers_vertical) met2
 set layout(signal_layers) met1-met5
-set layout(unused_share) 0.2
+set layout(unused_share) 0.3
 set layout(clock_layers) met3-met5
 
 # kOhm and pF for a micrometre
