@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -333,7 +334,11 @@ def table(rows: list[dict]) -> str:
             area = load_encoding(name).figures.get("column_area_um2")
         label = name if scope(row) == "gain" else f"{name}, correction {scope(row)}"
         shown.append((row["network"], row["product_bits"] or 0, label, row, area))
-    for network, bits, name, row, area in sorted(shown, key=lambda entry: entry[:3]):
+    alike = Counter((network, label, row["images"]) for network, _, label, row, _ in shown)
+    for network, bits, name, row, area in sorted(shown, key=lambda entry: (*entry[:3], entry[3].get("seed") or 0)):
+        if alike[network, name, row["images"]] > 1:
+            others = [other for *key, other, _ in shown if (key[0], key[2]) == (network, name)]
+            name += "".join(f", {words}" for words in _telling(row, others))
         top1, way = row["top1"], row.get("way", "corrected")
         cells = [
             network,
@@ -350,6 +355,16 @@ def table(rows: list[dict]) -> str:
         cells += [_percent(tuned), "-" if tuned is None else _difference(row, "finetuned", tuned)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+TELLING = {"seed": "seed", "dataset": "images of", "checkpoint_sha256": "network", "encoding_sha256": "encoding"}
+TELLING |= {"data_sha256": "data", "choose": "choose", "correction": "correction"}
+
+
+def _telling(row: dict, others: list[dict]) -> list[str]:
+    """What a row's KEY has that not all `others` of its label have, in words; of hashes eight digits."""
+    parts = {name: str(row.get(name)) for name in TELLING if len({str(other.get(name)) for other in others}) > 1}
+    return [f"{TELLING[name]} {value[:8] if name.endswith('sha256') else value}" for name, value in parts.items()]
 
 
 def _percent(value: float | None) -> str:

@@ -202,9 +202,16 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6 and "| of_a_user | 20 | - |" in "".join(lines)
     assert lines[2].endswith("| 90.00 | - | - | - | corrected | +0.00 | - | - | - |")
-    areas = [line.split(" | ")[3] for line in lines if "| m20p | 20 |" in line]
-    assert areas == ["420,299", "-"]
-    assert any("| m20p | 20 |" in line and line.endswith("| corrected | -2.50 | - | - | - |") for line in lines)
+    # two rows that look alike say in what they differ
+    areas = {line.split(" | ")[1]: line.split(" | ")[3] for line in lines if "| m20p, encoding " in line}
+    assert areas == {f"m20p, encoding {load_encoding('m20p').sha256[:8]}": "420,299", "m20p, encoding eeeeeeee": "-"}
+    assert any("| m20p, encoding " in line and line.endswith("| corrected | -2.50 | - | - | - |") for line in lines)
+    seeds = [
+        row | mine | {"encoding": "x", "seed": seed, "checkpoint_sha256": sha * 64}
+        for seed, sha in ((2, "a"), (1, "b"))
+    ]
+    said = [line.split(" | ")[1] for line in models.accuracy.table(seeds).splitlines()[2:]]
+    assert said == [f"x, seed {seed}, network {sha * 8}" for seed, sha in ((1, "b"), (2, "a"))]
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- begin accuracy -->\nold\n<!-- end accuracy -->\nb\n")
     run(monkeypatch, models.accuracy, "--table", "--out", path, "--page", page)

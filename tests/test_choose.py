@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from models.quant.choose import (
     exchange,
     feedback,
     inverse_factor,
+    other_operand,
     sample,
     statistics,
 )
@@ -346,3 +348,14 @@ def test_a_bias_next_to_the_largest_keeps_its_gain(network):
     assert found.bias[3] == -(1 << 29) and found.bias[0] == 5000
     assert found.requant.multiplier[3] == node.requant.multiplier[3]
     assert found.requant.factors[0] == pytest.approx(0.2 * node.requant.factors[0], rel=1e-6)
+
+
+def test_a_layer_makes_up_for_the_other_operand_within_its_range():
+    """A factor next to none asks for sums that int32 does not hold; one of none for nothing."""
+    node = SimpleNamespace(name="b", requant=SimpleNamespace(factors=np.array([1e-12, 0.5, 0.0])))
+    network = SimpleNamespace(nodes=(SimpleNamespace(sources=("input",)), Add("sum", ("b", "a"), (1, 2), 0, 1.0)))
+    wanted, found = {"a": np.full((1, 3, 1, 1), 100, np.int8)}, {"a": np.full((1, 3, 1, 1), -100, np.int8)}
+    assert other_operand(network, node, wanted, found).ravel().tolist() == [2**30, 200 * 2 * 2, 0]
+    assert other_operand(network, node, found, wanted).ravel().tolist() == [-(2**30), -200 * 2 * 2, 0]
+    network.nodes += (SimpleNamespace(sources=("b",)),)  # goes elsewhere too
+    assert other_operand(network, node, wanted, found) == 0

@@ -403,6 +403,28 @@ def test_what_has_not_passed_is_refused(tmp_path: Path) -> None:
 
 
 @needs_library
+@pytest.mark.parametrize(("annotated", "refused"), [(990, False), (989, True), (0, True)])
+def test_power_of_guessed_activity_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, annotated, refused
+) -> None:
+    """OpenROAD must have had the transitions of 99 % of the pins."""
+    circuit = SimpleNamespace(pin_count=1000)
+    netlist = SimpleNamespace(path=tmp_path, sha256="0", cells=1, area_um2=2.0, areas_um2={"registers": 2.0})
+    fields = {"agreement_mw": {"openroad": {"total": 1.0, "annotated_pins": annotated}}}
+    stubs = {"in_a_process": None, "read_netlist": netlist, "read_circuit": circuit, "draw": None, "wires_of": {}}
+    for name, value in (stubs | {"weigh": fields}).items():
+        monkeypatch.setattr(routed, name, lambda *_, value=value: value)
+    block = routed.Block(SimpleNamespace(label="m14p-rows4"), netlist, 4)
+    given = Conditions(load_platform("osu018"), load_capture(), 32)
+    arguments = (tmp_path, tmp_path / "layout.tcl", block, 10.0, given)
+    if refused:
+        with pytest.raises(UserError, match=rf"took activity for {annotated} of 1,000 pins only, .*power.log"):
+            routed.weighed(*arguments)
+    else:
+        assert routed.weighed(*arguments)["area_um2"] == {"total": 2.0, "by_purpose": {"registers": 2.0}}
+
+
+@needs_library
 def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same command goes on; what failed for another reason, a tool that was killed, is run again."""
     platform = load_platform("osu018")

@@ -47,6 +47,7 @@ def main() -> int:
     folder = args.out.resolve() / "synth" / f"{platform.name}-{clock_ns:g}ns-{args.rows}"
     given = Conditions(platform, load_capture(args.tiles) if args.tiles else load_capture(), args.vectors)
     workload(given.capture, args.rows, args.vectors + (args.columns or 0), args.columns or 1)  # refuses too few vectors
+    asked = Asked(args, clock_ns, given)
     store, run = Store(args.out / "reports"), {"columns": 1, "gated": int(not args.ungated)}
     store.check()
     run |= {"tools": tool_versions(), "git_commit": git_commit()}
@@ -63,9 +64,9 @@ def main() -> int:
             entry = record(result, platform, clock_ns) | run
             store.put("area", key_of(entry), entry, depends)
             if not args.columns:
-                return laid_column(result, entry, args, clock_ns, given, progress)
+                return laid_column(result, entry, asked, progress)
             array = measure_array(result, args.columns, platform, clock_ns, folder)
-            return laid_array(array, entry, args, clock_ns, given, progress)
+            return laid_array(array, entry, asked, progress)
 
         try:
             made = in_time(variants, lambda left: best_variant(left, args.rows, platform, clock_ns, folder), laid)
@@ -113,48 +114,41 @@ def in_time(variants: list[Design], best: Callable[[list[Design]], Result], laid
             print(f"{error}; the next form is tried", flush=True)
 
 
-def layout_of(
-    block: Block, args: argparse.Namespace, clock_ns: float, given: Conditions, progress: Callable[[str], None]
-) -> dict:
-    """Lay out a block at the utilisation that was asked for, or the highest that routes."""
+@dataclass(frozen=True)
+class Asked:
+    """What all layouts of a command have in common."""
 
-    def lay(percent: float) -> dict:
-        return lay_out(block, clock_ns, percent, given, progress)
+    args: argparse.Namespace
+    clock_ns: float
+    given: Conditions
 
-    return highest(lay, progress) if args.bisect else lay(args.utilization)
+    def layout_of(self, block: Block, progress: Callable[[str], None]) -> dict:
+        """Lay out a block at the utilisation that was asked for, or the highest that routes."""
+
+        def lay(percent: float) -> dict:
+            return lay_out(block, self.clock_ns, percent, self.given, progress)
+
+        return highest(lay, progress) if self.args.bisect else lay(self.args.utilization)
 
 
-def laid_column(
-    result: Result,
-    entry: dict,
-    args: argparse.Namespace,
-    clock_ns: float,
-    given: Conditions,
-    progress: Callable[[str], None],
-) -> Made:
+def laid_column(result: Result, entry: dict, asked: Asked, progress: Callable[[str], None]) -> Made:
     """A column of `make synth`, laid out and weighed, before and after."""
-    routed = layout_of(block_of(result, given.platform), args, clock_ns, given, progress)
+    given = asked.given
+    routed = asked.layout_of(block_of(result, given.platform), progress)
     fields = measure(entry, given)
     place = key_of(entry) | {"utilization_percent": routed["utilization_percent"]}
-    workload = {"network": given.capture.network, "tiles_sha256": tiles_sha256(given.capture), "vectors": args.vectors}
+    workload = {"network": given.capture.network, "tiles_sha256": tiles_sha256(given.capture), "vectors": given.vectors}
     power = {"netlist_sha256": entry["netlist_sha256"], "fields": fields}
     kept = [("routed", place, routed), ("power", key_of(entry) | workload, power)]
     return Made(entry, entry["area_um2"]["total"], fields["power_mw"]["total"], routed, kept)
 
 
-def laid_array(
-    array: Array,
-    entry: dict,
-    args: argparse.Namespace,
-    clock_ns: float,
-    given: Conditions,
-    progress: Callable[[str], None],
-) -> Made:
+def laid_array(array: Array, entry: dict, asked: Asked, progress: Callable[[str], None]) -> Made:
     """A whole array, its columns those of `make synth`, laid out flat and weighed, before and after."""
-    block = block_of(array, given.platform)
+    block = block_of(array, asked.given.platform)
     progress("simulation without wires")
-    before = weighed_before(block, clock_ns, given)["power_mw"]
-    routed = layout_of(block, args, clock_ns, given, progress)
+    before = weighed_before(block, asked.clock_ns, asked.given)["power_mw"]
+    routed = asked.layout_of(block, progress)
     column = {"columns": array.columns, "column_netlist_sha256": entry["netlist_sha256"]}
     place = key_of(entry) | {"size": array.columns}
     data = routed | column | {"mapped_um2": round(block.netlist.area_um2, 3), "mapped_mw": before["total"]}
