@@ -17,7 +17,7 @@ from common.files import write_text
 from common.store import Store
 from tb.control.build import LIMIT_S, ROOT, prepare_environment, tool_versions
 from tb.control.run import HOME, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
-from tb.control.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen, tests_of
+from tb.control.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen, of_netlist, tests_of
 from tb.control.workers import Dask, Processes
 from tb.reporting import code_coverage, testplan
 from tb.reporting.results import About, Outcome, report
@@ -85,9 +85,15 @@ def main() -> int:
     prepare_environment()
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it cocotb's runner judges, and stops at what it finds
     suite = COVERAGE if args.coverage else args.suite
-    ppa = args.out / "reports" / "ppa.json"
+    ppa = None if args.netlist else args.out / "reports" / "ppa.json"
     test = None if args.test == LIST else args.test
-    configs = chosen(suite, args.sim, args.array, args.encoding, args.design, args.dut, ppa, test)
+    configs = chosen(
+        suite, args.sim, args.array, args.encoding, args.design, "gate" if args.netlist else args.dut, ppa, test
+    )
+    if args.netlist:
+        if args.scheduler:
+            raise UserError("NETLIST= is a file of this machine: leave out SCHEDULER")
+        configs = [of_netlist(configs, args.netlist, args.platform)]
     if args.test == LIST:
         print_tests(configs)
         return 0
@@ -97,7 +103,7 @@ def main() -> int:
         raise UserError(f"{args.plan.name}: {'; '.join(faults)}")
     if args.stage is not None and args.stage not in testplan.STAGES:
         raise unknown("stage", args.stage, testplan.STAGES)
-    narrowed = any((args.sim, args.array, args.encoding, args.design, args.test, args.dut))
+    narrowed = any((args.sim, args.array, args.encoding, args.design, args.test, args.dut, args.netlist))
     stage = args.stage or (suite if suite in testplan.STAGES and not narrowed else None)
     options = Options(
         suite=suite,
@@ -122,7 +128,7 @@ def main() -> int:
         counts = [path for o in outcomes if o.log for path in [Path(o.log).with_name("coverage.dat")] if path.exists()]
         shortfall = code_coverage.report(sorted(set(counts)), plan.code_exclusions, reports, options.rtl, sources)
     narrowing = {"SIM": args.sim, "ARRAY": args.array, "ENCODING": args.encoding, "DUT": args.dut}
-    narrowing |= {"DESIGN": args.design, "TEST": args.test}
+    narrowing |= {"DESIGN": args.design, "TEST": args.test, "NETLIST": args.netlist}
     choice = " ".join([suite, *(f"{key}={value}" for key, value in narrowing.items() if value)])
     wall_s = round(time.perf_counter() - started, 1)
     rtl = "" if options.rtl == ROOT / "rtl" else str(options.rtl)

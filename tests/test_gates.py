@@ -10,9 +10,11 @@ import pytest
 from test_verification import runner
 
 from common.errors import UserError
+from common.provenance import ROOT
 from flows.platform import load_platform
 from flows.synth.__main__ import forms, measure, record
-from tb.control.suites import columns
+from tb.control.build import NETLIST, build, prepare_environment
+from tb.control.suites import SUITES, chosen, columns, of_netlist
 
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
 
@@ -57,3 +59,43 @@ def test_record_of_synthesis_that_is_missing_or_damaged(tmp_path: Path) -> None:
     (tmp_path / "ppa.json").write_text('{"designs": [{"design": "x"}]}')
     with pytest.raises(UserError, match="not a record of make synth"):
         columns(tmp_path / "ppa.json")
+
+
+@pytest.mark.skipif(not HAVE_LIBRARY, reason="the OSU 0.18 um library is not installed (make setup)")
+def test_a_netlist_of_the_user_is_simulated_in_place_of_ours(tmp_path: Path) -> None:
+    (config,) = (c for c in SUITES["gate"] if (c.sim, c.array, c.depth) == ("verilator", "conv", 0))
+    own = tmp_path / "layout.v"
+    prepare_environment()
+    good = (build(config, ROOT / "rtl", tmp_path / "builds") / NETLIST).read_text()
+    own.write_text(good)
+    options = ("--netlist", str(own), "--design", config.design, "--test", "smoke", "--no-rerun")
+    options += ("--out", str(tmp_path))
+    code, text = runner(*options)
+    assert code == 0, text
+    (test, *_) = json.loads((tmp_path / "reports" / "sim.json").read_text())["tests"]
+    assert test["design"] == f"{config.design} of layout.v" and test["matches"]
+    assert test["netlist_sha256"] == hashlib.sha256(own.read_bytes()).hexdigest()
+    own.write_text(good.replace("  NAND2X1 ", "  NOR2X1 ", 1))
+    assert own.read_text() != good
+    code, text = runner(*options)
+    assert code == 1, text
+
+
+def test_a_netlist_that_is_not_the_designs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "layout.v"
+    configs = chosen("gate", None, None, None, None, "gate")
+    ports = "  input [31:0] s_axis_a_tdata;\n  output [127:0] m_axis_y_tdata;\n"
+    path.write_text(f"module array_top(s_axis_a_tdata, m_axis_y_tdata);\n{ports}endmodule\n")
+    with pytest.raises(UserError, match="is of one design; name it, DESIGN=; of this choice: .* gates, "):
+        of_netlist(configs, path, "osu018")
+    arrays = [c for c in configs if c.sim == "verilator" and c.array == "conv"]
+    assert of_netlist(arrays, path, "osu018").cells == str(path)
+    tiles = [c for c in configs if c.sim == "verilator" and c.depth]
+    with pytest.raises(UserError, match="no module tile_top with the streams of 4x4"):
+        of_netlist(tiles, path, "osu018")
+    for text in (path.read_text().replace("[31:0]", "[15:0]"), path.read_text().replace("[127:0] ", ""), ""):
+        (tmp_path / "other.v").write_text(text)
+        with pytest.raises(UserError, match="other.v: no module array_top with the streams of 4x4"):
+            of_netlist(arrays, tmp_path / "other.v", "osu018")
+    code, text = runner("--netlist", str(path), "--scheduler", "tls://host:1")
+    assert code == 2 and "leave out SCHEDULER" in text

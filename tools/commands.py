@@ -127,6 +127,8 @@ COMMANDS = (
             ENCODING.but(help=f"{ENCODING.help} (default: what the suite says)"),
             Option("design", "one design of the suite, as reports call it", TEXT),
             Option("dut", "RTL or mapped netlist (default: what the suite says)", choice("dut", "rtl", "gate")),
+            Option("netlist", "a netlist of cells of DESIGN=, as after layout, in place of one mapped here", EXISTING),
+            PLATFORM.but(help="cell library of NETLIST="),
             Option("test", "tests: a name, or a regular expression; ? lists them", TEXT),
             SEED,
             Option("waves", "write waves (FST) of every test", SWITCH),

@@ -19,15 +19,15 @@ from common.provenance import git_commit
 from common.store import Store, sources_of
 from flows.openroad import Late, Plan, layout_script, openroad, run_layout, version
 from flows.openroad.export import export
-from flows.openroad.routed import Block, block_of, chosen, highest, lay_out, sources, weighed_before
+from flows.openroad.routed import Block, block_of, chosen, highest, lay_out, read_back, sources, weighed_before
 from flows.platform import Platform, config_path, load_platform, read_config
 from flows.power.activity import workload
 from flows.power.measure import Conditions, measure, tiles_sha256
 from flows.ppa import is_conventional, key_of, view
 from flows.synth.__main__ import array_entry, tool_versions
 from flows.synth.array import SHELL_SOURCES, Array, measure_array
-from flows.synth.measure import Result, best_variant, record, sources_of_column
-from flows.synth.netlist import ROOT, Design
+from flows.synth.measure import Result, best_variant, in_a_process, record, sources_of_column
+from flows.synth.netlist import ROOT, Design, read_netlist
 from models.replay import load_capture
 from tools.options import parse
 
@@ -180,14 +180,18 @@ def designs_of(args: argparse.Namespace) -> dict[str, list[Design]]:
 
 
 def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -> int:
-    """Lay out a file, and write layout.json beside it."""
+    """Lay out a file; its figures and the netlist with what layout added, netlist.v, go into a folder beside it."""
     out = (args.netlist.parent / "layout").resolve()
     with alone(out.with_name(f"{out.name}.lock")):
         script = layout_script(Plan(args.netlist, args.top, platform, clock_ns, args.utilization), out)
         figures = run_layout(script, lambda step: print(step, flush=True))
+        in_a_process(read_back, out, platform, args.top)
+        made = read_netlist(out, platform)
+        figures |= {"netlist_sha256": made.sha256, "cells": made.cells, "area_um2": round(made.area_um2, 3)}
         write_text(out / "layout.json", json.dumps({"platform": platform.name, "clock_ns": clock_ns, **figures}) + "\n")
     slacks = f"setup slack {figures['wns_ns']} ns, hold slack {figures['hold_wns_ns']} ns"
-    print(f"{out}: {figures['wire_um'] / 1000:,.1f} mm of wire, {slacks}, 0 violations")
+    size = f"{made.area_um2:,.0f} um2, {figures['wire_um'] / 1000:,.1f} mm of wire"
+    print(f"{out}: {size}, {slacks}, 0 violations")
     return 0 if min(figures["wns_ns"], figures["hold_wns_ns"]) >= 0 else 1
 
 

@@ -26,6 +26,7 @@ from common.files import full_disk, locked, scratch, settle, sweep, write_text
 from common.processes import CRASH, SimulatorFault, run_process
 from common.provenance import ROOT
 from common.store import file_sha256, sources_of
+from flows.cells import cell_models
 from flows.gls import COLUMN_RECORD, rtl_sha256
 from flows.platform import load_platform
 from models.encoding import Encoding, export_package, library_names, load_encoding
@@ -161,6 +162,8 @@ def build_key(config: Config, files: list[Path], rtl: Path) -> str:
     for path in [*files, CONTROL, *[PORT, SIGNS] * config.port, *sorted(rtl.glob("*.svh"))]:
         digest.update(path.name.encode() + path.read_bytes())
     digest.update(json.dumps([options_of(config), tools_of(config)]).encode())
+    if config.cells:
+        digest.update(f"{file_sha256(Path(config.cells))} {load_platform(config.library).sha256}".encode())
     return digest.hexdigest()
 
 
@@ -257,8 +260,28 @@ def keep(made: Path, target: Path, netlist: str) -> Path:
 
 
 def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], list[str]]:
-    """Map the simulation top to `folder`/gates; files and options for the simulator."""
+    """Map the simulation top to `folder`/gates, or take a netlist of it; files and options for the simulator."""
     out, timed = folder / "gates", config.sim == "icarus"
+    if config.cells:
+        out.mkdir()
+        write_text(out / "netlist.v", Path(config.cells).read_text())
+        write_text(out / "cells.v", cell_models(load_platform(config.library).liberty))
+    else:
+        mapped(config, files, folder, out)
+    if timed:
+        models = Path((out / "cell_models").read_text().strip())
+        names = ["-g2012", "-gspecify", "-T", "max", "-s", "annotate"]
+        return [models, out / "netlist.v", out / "annotate.v"], names
+    ports = re.findall(r"^  (?:input|output) .*?(\w+);$", (out / "netlist.v").read_text(), flags=re.MULTILINE)
+    public = (f'public_flat_rw -module "{config.top}" -var "{port}"\n' for port in ports)
+    (out / "ports.vlt").write_text("`verilator_config\n" + "".join(public))
+    args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", *BUILD_ARGS[config.instrument]]
+    return [out / "ports.vlt", out / "cells.v", out / "netlist.v"], args
+
+
+def mapped(config: Config, files: list[Path], folder: Path, out: Path) -> None:
+    """Map the simulation top to `out`, with models of its cells; BuildFault with the first line of the log."""
+    timed = config.sim == "icarus"
     command = [sys.executable, "-m", "flows.gls", "--top", config.top, "--out", str(out)]
     command += [f"--clock-ns={GATE_CLOCK_NS}", f"--platform={GATE_PLATFORM}"]
     command += [f"--define={key}={value}" for key, value in defines(config).items()]
@@ -272,15 +295,6 @@ def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], 
             lines = [*(folder / "gates.log").read_text().splitlines(), str(error)]
             why = f"no netlist of {config.design}: {lines[0]}{full_disk(folder)}"
             raise BuildFault(why, cause_of(why, error.cause)) from error
-    if timed:
-        models = Path((out / "cell_models").read_text().strip())
-        names = ["-g2012", "-gspecify", "-T", "max", "-s", "annotate"]
-        return [models, out / "netlist.v", out / "annotate.v"], names
-    ports = re.findall(r"^  (?:input|output) .*?(\w+);$", (out / "netlist.v").read_text(), flags=re.MULTILINE)
-    public = (f'public_flat_rw -module "{config.top}" -var "{port}"\n' for port in ports)
-    (out / "ports.vlt").write_text("`verilator_config\n" + "".join(public))
-    args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", *BUILD_ARGS[config.instrument]]
-    return [out / "ports.vlt", out / "cells.v", out / "netlist.v"], args
 
 
 def build_column(config: Config, folder: Path, made: Path) -> Path:

@@ -57,6 +57,8 @@ class Config:
     port: bool = False  # whole tiles from memory (tb/hdl/tile_port.sv) instead of pins
     netlist: str = ""  # of `make synth`, of one column: its path; `netlist_sha256` what ppa.json says of it
     netlist_sha256: str = ""
+    cells: str = ""  # a netlist of the whole design that was made elsewhere, in place of one that is mapped here
+    library: str = ""  # of its cells: name or folder of a platform
     name: str = ""  # of that column, as ppa.json calls it
     module: str = ""  # a module alone, tested by the bench of its name, with these parameters
     values: tuple[tuple[str, int], ...] = ()
@@ -83,7 +85,7 @@ class Config:
     def array_fields(self) -> dict[str, object]:
         """What a test has to know of the array (tb.env.bench.ArrayConfig)."""
         others = {"sim", "gated", "tests", "vectors", "instrument", "gate", "port", "netlist", "netlist_sha256", "name"}
-        others |= {"module", "values"}
+        others |= {"module", "values", "cells", "library"}
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in others}
 
     @property
@@ -108,7 +110,8 @@ class Config:
     @property
     def design(self) -> str:
         """Name of what is simulated, as records and tables show it."""
-        return f"{self._rtl_design} gates" if self.gate else self._rtl_design
+        of_file = f" of {Path(self.cells).name}" if self.cells else ""
+        return f"{self._rtl_design} gates{of_file}" if self.gate else self._rtl_design
 
     @property
     def _rtl_design(self) -> str:
@@ -397,6 +400,20 @@ def chosen(
     if not configs:
         raise UserError("no configuration of the suite fits this choice of SIM, ARRAY and ENCODING")
     return with_test(configs, test) if test else configs
+
+
+def of_netlist(configs: list[Config], path: Path, library: str) -> Config:
+    """The one design of a choice, with the netlist of cells at `path` in its place; UserError if that cannot be its."""
+    fit = [c for c in configs if c.sim == "verilator" and c.gate and not c.netlist]
+    if len(fit) != 1:
+        designs = ", ".join(c.design for c in fit) or "none, see DUT=gate"
+        raise UserError(f"NETLIST={path} is of one design; name it, DESIGN=; of this choice: {designs}")
+    (config,) = fit
+    ports = set(re.findall(r"^\s*(?:input|output) (?:\[(\d+):0\] )?(\w+) ?;", path.read_text(errors="replace"), re.M))
+    wanted = {(str(8 * config.rows - 1), "s_axis_a_tdata"), (str(32 * config.columns - 1), "m_axis_y_tdata")}
+    if not re.search(rf"\bmodule {config.top} ?\(", path.read_text(errors="replace")) or not wanted <= ports:
+        raise UserError(f"{path}: no module {config.top} with the streams of {config.rows}x{config.columns}")
+    return dataclasses.replace(config, cells=str(path.resolve()), library=library)
 
 
 def tests_of(configs: Iterable[Config]) -> dict[Config, list[str]]:
