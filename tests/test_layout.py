@@ -248,7 +248,7 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
     with pytest.raises(Unroutable, match="has 7600 violations after 7 rounds"):
         run_layout(script)
     tool_of(tmp_path, monkeypatch, "echo '[ERROR GPL-0302] Use a higher -density'\nexit 1\n")
-    with pytest.raises(Unroutable, match="layout failed: .*GPL-0302"):
+    with pytest.raises(Unroutable, match="layout failed: .*GPL-0302.*; give a smaller UTILIZATION=, or see "):
         run_layout(script)
     tool_of(tmp_path, monkeypatch, "echo '[ERROR] setup slack is -0.1230 ns with the wires of global routes'\nexit 1\n")
     with pytest.raises(Late, match="layout failed: .* setup slack is -0.1230 ns with the wires of global routes"):

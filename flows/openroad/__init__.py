@@ -235,7 +235,8 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
         error = re.search(r"^\[ERROR.*$|^Error: .*$", text, re.MULTILINE)
         why = error.group(0) if error else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         kind = Late if LATE.match(why) else Unroutable if CROWDED.match(why) else UserError
-        raise kind(f"{script.stem} failed: {why}; see {log}")
+        room = "give a smaller UTILIZATION=, or " * (kind is Unroutable)
+        raise kind(f"{script.stem} failed: {why}; {room}see {log}")
     return text
 
 
