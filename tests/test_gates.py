@@ -79,6 +79,7 @@ def test_a_netlist_of_the_user_is_simulated_in_place_of_ours(tmp_path: Path) -> 
     assert own.read_text() != good
     code, text = runner(*options)
     assert code == 1, text
+    assert f"NETLIST={own} PLATFORM=osu018 DESIGN='{config.design}'" in text  # the command that shows it again
 
 
 def test_a_netlist_that_is_not_the_designs_is_refused(tmp_path: Path) -> None:

@@ -123,8 +123,9 @@ def outcome_of(config: Config, options: Options, files: dict[str, str] | None = 
     words = {"ARRAY": config.array} if config.array in ARRAYS else {}
     words |= {"SIM": config.sim, "SUITE": "full" if options.suite == "nightly" else options.suite, "SEED": options.seed}
     words |= {"ENCODING": config.encoding} if config.array == "enc" else {}
-    words |= {"DUT": "gate"} if config.gate else {}
-    words |= {"DESIGN": f"'{config.design}'"}
+    words |= {"NETLIST": config.cells, "PLATFORM": config.library} if config.cells else {}
+    words |= {"DUT": "gate"} if config.gate and not config.cells else {}
+    words |= {"DESIGN": f"'{dataclasses.replace(config, cells='').design}'"}
     words |= {"RTL": options.rtl} if options.rtl not in (ROOT / "rtl", HOME) else {}
     words |= {"OUT": options.out} if options.out not in (ROOT / "build", HOME) else {}
     replay = "make sim " + " ".join(f"{key}={value}" for key, value in words.items())
