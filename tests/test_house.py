@@ -18,7 +18,7 @@ ALLOWED = {
     "common": (),
     "models": ("common", "tools.options"),
     # netlists are simulated with the cells, and in the form, of the flow that maps them
-    "tb": ("common", "models", "tools.options", "flows.gls", "flows.platform", "flows.synth.netlist"),
+    "tb": ("common", "models", "tools.options", "flows.cells", "flows.gls", "flows.platform", "flows.synth.netlist"),
     "flows": ("common", "models", "tools.options"),
 }
 # The report reads records: nothing of it may measure anew.
