@@ -337,7 +337,7 @@ def table(rows: list[dict]) -> str:
     alike = Counter((network, label, row["images"]) for network, _, label, row, _ in shown)
     for network, bits, name, row, area in sorted(shown, key=lambda entry: (*entry[:3], entry[3].get("seed") or 0)):
         if alike[network, name, row["images"]] > 1:
-            others = [other for *key, other, _ in shown if (key[0], key[2]) == (network, name)]
+            others = [r for n, _, label, r, _ in shown if (n, label, r["images"]) == (network, name, row["images"])]
             name += "".join(f", {words}" for words in _telling(row, others))
         top1, way = row["top1"], row.get("way", "corrected")
         cells = [
@@ -357,7 +357,7 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-TELLING = {"seed": "seed", "dataset": "images of", "checkpoint_sha256": "network", "encoding_sha256": "encoding"}
+TELLING = {"seed": "seed", "dataset": "images of", "checkpoint_sha256": "checkpoint", "encoding_sha256": "encoding"}
 TELLING |= {"data_sha256": "data", "choose": "choose", "correction": "correction"}
 
 

@@ -15,7 +15,7 @@ from common.console import obey
 from common.errors import UserError, run_cli, unknown
 from common.files import write_text
 from common.store import Store
-from tb.control.build import LIMIT_S, ROOT, prepare_environment, tool_versions
+from tb.control.build import GATE_PLATFORM, LIMIT_S, ROOT, prepare_environment, tool_versions
 from tb.control.run import HOME, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
 from tb.control.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen, of_netlist, tests_of
 from tb.control.workers import Dask, Processes
@@ -90,10 +90,13 @@ def main() -> int:
     configs = chosen(
         suite, args.sim, args.array, args.encoding, args.design, "gate" if args.netlist else args.dut, ppa, test
     )
+    if args.platform and not args.netlist:
+        raise UserError(f"PLATFORM= is the library of NETLIST=; netlists that are mapped here are of {GATE_PLATFORM}")
     if args.netlist:
-        if args.scheduler:
-            raise UserError("NETLIST= is a file of this machine: leave out SCHEDULER")
-        configs = [of_netlist(configs, args.netlist, args.platform)]
+        for option in ("scheduler", "coverage", "dut"):
+            if getattr(args, option) not in (None, False, "", "gate"):
+                raise UserError(f"NETLIST= is of gates, simulated on this machine: leave out {option.upper()}=")
+        configs = [of_netlist(configs, args.netlist, args.platform or GATE_PLATFORM)]
     if args.test == LIST:
         print_tests(configs)
         return 0
@@ -128,7 +131,7 @@ def main() -> int:
         counts = [path for o in outcomes if o.log for path in [Path(o.log).with_name("coverage.dat")] if path.exists()]
         shortfall = code_coverage.report(sorted(set(counts)), plan.code_exclusions, reports, options.rtl, sources)
     narrowing = {"SIM": args.sim, "ARRAY": args.array, "ENCODING": args.encoding, "DUT": args.dut}
-    narrowing |= {"DESIGN": args.design, "TEST": args.test, "NETLIST": args.netlist}
+    narrowing |= {"DESIGN": args.design, "TEST": args.test, "NETLIST": args.netlist, "PLATFORM": args.platform}
     choice = " ".join([suite, *(f"{key}={value}" for key, value in narrowing.items() if value)])
     wall_s = round(time.perf_counter() - started, 1)
     rtl = "" if options.rtl == ROOT / "rtl" else str(options.rtl)

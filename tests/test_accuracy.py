@@ -211,7 +211,7 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
         for seed, sha in ((2, "a"), (1, "b"))
     ]
     said = [line.split(" | ")[1] for line in models.accuracy.table(seeds).splitlines()[2:]]
-    assert said == [f"x, seed {seed}, network {sha * 8}" for seed, sha in ((1, "b"), (2, "a"))]
+    assert said == [f"x, seed {seed}, checkpoint {sha * 8}" for seed, sha in ((1, "b"), (2, "a"))]
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- begin accuracy -->\nold\n<!-- end accuracy -->\nb\n")
     run(monkeypatch, models.accuracy, "--table", "--out", path, "--page", page)

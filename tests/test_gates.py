@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,14 @@ def test_a_netlist_of_the_user_is_simulated_in_place_of_ours(tmp_path: Path) -> 
     assert own.read_text() != good
     code, text = runner(*options)
     assert code == 1, text
+    # a net that two cells drive is no netlist; ports may be indented as OpenROAD does
+    cell = re.search(r"  NAND2X1 (\w+) \(\n(.*?)\n  \);\n", good, re.DOTALL)
+    twice = f"  AND2X1 twice (\n{cell[2]}\n  );\n{cell[0]}"
+    own.write_text(good.replace(cell[0], twice))
+    assert "MULTIDRIVEN" in runner(*options)[1]
+    own.write_text(re.sub(r"(?m)^  (input|output) ", r" \1 ", good))
+    code, passed = runner(*options)
+    assert code == 0, passed
     assert f"NETLIST={own} PLATFORM=osu018 DESIGN='{config.design}'" in text  # the command that shows it again
 
 
@@ -92,11 +101,24 @@ def test_a_netlist_that_is_not_the_designs_is_refused(tmp_path: Path) -> None:
     arrays = [c for c in configs if c.sim == "verilator" and c.array == "conv"]
     assert of_netlist(arrays, path, "osu018").cells == str(path)
     tiles = [c for c in configs if c.sim == "verilator" and c.depth]
-    with pytest.raises(UserError, match="no module tile_top with the streams of 4x4"):
+    with pytest.raises(UserError, match="has no module tile_top, which "):
         of_netlist(tiles, path, "osu018")
-    for text in (path.read_text().replace("[31:0]", "[15:0]"), path.read_text().replace("[127:0] ", ""), ""):
-        (tmp_path / "other.v").write_text(text)
-        with pytest.raises(UserError, match="other.v: no module array_top with the streams of 4x4"):
+    good = path.read_text()
+    for text, why in (
+        (good.replace("[31:0]", "[15:0]"), "s_axis_a_tdata has 16 bits where 4x4 has 32"),
+        (good.replace("[127:0] ", ""), "m_axis_y_tdata has no bits"),
+        ("", "has no module array_top"),
+        ("// \xb5m", "cannot be read as Verilog"),
+    ):
+        (tmp_path / "other.v").write_bytes(text.encode("latin-1"))
+        with pytest.raises(UserError, match=f"other.v.*{why}"):
             of_netlist(arrays, tmp_path / "other.v", "osu018")
+    with pytest.raises(UserError, match="cannot be read as Verilog"):
+        of_netlist(arrays, tmp_path, "osu018")
+    for words in (("--dut", "rtl"), ("--coverage",)):
+        code, text = runner("--netlist", str(path), *words)
+        assert code == 2 and "leave out " in text
+    code, text = runner("--platform", "nangate45", "--test", "?")
+    assert code == 2 and "PLATFORM= is the library of NETLIST=" in text
     code, text = runner("--netlist", str(path), "--scheduler", "tls://host:1")
     assert code == 2 and "leave out SCHEDULER" in text

@@ -128,7 +128,7 @@ COMMANDS = (
             Option("design", "one design of the suite, as reports call it", TEXT),
             Option("dut", "RTL or mapped netlist (default: what the suite says)", choice("dut", "rtl", "gate")),
             Option("netlist", "a netlist of cells of DESIGN=, as after layout, in place of one mapped here", EXISTING),
-            PLATFORM.but(help="cell library of NETLIST="),
+            PLATFORM.but(help="cell library of NETLIST= (default: osu018)", default=None),
             Option("test", "tests: a name, or a regular expression; ? lists them", TEXT),
             SEED,
             Option("waves", "write waves (FST) of every test", SWITCH),

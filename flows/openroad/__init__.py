@@ -153,11 +153,13 @@ class Plan:
         return [process.resolve(), SCRIPTS / "layout.tcl"]
 
     def hashed(self) -> list:
-        """All that a layout depends on beside the tool: other files or places of the same content are the same."""
+        """What OpenROAD is given, files by content, and when a run is given up."""
         platform = self.platform
         scripts = [path.read_text() for path in self.sources()]
         files = [self.netlist, *map(platform.find, (*platform.lef, *filter(None, [platform.extraction])))]
-        return [platform.sha256, self.constraints(), self.settings(), scripts, [file_sha256(path) for path in files]]
+        given_up = [ROUNDS, HOPELESS, CROWDED.pattern, LATE.pattern]
+        hashes = [file_sha256(path) for path in files]
+        return [platform.sha256, self.constraints(), self.settings(), scripts, hashes, given_up]
 
 
 def layout_script(plan: Plan, out: Path) -> Path:

@@ -62,11 +62,13 @@ def main() -> int:
 
         def laid(result: Result, progress: Callable[[str], None] = progress, depends: dict = depends) -> Made:
             entry = record(result, platform, clock_ns) | run
-            store.put("area", key_of(entry), entry, depends)
-            if not args.columns:
-                return laid_column(result, entry, asked, progress)
-            array = measure_array(result, args.columns, platform, clock_ns, folder)
-            return laid_array(array, entry, asked, progress)
+            if args.columns:
+                array = measure_array(result, args.columns, platform, clock_ns, folder)
+                made = laid_array(array, entry, asked, progress)
+            else:
+                made = laid_column(result, entry, asked, progress)
+            store.put("area", key_of(entry), entry, depends)  # of the form that was laid out, no other
+            return made
 
         try:
             made = in_time(variants, lambda left: best_variant(left, args.rows, platform, clock_ns, folder), laid)
@@ -183,6 +185,8 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
     """Lay out a file; its figures and the netlist with what layout added, netlist.v, go into a folder beside it."""
     out = (args.netlist.parent / "layout").resolve()
     with alone(out.with_name(f"{out.name}.lock")):
+        for stale in ("netlist.v", "layout.json"):
+            (out / stale).unlink(missing_ok=True)
         script = layout_script(Plan(args.netlist, args.top, platform, clock_ns, args.utilization), out)
         figures = run_layout(script, lambda step: print(step, flush=True))
         in_a_process(read_back, out, platform, args.top)

@@ -30,7 +30,7 @@ from flows.cells import cell_models
 from flows.gls import COLUMN_RECORD, rtl_sha256
 from flows.platform import load_platform
 from models.encoding import Encoding, export_package, library_names, load_encoding
-from tb.control.suites import COVERAGE, WAVES, Config
+from tb.control.suites import COVERAGE, PORT_OF_NETLIST, WAVES, Config
 from tb.reporting.results import BuildFault, cause_of
 
 RTL_ORDER = ("encmac_pkg.sv", "encodings", "mult", "accum", "array", "tile")
@@ -229,7 +229,8 @@ def failures(config: Config, directory: Path, target: Path) -> Iterator[None]:
         yield
     except (subprocess.CalledProcessError, RuntimeError, SystemExit) as error:
         text = log.read_text(errors="replace") if log.exists() else ""
-        lines = [line for line in text.splitlines() if line.startswith("%") or "rror" in line]
+        said = [line for line in text.splitlines() if line.startswith("%") or "rror" in line]
+        lines = [line for line in said if line.startswith("%Error")] or said
         kept = target.with_name(f"{target.name}.log")
         why = f"{lines[0] if lines else error}{full_disk(target.parent)}"
         with suppress(OSError):
@@ -264,7 +265,7 @@ def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], 
     out, timed = folder / "gates", config.sim == "icarus"
     if config.cells:
         out.mkdir()
-        write_text(out / "netlist.v", Path(config.cells).read_text())
+        (out / "netlist.v").write_bytes(Path(config.cells).read_bytes())
         write_text(out / "cells.v", cell_models(load_platform(config.library).liberty))
     else:
         mapped(config, files, folder, out)
@@ -272,10 +273,12 @@ def gates(config: Config, files: list[Path], folder: Path) -> tuple[list[Path], 
         models = Path((out / "cell_models").read_text().strip())
         names = ["-g2012", "-gspecify", "-T", "max", "-s", "annotate"]
         return [models, out / "netlist.v", out / "annotate.v"], names
-    ports = re.findall(r"^  (?:input|output) .*?(\w+);$", (out / "netlist.v").read_text(), flags=re.MULTILINE)
-    public = (f'public_flat_rw -module "{config.top}" -var "{port}"\n' for port in ports)
+    ports = PORT_OF_NETLIST.findall((out / "netlist.v").read_text())
+    public = (f'public_flat_rw -module "{config.top}" -var "{port}"\n' for _, port in ports)
     (out / "ports.vlt").write_text("`verilator_config\n" + "".join(public))
-    args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", *BUILD_ARGS[config.instrument]]
+    # two cells that drive one net, and a pin that a cell lacks, are no matter of style
+    args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-Werror-MULTIDRIVEN", "-Werror-PINNOTFOUND", "-O3"]
+    args += BUILD_ARGS[config.instrument]
     return [out / "ports.vlt", out / "cells.v", out / "netlist.v"], args
 
 

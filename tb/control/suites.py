@@ -402,17 +402,30 @@ def chosen(
     return with_test(configs, test) if test else configs
 
 
+# width, if any, and name of each port of a module of cells, however it is indented
+PORT_OF_NETLIST = re.compile(r"^\s*(?:input|output)\s+(?:wire\s+)?(?:\[(\d+):0\]\s*)?(\w+)\s*;", re.MULTILINE)
+
+
 def of_netlist(configs: list[Config], path: Path, library: str) -> Config:
     """The one design of a choice, with the netlist of cells at `path` in its place; UserError if that cannot be its."""
     fit = [c for c in configs if c.sim == "verilator" and c.gate and not c.netlist]
     if len(fit) != 1:
-        designs = ", ".join(c.design for c in fit) or "none, see DUT=gate"
+        designs = ", ".join(c.design for c in fit) or "none that Verilator runs"
         raise UserError(f"NETLIST={path} is of one design; name it, DESIGN=; of this choice: {designs}")
     (config,) = fit
-    ports = set(re.findall(r"^\s*(?:input|output) (?:\[(\d+):0\] )?(\w+) ?;", path.read_text(errors="replace"), re.M))
-    wanted = {(str(8 * config.rows - 1), "s_axis_a_tdata"), (str(32 * config.columns - 1), "m_axis_y_tdata")}
-    if not re.search(rf"\bmodule {config.top} ?\(", path.read_text(errors="replace")) or not wanted <= ports:
-        raise UserError(f"{path}: no module {config.top} with the streams of {config.rows}x{config.columns}")
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"NETLIST={path} cannot be read as Verilog ({error}); give a netlist of cells") from error
+    if not re.search(rf"\bmodule\s+{config.top}\s*\(", text):
+        raise UserError(f"{path} has no module {config.top}, which {config.design} is")
+    wanted = {"s_axis_a_tdata": 8 * config.rows, "m_axis_y_tdata": 32 * config.columns}
+    widths = {name: int(high) + 1 for high, name in PORT_OF_NETLIST.findall(text) if high}
+    if wrong := [name for name, width in wanted.items() if widths.get(name) != width]:
+        raise UserError(
+            f"{path}: {wrong[0]} has {widths.get(wrong[0], 'no')} bits where {config.rows}x{config.columns} has "
+            f"{wanted[wrong[0]]}; is it of another size?"
+        )
     return dataclasses.replace(config, cells=str(path.resolve()), library=library)
 
 
