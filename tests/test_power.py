@@ -13,10 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import flows.openroad.__main__
 from common.errors import UserError
 from common.store import Store
-from flows.openroad.__main__ import laid_array
+from flows.openroad.__main__ import Asked, laid_array
 from flows.openroad.routed import block_of, chosen, weighed_before
 from flows.platform import Platform, load_platform
 from flows.power.__main__ import TRANSITIONS_PERCENT, check_agreement, fits
@@ -674,9 +673,9 @@ def test_whole_array_computes_through_its_streams(name: str, tmp_path: Path, mon
     # kept for the same tiles; its layout stands with the array in the record of its column
     assert weighed_before(block, 10.0, given) == found
     routed = {"utilization_percent": 55.0, "area_um2": {"total": 9.0}, "power_mw": {"total": 2.0}}
-    monkeypatch.setattr(flows.openroad.__main__, "layout_of", lambda *_: routed)
+    monkeypatch.setattr(Asked, "layout_of", lambda *_: routed)
     entry = record(result, platform, 10.0) | {"columns": 1, "gated": 1, "tools": {}, "git_commit": "c"}
-    made = laid_array(array, entry, SimpleNamespace(), 10.0, given, print)
+    made = laid_array(array, entry, Asked(SimpleNamespace(), 10.0, given), print)
     store = Store(tmp_path / "reports")
     store.put("area", key_of(entry), entry)
     for kind, key, data in made.kept:
