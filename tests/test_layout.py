@@ -179,7 +179,7 @@ def test_missing_parts_are_one_line(tmp_path: Path, platform, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
-def test_a_layout_is_kept_by_content(tmp_path: Path, platform) -> None:
+def test_a_layout_is_kept_by_content(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever changes what OpenROAD does makes another layout; the same files in another place do not."""
     plan = Plan(netlist_of(tmp_path), "column_top", platform, 2.5)
     first = plan.hashed()
@@ -193,6 +193,8 @@ def test_a_layout_is_kept_by_content(tmp_path: Path, platform) -> None:
         assert plan.hashed() != first, name
         (tmp_path / name).write_text(text)
     assert plan.hashed() == first
+    monkeypatch.setattr("flows.openroad.HOPELESS", 2000)  # when a run is given up
+    assert plan.hashed() != first
 
 
 def test_a_form_that_is_late_gives_way_to_the_next() -> None:
