@@ -137,6 +137,7 @@ class Plan:
             "utilization": f"{self.utilization:g}",
             "margin": f"{MARGIN * self.clock_ns:g}",
             "aspect_ratio": f"{self.aspect_ratio:g}",
+            "diode": "",
             **{f"pins_{side}": bits(side) for side in SIDES},
             "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
         }
@@ -222,7 +223,7 @@ def run_openroad(script: Path, progress: Callable[[str], None] = lambda line: No
                 stream.flush()
                 if found := re.match(r"encmac step (\S+)|\s*Completing 100% with (\d+) violations", line):
                     progress(found.group(1) or f"{found.group(2)} violations")
-                    left += [int(found.group(2))] if found.group(2) else []
+                    left = [*left, int(found.group(2))] if found.group(2) else []
                     if len(left) > ROUNDS and left[-1] > HOPELESS:
                         raise Unroutable(f"{script.stem} has {left[-1]} violations after {len(left)} rounds; see {log}")
         code = process.wait()
@@ -274,7 +275,8 @@ def run_layout(script: Path, progress: Callable[[str], None] = lambda line: None
 def read_figures(text: str) -> dict:
     """Figures of a log of layout.tcl; wording differs between versions.
 
-    Keys: core_um [width, height], wns_ns, hold_wns_ns, wire_um, clock_buffers, clock_latency_ns, antennas.
+    Keys: core_um [width, height], wns_ns, hold_wns_ns, wire_um, clock_buffers, clock_latency_ns, antennas (violations
+    that are left), diodes (against them, None if unknown), diodes_um2.
     Raises UserError if one is not found.
     """
     part = text.partition("encmac begin figures")[2].partition("encmac end figures")[0]
@@ -287,6 +289,7 @@ def read_figures(text: str) -> dict:
     latency = re.findall(r"^\s*(-?[\d.]+)(?:\s+-?[\d.]+)?\s+(?:clock )?(?:network|total) latency", part, re.MULTILINE)
     wire = re.findall(r"Total wire length = ([\d.]+) um", text)
     buffers = re.findall(r"Created (\d+) clock buffers", text)
+    diodes = re.search(r"^diodes (\d+) ([\d.]+)", part, re.MULTILINE)
     antennas = re.findall(r"Found (\d+) (?:net|antenna) violations", text)
     found = {"core": core, "setup slack": setup, "hold slack": hold, "wire length": wire, "clock buffers": buffers}
     if lacking := [name for name, match in found.items() if match is None or match == []]:
@@ -299,6 +302,8 @@ def read_figures(text: str) -> dict:
         "clock_buffers": sum(map(int, buffers)),
         "clock_latency_ns": max(map(float, latency), default=None),
         "antennas": int(antennas[-1]) if antennas else None,
+        "diodes": int(diodes[1]) if diodes else None,
+        "diodes_um2": round(int(diodes[1]) * float(diodes[2]), 3) if diodes else 0.0,
     }
 
 

@@ -86,10 +86,24 @@ proc route {} {
   detailed_placement
   check_placement -verbose
   global_route -end_incremental
+  # most antennas are found by the wires of global routes, the others by the real ones
+  if {$layout(diode) ne ""} { repair_antennas $layout(diode) -iterations 5 }
   in_time
-  filler_placement $layout(fill)
-  detailed_route -output_drc $layout(out)/drc.rpt -output_maze $layout(out)/maze.log -verbose 1
+  route_wires
+  if {$layout(diode) ne ""} {
+    for {set round 1} {$round <= 5 && [check_antennas]} {incr round} {
+      repair_antennas $layout(diode)
+      route_wires
+    }
+  }
   check_antennas
+  filler_placement $layout(fill)
+}
+
+proc route_wires {} {
+  global layout
+  step wires
+  detailed_route -output_drc $layout(out)/drc.rpt -output_maze $layout(out)/maze.log -verbose 1
 }
 
 # detailed routing takes most of the time and mends no path; extraction may change a slack a little
@@ -117,28 +131,44 @@ proc extract {} {
   }
   write_def $layout(out)/layout.def
   write_db $layout(out)/layout.odb
-  write_sdf -digits 5 $layout(out)/layout.sdf
   remove_physical_cells
+  write_sdf -digits 5 $layout(out)/layout.sdf
   write_verilog $layout(out)/layout.v
 }
 
-# fill and taps, which have no signals and no place in a netlist
+# fill, taps and antenna diodes, which compute nothing and have no place in a netlist; a Liberty file may lack them
 proc remove_physical_cells {} {
+  global layout
+  set layout(diodes) 0
   foreach cell [[ord::get_db_block] getInsts] {
     set signals 0
-    foreach pin [[$cell getMaster] getMTerms] {
-      if {[lsearch {POWER GROUND} [$pin getSigType]] < 0} { incr signals }
+    if {[[$cell getMaster] getName] eq $layout(diode)} {
+      incr layout(diodes)
+    } else {
+      foreach pin [[$cell getMaster] getMTerms] {
+        if {[lsearch {POWER GROUND} [$pin getSigType]] < 0} { incr signals }
+      }
     }
     if {!$signals} { odb::dbInst_destroy $cell }
   }
 }
 
+proc diode_um2 {} {
+  global layout
+  if {$layout(diode) eq ""} { return 0 }
+  set cell [[ord::get_db] findMaster $layout(diode)]
+  set scale [expr {1.0 / [[ord::get_db_block] getDbUnitsPerMicron]}]
+  expr {[$cell getWidth] * $scale * [$cell getHeight] * $scale}
+}
+
 proc figures {} {
+  global layout
   set block [ord::get_db_block]
   set core [$block getCoreArea]
   set scale [expr {1.0 / [$block getDbUnitsPerMicron]}]
   puts "encmac begin figures"
   puts "core [expr {([$core xMax] - [$core xMin]) * $scale}] [expr {([$core yMax] - [$core yMin]) * $scale}]"
+  puts "diodes $layout(diodes) [diode_um2]"
   report_worst_slack -max -digits 4
   report_worst_slack -min -digits 4
   report_clock_latency -clock clock -digits 4

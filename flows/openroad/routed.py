@@ -99,11 +99,15 @@ class Block:
 
 
 def block_of(measured: Result | Array, platform: Platform) -> Block:
-    """A column or array that `make synth` measured; UserError if its column has not passed or it misses its clock."""
+    """A column or array that `make synth` measured.
+
+    Raises UserError if its column has not passed, Late if it misses its clock, as an array with the same adders may.
+    """
     column = measured.column if isinstance(measured, Array) else measured
     if column.gate.status != "passed" or not column.meets or measured.slack_ns < 0:
         why = f"its gate-level simulation is '{column.gate.status}', its slack {measured.slack_ns:.3f} ns"
-        raise UserError(f"{column.design.label}: {why}; a layout needs one that passed, see make synth")
+        kind = Late if column.gate.status == "passed" else UserError
+        raise kind(f"{column.design.label}: {why}; a layout needs one that passed, see make synth")
     if isinstance(measured, Array):
         return Block(column.design, flat_netlist(measured, platform), column.rows, measured.columns)
     return Block(column.design, column.netlist, column.rows)
@@ -160,6 +164,10 @@ def lay_out(
             progress("simulation with wires")
             fields = weighed(folder, script, block, clock_ns, given)
             keep(folder / "power.json", key_of_power, fields)
+    if routed.get("diodes"):  # they are in no netlist
+        area, diodes = fields["area_um2"], routed["diodes_um2"]
+        purposes = area["by_purpose"] | {"antenna diodes": diodes}
+        fields |= {"area_um2": {"total": round(area["total"] + diodes, 3), "by_purpose": purposes}}
     parasitics = EXTRACTED if platform.extraction else ESTIMATED
     parasitics = {"parasitics": parasitics, "mapped_netlist_sha256": block.netlist.sha256}
     return routed | fields | parasitics | {"picture": os.path.relpath(folder / "layout.png", ROOT)}

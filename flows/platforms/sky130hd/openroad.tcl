@@ -5,6 +5,7 @@ set layout(site) unithd
 set layout(tie_low) sky130_fd_sc_hd__conb_1/LO
 set layout(tie_high) sky130_fd_sc_hd__conb_1/HI
 set layout(fill) {sky130_fd_sc_hd__fill_1 sky130_fd_sc_hd__fill_2 sky130_fd_sc_hd__fill_4 sky130_fd_sc_hd__fill_8}
+set layout(diode) sky130_fd_sc_hd__diode_2
 set layout(pin_layers_horizontal) {met3 met1}
 set layout(pin_layers_vertical) met2
 set layout(signal_layers) met1-met5
