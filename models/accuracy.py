@@ -358,13 +358,18 @@ def table(rows: list[dict]) -> str:
 
 
 TELLING = {"seed": "seed", "dataset": "images of", "checkpoint_sha256": "checkpoint", "encoding_sha256": "encoding"}
-TELLING |= {"data_sha256": "data", "choose": "choose", "correction": "correction"}
+TELLING |= {"data_sha256": "data", "choose": "choose"}
 
 
 def _telling(row: dict, others: list[dict]) -> list[str]:
-    """What a row's KEY has that not all `others` of its label have, in words; of hashes eight digits."""
-    parts = {name: str(row.get(name)) for name in TELLING if len({str(other.get(name)) for other in others}) > 1}
-    return [f"{TELLING[name]} {value[:8] if name.endswith('sha256') else value}" for name, value in parts.items()]
+    """What a row has that not all `others` of its label have, in words; of hashes eight digits."""
+
+    def facts(row: dict) -> dict[str, str]:
+        known = {word: str(row.get(name))[: 8 if name.endswith("sha256") else None] for name, word in TELLING.items()}
+        return known | {key.replace("_", " "): str(value) for key, value in (row.get("correction") or {}).items()}
+
+    found = [facts(other) for other in others]
+    return [f"{word} {value}" for word, value in facts(row).items() if len({other.get(word) for other in found}) > 1]
 
 
 def _percent(value: float | None) -> str:

@@ -212,6 +212,12 @@ def test_table_of_rows(monkeypatch, tmp_path, capsys):
     ]
     said = [line.split(" | ")[1] for line in models.accuracy.table(seeds).splitlines()[2:]]
     assert said == [f"x, seed {seed}, checkpoint {sha * 8}" for seed, sha in ((1, "b"), (2, "a"))]
+    others = [
+        row | mine | {"encoding": "x", "correction": {"scope": "gain", "rounds": 3, "training_images": images}}
+        for images in (500, 128)
+    ]
+    said = [line.split(" | ")[1] for line in models.accuracy.table(others).splitlines()[2:]]
+    assert sorted(said) == ["x, training images 128", "x, training images 500"]
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- begin accuracy -->\nold\n<!-- end accuracy -->\nb\n")
     run(monkeypatch, models.accuracy, "--table", "--out", path, "--page", page)
