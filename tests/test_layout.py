@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.store import Store
 from flows.openroad import (
     Late,
     Plan,
@@ -26,7 +27,7 @@ from flows.openroad import (
     run_layout,
     run_openroad,
 )
-from flows.openroad.__main__ import in_time
+from flows.openroad.__main__ import Made, in_time, main, one_netlist
 from flows.openroad.picture import boxes
 from flows.openroad.routed import UTILIZATIONS, block_of, chosen, highest, lay_out, wires_of
 from flows.platform import PLATFORMS, load_platform
@@ -257,6 +258,11 @@ def test_runs_that_end_badly_are_one_line(tmp_path: Path, platform, monkeypatch:
     tool_of(tmp_path, monkeypatch, f"cat <<'E'\n{rounds}\nE\nsleep 60\n")
     with pytest.raises(Unroutable, match="has 7600 violations after 7 rounds"):
         run_layout(script)
+    # routed once more, for antennas, it has its rounds anew
+    again = rounds.replace("  Completing 100% with 7900", "encmac step wires\n  Completing 100% with 7900")
+    tool_of(tmp_path, monkeypatch, f"cat <<'E'\n{again}\nE\n")
+    with pytest.raises(UserError, match="ended without figures"):
+        run_layout(script)
     tool_of(tmp_path, monkeypatch, "echo '[ERROR GPL-0302] Use a higher -density'\nexit 1\n")
     with pytest.raises(Unroutable, match="layout failed: .*GPL-0302.*; give a smaller UTILIZATION=, or see "):
         run_layout(script)
@@ -472,3 +478,52 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
         with pytest.raises(Late):
             lay_out(block_of(result, platform), 10.0, 50.0, given, print)
     assert len(runs) == 3  # another utilisation is another layout
+    # diodes have an area, and no place in a netlist
+    figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "diodes": 4, "diodes_um2": 10.0}
+    monkeypatch.setattr(routed, "run_layout", lambda *_: dict(figures))
+    monkeypatch.setattr(routed, "weighed", lambda *_: {"area_um2": {"total": 100.0, "by_purpose": {"logic": 100.0}}})
+    for _ in range(2):  # made, and as it was kept
+        area = lay_out(block_of(result, platform), 10.0, 45.0, given, print)["area_um2"]
+        assert area == {"total": 110.0, "by_purpose": {"logic": 100.0, "antenna diodes": 10.0}}
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_a_file_whose_layout_fails_has_no_netlist_of_an_earlier_one(
+    tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = netlist_of(tmp_path), tmp_path / "layout"
+    out.mkdir()
+    for stale in ("netlist.v", "layout.json"):
+        (out / stale).write_text("of an earlier run\n")
+    tool_of(tmp_path, monkeypatch, "echo '[ERROR DPL-0036] no room'\nexit 1\n")
+    args = SimpleNamespace(netlist=path, top="column_top", utilization=55.0)
+    with pytest.raises(Unroutable, match="no room"):
+        one_netlist(args, platform, 2.5)
+    assert not (out / "netlist.v").exists() and not (out / "layout.json").exists()
+    assert (out / "layout.log").exists()  # which says why
+
+
+@needs_library
+def test_a_form_that_is_late_leaves_the_record_of_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The area record is that of the smallest form until another one is laid out in its place."""
+    command, said = "flows.openroad.__main__", []
+
+    class Kept(Store):
+        def put(self, kind: str, *_: object) -> None:
+            said.append(kind)
+
+    def late(*_: object) -> None:
+        raise Late("setup slack is -0.1 ns")
+
+    tool_of(tmp_path, monkeypatch, "exit 0\n")
+    monkeypatch.setattr(f"{command}.Store", Kept)
+    monkeypatch.setattr(f"{command}.best_variant", lambda variants, *_: SimpleNamespace(design=variants[0]))
+    monkeypatch.setattr(f"{command}.record", lambda *_: {})
+    monkeypatch.setattr(f"{command}.laid_column", late)
+    words = ["--designs", "conv tree", "--platform", "osu018", "--rows", "4", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["flows.openroad", *words])
+    assert main() == 1 and said == []
+    monkeypatch.setattr(f"{command}.laid_column", lambda *_: Made({}, 1.0, 1.0, {}, [("routed", {}, {})]))
+    monkeypatch.setattr(f"{command}.key_of", lambda _: {})
+    monkeypatch.setattr(f"{command}.print_table", lambda *_: None)
+    assert main() == 0 and said == ["area", "routed"]
