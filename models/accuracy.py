@@ -324,7 +324,7 @@ def table(rows: list[dict]) -> str:
     Rows without correction, or with bias alone, have a line of their own. Differences against int8 are in points, on
     the same images, with their 95 % interval.
     """
-    columns = ("network", "encoding", "product bits", "column um2", "images", "int8 %", "corrected %", "chosen %")
+    columns = ("network", "encoding", "product bits", "um2 by cost model", "images", "int8 %", "corrected %", "chosen %")
     columns += ("chosen against corrected", "kept", "against int8", "same class %", "fine-tuned %", "against int8")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []

@@ -288,7 +288,7 @@ COMMANDS = (
         "place and route a netlist with OpenROAD",
         "flows.openroad",
         (
-            Option("designs", "as make synth names them, or encodings", TEXT, "conv tree,conv booth,exact36,m14p"),
+            Option("designs", "as make synth names them, or encodings", TEXT, "conv tree,m14p"),
             PLATFORM.but(default="nangate45"),
             ROWS,
             UNGATED,
