@@ -86,12 +86,13 @@ proc route {} {
   detailed_placement
   check_placement -verbose
   global_route -end_incremental
-  # most antennas are found by the wires of global routes, the others by the real ones
+  # most antennas are found by the wires of global routes, the others by the real ones; a net that has many diodes and
+  # is one still, as inputs whose driver is outside, gets more of them in every round, so that two are enough
   if {$layout(diode) ne ""} { repair_antennas $layout(diode) -iterations 5 }
   in_time
   route_wires
   if {$layout(diode) ne ""} {
-    for {set round 1} {$round <= 5 && [check_antennas]} {incr round} {
+    for {set round 1} {$round <= 2 && [check_antennas]} {incr round} {
       repair_antennas $layout(diode)
       route_wires
     }
@@ -132,6 +133,8 @@ proc extract {} {
   write_def $layout(out)/layout.def
   write_db $layout(out)/layout.odb
   remove_physical_cells
+  # with a diode go the parasitics of its net, but not those that were read
+  if {$layout(diodes)} { read_spef $layout(out)/layout.spef }
   write_sdf -digits 5 $layout(out)/layout.sdf
   write_verilog $layout(out)/layout.v
 }
