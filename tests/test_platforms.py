@@ -28,7 +28,7 @@ from flows.platform import PLATFORMS, load_platform, read_config
 from flows.power.liberty import truth_table
 from flows.sta import plain_delays, run_sta
 from flows.synth.__main__ import forms, measure
-from flows.synth.netlist import ROOT, read_netlist
+from flows.synth.netlist import ROOT, library_areas, read_netlist
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 needs_osu018 = pytest.mark.skipif(not OSU018.is_file(), reason="the OSU 0.18 um library is not installed (make setup)")
@@ -162,6 +162,21 @@ def test_cells_that_no_tool_takes_are_named(
     monkeypatch.setattr(platforms, "PREPARED", tmp_path / "prepared")
     with pytest.raises(UserError, match=message):
         load_platform(own_library(tmp_path, change(OSU018.read_text())))
+
+
+@needs_osu018
+def test_a_buffer_is_one_where_supplies_are_inputs(tmp_path: Path) -> None:
+    """As in ASAP7's library, whose `pg_pin` have a direction of their own."""
+    text = OSU018.read_text()
+    supplies = "".join(
+        f"pg_pin ({name}) {{\n direction : input;\n voltage_name : {name};\n}}\n" for name in ("VDD", "VSS")
+    )
+    library = tmp_path / "supplied.lib"
+    library.write_text(re.sub(r"(cell \((?:BUFX2|INVX1|NAND2X1)\) \{)", rf"\1\n{supplies}", text))
+    assert library.read_text().count("pg_pin") == 6
+    kinds = {name: kind for name, (_, kind) in library_areas(library, 0).items()}
+    assert (kinds["BUFX2"], kinds["INVX1"], kinds["NAND2X1"]) == ("buffers", "buffers", "logic")
+    assert kinds == {name: kind for name, (_, kind) in library_areas(OSU018, 0).items()}
 
 
 @needs_osu018

@@ -342,7 +342,8 @@ def library_areas(liberty: Path, _stamp: int) -> dict[str, tuple[float, str]]:
     found = {}
     for name, text in cells_of(liberty):
         area = re.search(r"\barea\s*:\s*([\d.eE+-]+)", text)
-        inputs = len(re.findall(r'direction\s*:\s*"?input', text))
+        pins = re.sub(r"\bpg_pin\s*\([^)]*\)\s*\{[^}]*\}", "", text)  # supplies, which some libraries call inputs
+        inputs = len(re.findall(r'direction\s*:\s*"?input', pins))
         sequential = re.search(r"\b(?:ff|latch|statetable)\s*\(", text)
         kind = "flip-flops" if sequential else "buffers" if inputs == 1 else "logic"
         found[name] = (float(area.group(1)) if area else 0.0, kind)
