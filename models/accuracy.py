@@ -324,8 +324,16 @@ def table(rows: list[dict]) -> str:
     Rows without correction, or with bias alone, have a line of their own. Differences against int8 are in points, on
     the same images, with their 95 % interval.
     """
-    columns = ("network", "encoding", "product bits", "um2 by cost model", "images", "int8 %", "corrected %", "chosen %")
-    columns += ("chosen against corrected", "kept", "against int8", "same class %", "fine-tuned %", "against int8")
+    columns = ("network", "encoding", "product bits", "um2 by cost model", "images", "int8 %", "corrected %")
+    columns += (
+        "chosen %",
+        "chosen against corrected",
+        "kept",
+        "against int8",
+        "same class %",
+        "fine-tuned %",
+        "against int8",
+    )
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
     for row in pooled(rows):
