@@ -441,7 +441,7 @@ def test_power_of_guessed_activity_is_refused(
         monkeypatch.setattr(routed, name, lambda *_, value=value: value)
     block = routed.Block(SimpleNamespace(label="m14p-rows4"), netlist, 4)
     given = Conditions(load_platform("osu018"), load_capture(), 32)
-    arguments = (tmp_path, tmp_path / "layout.tcl", block, 10.0, given)
+    arguments = (tmp_path, tmp_path / "layout.tcl", block, 10.0, given, 0.3)
     if refused:
         with pytest.raises(UserError, match=rf"took activity for {annotated} of 1,000 pins only, .*power.log"):
             routed.weighed(*arguments)

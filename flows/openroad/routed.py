@@ -162,7 +162,7 @@ def lay_out(
             )
         if (fields := kept(folder / "power.json", key_of_power)) is None:
             progress("simulation with wires")
-            fields = weighed(folder, script, block, clock_ns, given)
+            fields = weighed(folder, script, block, clock_ns, given, routed["clock_latency_ns"] or 0.0)
             keep(folder / "power.json", key_of_power, fields)
     if routed.get("diodes"):  # they are in no netlist
         area, diodes = fields["area_um2"], routed["diodes_um2"]
@@ -194,8 +194,8 @@ def highest(lay: Callable[[float], dict], progress: Callable[[str], None]) -> di
     return found | {"tried": tried}
 
 
-def weighed(folder: Path, script: Path, block: Block, clock_ns: float, given: Conditions) -> dict:
-    """Area, activity and power of the netlist that a layout has written."""
+def weighed(folder: Path, script: Path, block: Block, clock_ns: float, given: Conditions, latency_ns: float) -> dict:
+    """Area, activity and power of the netlist that a layout has written, with the longest latency of its clock."""
     in_a_process(read_back, folder, given.platform, block.top)
     netlist = read_netlist(folder, given.platform)
     circuit = read_circuit(netlist.path, given.platform)
@@ -203,7 +203,7 @@ def weighed(folder: Path, script: Path, block: Block, clock_ns: float, given: Co
     title = f"{block.design.label.split('-rows')[0]}, {size}, {given.platform.title}"
     draw(folder / "layout.def", circuit, given.platform, title, folder / "layout.png")
     power = functools.partial(routed_power, script)
-    layout = Routed(folder / "layout.sdf", wires_of(folder / "layout.spef", circuit), power)
+    layout = Routed(folder / "layout.sdf", wires_of(folder / "layout.spef", circuit), latency_ns, power)
     compared = dataclasses.replace(given, compare=True)
     fields = weigh(circuit, block.design, clock_ns, block.rows, compared, folder, layout, block.columns)
     annotated, pins = fields["agreement_mw"]["openroad"]["annotated_pins"], circuit.pin_count

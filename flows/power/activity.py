@@ -166,14 +166,21 @@ def stream_stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
     return Stimulus(ports, results, windows, chosen)
 
 
-def measure_activity(circuit: Circuit, design: Design, clock_ns: float, given: Stimulus, sdf: Path | None) -> Activity:
+def measure_activity(
+    circuit: Circuit, design: Design, clock_ns: float, given: Stimulus, sdf: Path | None, latency_ns: float = 0.0
+) -> Activity:
     """Simulate a netlist and count, with the delays of the file `sdf`, or without any.
 
-    Raises UserError if a result is wrong or a delay is missing.
+    Inputs come from registers behind a clock tree like the one inside: they change after the longest `latency_ns` of
+    the clock, if that is longer than what is spent outside. Raises UserError if a result is wrong or a delay is
+    missing.
     """
     delays = read_sdf(sdf) if sdf else None
+    outside_ns = IO_SHARE * clock_ns
+    if latency_ns > outside_ns:
+        outside_ns += latency_ns
     outputs = output_bits(circuit)
-    period, before = round(clock_ns * PS), round(IO_SHARE * clock_ns * PS)
+    period, before = round(clock_ns * PS), round(outside_ns * PS)
     found = simulate(circuit, delays, given.ports, outputs, given.windows, period, before)
     matches = check_results(found.samples, given, design)
     cycles = np.array([b - a for a, b in given.windows])

@@ -149,10 +149,14 @@ def as_read(tiles: list[Tile], design: Design) -> list[Tile]:
 
 @dataclass(frozen=True)
 class Routed:
-    """What a layout knows of its netlist: delays (SDF), capacitance of the wire of each net (pF), another's power."""
+    """What a layout knows of its netlist: delays (SDF), capacitance of the wire of each net (pF), latency of the clock.
+
+    `power` is another's power of the same transitions.
+    """
 
     sdf: Path
     wires_pf: dict[str, float]
+    latency_ns: float
     power: Callable[[Circuit, Activity, Path], dict[str, float]]
 
 
@@ -182,7 +186,8 @@ def weigh(
         wires_pf = np.array([routed.wires_pf.get(net, 0.0) for net in circuit.nets])
     else:
         write_delays(circuit.path, ARRAY_TOP if behind_streams else TOP, platform, clock_ns, sdf)
-    quiet, timed = (measure_activity(circuit, design, clock_ns, stimuli, delays) for delays in (None, sdf))
+    quiet = measure_activity(circuit, design, clock_ns, stimuli, None)
+    timed = measure_activity(circuit, design, clock_ns, stimuli, sdf, routed.latency_ns if routed else 0.0)
     power = power_of(circuit, timed, platform, clock_ns, wires_pf=wires_pf)
     zero_delay = power_of(circuit, quiet, platform, clock_ns, wires_pf=wires_pf)
     totals = {"total": load.mean(power.total()), "zero_delay_total": load.mean(zero_delay.total())}
