@@ -401,6 +401,24 @@ def test_delays_of_another_netlist_are_refused(column: dict, tmp_path: Path) -> 
 
 
 @needs_library
+@pytest.mark.parametrize(("latency_ns", "change_ps"), [(0.0, 1000), (0.9, 1000), (1.2, 2200)])
+def test_inputs_come_from_behind_a_clock_tree(
+    column: dict, monkeypatch: pytest.MonkeyPatch, latency_ns: float, change_ps: int
+) -> None:
+    """One that takes longer than the tenth of a clock outside would let registers see the next value."""
+    design = design_of(column)
+    given = stimulus(workload(load_capture(), ROWS, 32, COLUMNS), design, ROWS)
+    circuit = read_circuit((ROOT / column["netlist"]).resolve(), load_platform("osu018"))
+
+    def said(*arguments: object) -> None:
+        raise InterruptedError(arguments[-1])
+
+    monkeypatch.setattr("flows.power.activity.simulate", said)
+    with pytest.raises(InterruptedError, match=f"^{change_ps}$"):
+        measure_activity(circuit, design, 10.0, given, None, latency_ns)
+
+
+@needs_library
 def test_icarus_counts_the_same(column: dict, tmp_path: Path) -> None:
     platform, design = load_platform("osu018"), design_of(column)
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), platform)
