@@ -479,7 +479,7 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
             lay_out(block_of(result, platform), 10.0, 50.0, given, print)
     assert len(runs) == 3  # another utilisation is another layout
     # diodes have an area, and no place in a netlist
-    figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "diodes": 4, "diodes_um2": 10.0}
+    figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "clock_latency_ns": 0.2, "diodes": 4, "diodes_um2": 10.0}
     monkeypatch.setattr(routed, "run_layout", lambda *_: dict(figures))
     monkeypatch.setattr(routed, "weighed", lambda *_: {"area_um2": {"total": 100.0, "by_purpose": {"logic": 100.0}}})
     for _ in range(2):  # made, and as it was kept
