@@ -173,8 +173,7 @@ def weigh(
     """Activity and power of a netlist as fields of ppa.json; means are over the time that each layer takes.
 
     The netlist is a column, or an array of so many columns `behind_streams`. Delays and wires are those of a layout,
-    `routed`, or those of the cells and assumed ones before there is one. What the tools read and write goes to
-    `folder`.
+    `routed`, or of the cells and assumed ones before there is one. What tools read and write goes to `folder`.
     """
     platform, load = given.platform, load_of(given.capture, rows)
     columns = behind_streams or dict(design.parameters).get("Cols", 1)
