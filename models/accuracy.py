@@ -325,15 +325,8 @@ def table(rows: list[dict]) -> str:
     the same images, with their 95 % interval.
     """
     columns = ("network", "encoding", "product bits", "um2 by cost model", "images", "int8 %", "corrected %")
-    columns += (
-        "chosen %",
-        "chosen against corrected",
-        "kept",
-        "against int8",
-        "same class %",
-        "fine-tuned %",
-        "against int8",
-    )
+    columns += ("chosen %", "chosen against corrected", "kept", "against int8", "same class %", "fine-tuned %")
+    columns += ("against int8",)
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     shown = []
     for row in pooled(rows):
