@@ -474,10 +474,12 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
         raise runs[-1]
 
     tool_of(tmp_path, monkeypatch, "exit 0\n")
-    monkeypatch.setattr(routed, "layout_script", lambda *_: tmp_path / "layout.tcl")
+    spread: list[bool] = []
+    monkeypatch.setattr(routed, "layout_script", lambda plan, _: spread.append(plan.spread) or tmp_path / "layout.tcl")
     monkeypatch.setattr(routed, "run_layout", failing)
     given = Conditions(platform, load_capture(), 32)
-    for kind, count in ((UserError, 1), (Unroutable, 2), (Unroutable, 2)):
+    # what cannot be routed with crowded cells is tried with spread ones; each of the two is kept
+    for kind, count in ((UserError, 1), (Unroutable, 3), (Unroutable, 3)):
         with pytest.raises(kind) as caught:
             lay_out(block_of(result, platform), 10.0, 55.0, given, print)
         assert (type(caught.value), len(runs)) == (kind, count)
@@ -485,14 +487,28 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
     for _ in range(2):
         with pytest.raises(Late):
             lay_out(block_of(result, platform), 10.0, 50.0, given, print)
-    assert len(runs) == 3  # another utilisation is another layout
+    assert len(runs) == 4  # another utilisation is another layout
+    assert spread == [False, False, True, False]  # and cells that are spread are no faster
     # diodes have an area, and no place in a netlist
     figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "clock_latency_ns": 0.2, "diodes": 4, "diodes_um2": 10.0}
     monkeypatch.setattr(routed, "run_layout", lambda *_: dict(figures))
     monkeypatch.setattr(routed, "weighed", lambda *_: {"area_um2": {"total": 100.0, "by_purpose": {"logic": 100.0}}})
     for _ in range(2):  # made, and as it was kept
-        area = lay_out(block_of(result, platform), 10.0, 45.0, given, print)["area_um2"]
-        assert area == {"total": 110.0, "by_purpose": {"logic": 100.0, "antenna diodes": 10.0}}
+        made = lay_out(block_of(result, platform), 10.0, 45.0, given, print)
+        assert made["area_um2"] == {"total": 110.0, "by_purpose": {"logic": 100.0, "antenna diodes": 10.0}}
+        assert not made["spread"]
+    # the layout whose crowded cells could not be routed
+    monkeypatch.setattr(routed, "run_layout", lambda *_: figures if spread[-1] else failing())
+    faults[1] = Unroutable("layout has 7600 violations")
+    assert lay_out(block_of(result, platform), 10.0, 40.0, given, print)["spread"]
+    # a platform that spreads cells always has no second way
+    script = folder / "openroad.tcl"
+    script.write_text(script.read_text().replace("$layout(spread)", "1"))
+    tried = len(runs)
+    monkeypatch.setattr(routed, "run_layout", failing)
+    with pytest.raises(Unroutable):
+        lay_out(block_of(result, platform), 10.0, 40.0, given, print)
+    assert len(runs) == tried + 1
 
 
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)

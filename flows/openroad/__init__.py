@@ -7,6 +7,7 @@ activity: statistical activity of a column is wrong by an order of magnitude.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -105,6 +106,7 @@ class Plan:
     clock_ns: float
     utilization: float = UTILIZATION
     aspect_ratio: float = ASPECT_RATIO  # a platform's script may have its own
+    spread: bool = False  # cells all over the core, where the platform's script crowds them
 
     def constraints(self) -> str:
         """SDC, in ns and pF."""
@@ -138,6 +140,7 @@ class Plan:
             "margin": f"{MARGIN * self.clock_ns:g}",
             "aspect_ratio": f"{self.aspect_ratio:g}",
             "diode": "",
+            "spread": f"{self.spread:d}",
             **{f"pins_{side}": bits(side) for side in SIDES},
             "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
         }
@@ -152,6 +155,11 @@ class Plan:
         if not self.platform.lef:
             raise UserError(f"{self.platform.folder / 'config.toml'} names no lef; layout needs technology and cells")
         return [process.resolve(), SCRIPTS / "layout.tcl"]
+
+    def wider(self) -> Plan | None:
+        """The same with its cells spread over the core; None where they are, or the platform always does."""
+        crowds = "$layout(spread)" in self.sources()[0].read_text()
+        return dataclasses.replace(self, spread=True) if crowds and not self.spread else None
 
     def hashed(self) -> list:
         """What OpenROAD is given, files by content, and when a run is given up."""

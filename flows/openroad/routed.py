@@ -131,23 +131,38 @@ def lay_out(
 ) -> dict:
     """Route a block and weigh it: the `routed` part of its record, kept beside its netlist.
 
+    One that cannot be routed is tried once more with its cells spread over the core, where its platform crowds them.
     Raises UserError if its netlist computes wrong, Unroutable if it has violations, Late if it misses setup or hold.
     """
-    design, platform = block.design, given.platform
     path = block.netlist.path.resolve()
-    plan = Plan(path, block.top, platform, clock_ns, utilization, block.aspect_ratio)
+    plan = Plan(path, block.top, given.platform, clock_ns, utilization, block.aspect_ratio)
+    try:
+        return _laid(plan, block, given, progress)
+    except Late:
+        raise
+    except Unroutable as error:
+        if not (wider := plan.wider()):
+            raise
+        progress(f"{error}; once more with cells spread over the core")
+    return _laid(wider, block, given, progress)
+
+
+def _laid(plan: Plan, block: Block, given: Conditions, progress: Callable[[str], None]) -> dict:
+    """`lay_out` of one plan."""
+    design, platform = block.design, given.platform
     what: list = [version(openroad()), plan.hashed()]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     what += [given.vectors, tiles_sha256(given.capture), sources()]
     key_of_power = hashlib.sha256(json.dumps(what).encode()).hexdigest()
-    folder = path.parent / "layout" / key[:12]
+    folder = plan.netlist.parent / "layout" / key[:12]
     # logs of a run that failed stay where they are; what counts is written last
     with locked(folder.with_name(f"{folder.name}.lock")):
         script = folder / "layout.tcl"
         if (routed := kept(folder / "layout.json", key)) is None:
             script = layout_script(plan, folder)
             try:
-                routed = run_layout(script, progress) | {"utilization_percent": utilization}
+                routed = run_layout(script, progress)
+                routed |= {"utilization_percent": plan.utilization, "spread": plan.spread}
             except Unroutable as error:  # and would be again
                 routed = {"late" if isinstance(error, Late) else "unroutable": f"{design.label}: {error}"}
             keep(folder / "layout.json", key, routed)
@@ -162,7 +177,7 @@ def lay_out(
             )
         if (fields := kept(folder / "power.json", key_of_power)) is None:
             progress("simulation with wires")
-            fields = weighed(folder, script, block, clock_ns, given, routed["clock_latency_ns"] or 0.0)
+            fields = weighed(folder, script, block, plan.clock_ns, given, routed["clock_latency_ns"] or 0.0)
             keep(folder / "power.json", key_of_power, fields)
     if routed.get("diodes"):  # they are in no netlist
         area, diodes = fields["area_um2"], routed["diodes_um2"]

@@ -31,8 +31,13 @@ proc set_tracks {} {
   }
 }
 
-# cells crowd to seven tenths in the middle: wires are shorter, and ten layers have room for them
-proc placement_options {} {}
+# cells crowd to seven tenths in the middle: wires are shorter, and ten layers have room for them; where they have not,
+# layout runs once more with cells that are spread over the core
+proc placement_options {} {
+  global layout
+  if {!$layout(spread)} { return {} }
+  list -density [expr {min(0.05 + [gpl::get_global_placement_uniform_density], 0.99)}]
+}
 
 proc set_taps {} {
   tapcell -distance 120 -tapcell_master TAPCELL_X1 -endcap_master TAPCELL_X1

@@ -33,10 +33,11 @@ proc set_tracks {} {
   }
 }
 
-# few layers: cells are spread over the core, and farther apart where wires crowd
+# few layers: cells are spread over the core, and farther apart where wires crowd; buffers that placement adds while it
+# looks at timing are taken out again, for repair needs a fraction of them when the cells are in place
 proc placement_options {} {
   set density [expr {min(0.05 + [gpl::get_global_placement_uniform_density], 0.99)}]
-  list -density $density -timing_driven -routability_driven
+  list -density $density -timing_driven -keep_resize_below_overflow 0 -routability_driven
 }
 
 proc set_taps {} {
