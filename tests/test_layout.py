@@ -520,7 +520,7 @@ def test_a_file_whose_layout_fails_has_no_netlist_of_an_earlier_one(
     for stale in ("netlist.v", "layout.json"):
         (out / stale).write_text("of an earlier run\n")
     tool_of(tmp_path, monkeypatch, "echo '[ERROR DPL-0036] no room'\nexit 1\n")
-    args = SimpleNamespace(netlist=path, top="column_top", utilization=55.0)
+    args = SimpleNamespace(netlist=path, top="column_top", utilization=55.0, trace=None)
     with pytest.raises(Unroutable, match="no room"):
         one_netlist(args, platform, 2.5)
     assert not (out / "netlist.v").exists() and not (out / "layout.json").exists()

@@ -297,8 +297,9 @@ COMMANDS = (
             Option("bisect", "the highest utilization from 30 to 80 that routes; up to four layouts a design", SWITCH),
             TILES,
             VECTORS,
-            Option("netlist", "lay out this file in place of designs, without power", EXISTING),
+            Option("netlist", "lay out this file in place of designs", EXISTING),
             Option("top", "module of it", TEXT, "column_top"),
+            Option("trace", "its power from waves of its ports (FST, VCD), which its outputs must follow", EXISTING),
             Option(
                 "export", "write the designs for LibreLane and OpenROAD-flow-scripts into this folder, and end", PATH
             ),

@@ -1,12 +1,14 @@
 """Columns and arrays placed, routed and measured again, wires and clock tree included: `python -m flows.openroad`.
 
 Designs are named as `make synth` shows them, or by their encodings; those that were not mapped yet are mapped first.
-With --netlist any netlist is laid out, without power: default activity would give a wrong figure.
+With --netlist any netlist is laid out, and weighed where there are waves of its ports: default activity would give a
+wrong figure.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -14,15 +16,27 @@ from dataclasses import dataclass
 
 from common.console import obey, signed, tell
 from common.errors import UserError, run_cli
-from common.files import alone, write_text
+from common.files import alone, keep, kept, write_text
 from common.provenance import git_commit
-from common.store import Store, sources_of
+from common.store import Store, file_sha256, sources_of
 from flows.openroad import Late, Plan, layout_script, openroad, run_layout, version
 from flows.openroad.export import export
-from flows.openroad.routed import Block, block_of, chosen, highest, lay_out, read_back, sources, weighed_before
+from flows.openroad.routed import (
+    Block,
+    block_of,
+    chosen,
+    highest,
+    lay_out,
+    read_back,
+    sources,
+    traced,
+    weighed_before,
+    weighed_by_waves,
+)
 from flows.platform import Platform, config_path, load_platform, read_config
 from flows.power.activity import workload
 from flows.power.measure import Conditions, measure, tiles_sha256
+from flows.power.traced import followed
 from flows.ppa import is_conventional, key_of, view
 from flows.synth.__main__ import array_entry, tool_versions
 from flows.synth.array import SHELL_SOURCES, Array, measure_array
@@ -41,6 +55,8 @@ def main() -> int:
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
     version(openroad())  # told before anything slow
+    if args.trace and not args.netlist:
+        raise UserError("TRACE= has waves of the ports of NETLIST=; designs are weighed on the tiles of a network")
     if args.netlist:
         return one_netlist(args, platform, clock_ns)
     table = designs_of(args)
@@ -182,21 +198,41 @@ def designs_of(args: argparse.Namespace) -> dict[str, list[Design]]:
 
 
 def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -> int:
-    """Lay out a file; its figures and the netlist with what layout added, netlist.v, go into a folder beside it."""
+    """Lay out a file, or find its layout; with waves weigh it.
+
+    Figures (layout.json, power.json) and the netlist with what layout added, netlist.v, go into a folder beside it.
+    """
+    plan = Plan(args.netlist, args.top, platform, clock_ns, args.utilization)
     out = (args.netlist.parent / "layout").resolve()
     with alone(out.with_name(f"{out.name}.lock")):
-        for stale in ("netlist.v", "layout.json"):
-            (out / stale).unlink(missing_ok=True)
-        script = layout_script(Plan(args.netlist, args.top, platform, clock_ns, args.utilization), out)
-        figures = run_layout(script, lambda step: print(step, flush=True))
-        in_a_process(read_back, out, platform, args.top)
-        made = read_netlist(out, platform)
-        figures |= {"netlist_sha256": made.sha256, "cells": made.cells, "area_um2": round(made.area_um2, 3)}
-        write_text(out / "layout.json", json.dumps({"platform": platform.name, "clock_ns": clock_ns, **figures}) + "\n")
-    slacks = f"setup slack {figures['wns_ns']} ns, hold slack {figures['hold_wns_ns']} ns"
-    size = f"{made.area_um2:,.0f} um2, {figures['wire_um'] / 1000:,.1f} mm of wire"
-    print(f"{out}: {size}, {slacks}, 0 violations")
-    return 0 if min(figures["wns_ns"], figures["hold_wns_ns"]) >= 0 else 1
+        if args.trace:  # told before anything slow
+            circuit, trace = traced(args.netlist.resolve(), args.top, platform, args.trace, out / "before")
+            followed(circuit, trace, clock_ns)
+        key = hashlib.sha256(json.dumps([version(openroad()), plan.hashed()]).encode()).hexdigest()
+        figures = kept(out / "layout.json", key) if (out / "netlist.v").is_file() else None
+        if figures is None:
+            for stale in ("netlist.v", "layout.json", "power.json"):
+                (out / stale).unlink(missing_ok=True)
+            figures = run_layout(layout_script(plan, out), lambda step: print(step, flush=True))
+            in_a_process(read_back, out, platform, args.top)
+            made = read_netlist(out, platform)
+            figures |= {"platform": platform.name, "clock_ns": clock_ns, "netlist_sha256": made.sha256}
+            figures |= {"cells": made.cells, "area_um2": round(made.area_um2, 3)}
+            keep(out / "layout.json", key, figures)
+        slacks = f"setup slack {figures['wns_ns']} ns, hold slack {figures['hold_wns_ns']} ns"
+        size = f"{figures['area_um2']:,.0f} um2, {figures['wire_um'] / 1000:,.1f} mm of wire"
+        print(f"{out}: {size}, {slacks}, 0 violations")
+        if min(figures["wns_ns"], figures["hold_wns_ns"]) < 0:
+            return 1
+        if args.trace:
+            latency_ns = figures["clock_latency_ns"] or 0.0
+            power = weighed_by_waves(out, args.top, platform, clock_ns, args.trace, latency_ns)
+            power |= {"waves_sha256": file_sha256(args.trace)}
+            write_text(out / "power.json", json.dumps(figures | power, indent=1) + "\n")
+            ours, theirs = power["power_mw"]["total"], power["agreement_mw"]["openroad"]["total"]
+            said = f"{power['cycles']:,} cycles, {power['output_bits_compared']:,} output bits as in the waves"
+            print(f"{args.trace.name}: {said}, {ours:.3f} mW (OpenROAD {theirs:.3f})")
+    return 0
 
 
 def print_table(records: list[Made], platform: Platform, clock_ns: float) -> None:

@@ -34,6 +34,7 @@ from flows.platform import Platform
 from flows.power.circuit import Circuit, read_circuit
 from flows.power.measure import Conditions, Routed, tiles_sha256, weigh
 from flows.power.measure import sources as power_sources
+from flows.power.traced import Trace, read_trace, weigh_trace
 from flows.synth.array import Array, flat_netlist
 from flows.synth.measure import Result, forms, in_a_process
 from flows.synth.netlist import ARRAY_TOP, ROOT, TOP, Design, Netlist, read_netlist, run_yosys
@@ -221,18 +222,23 @@ def weighed(folder: Path, script: Path, block: Block, clock_ns: float, given: Co
     layout = Routed(folder / "layout.sdf", wires_of(folder / "layout.spef", circuit), latency_ns, power)
     compared = dataclasses.replace(given, compare=True)
     fields = weigh(circuit, block.design, clock_ns, block.rows, compared, folder, layout, block.columns)
-    annotated, pins = fields["agreement_mw"]["openroad"]["annotated_pins"], circuit.pin_count
-    if annotated < ANNOTATED * pins:
-        raise UserError(
-            f"{block.design.label}: OpenROAD took activity for {annotated:,.0f} of {pins:,} pins only, the others "
-            f"would be guessed; see {folder / 'power.log'}"
-        )
+    check_annotated(fields, circuit, block.design.label, folder)
     return {
         "netlist_sha256": netlist.sha256,
         "cells": netlist.cells,
         "area_um2": {"total": round(netlist.area_um2, 3), "by_purpose": netlist.areas_um2},
         **fields,
     }
+
+
+def check_annotated(fields: dict, circuit: Circuit, label: str, folder: Path) -> None:
+    """UserError if OpenROAD took the activity of too few pins."""
+    annotated, pins = fields["agreement_mw"]["openroad"]["annotated_pins"], circuit.pin_count
+    if annotated < ANNOTATED * pins:
+        raise UserError(
+            f"{label}: OpenROAD took activity for {annotated:,.0f} of {pins:,} pins only, the others "
+            f"would be guessed; see {folder / 'power.log'}"
+        )
 
 
 def wires_of(spef: Path, circuit: Circuit) -> dict[str, float]:
@@ -242,6 +248,8 @@ def wires_of(spef: Path, circuit: Circuit) -> dict[str, float]:
     """
     try:
         found = read_spef(spef)
+        # nets of a bus of ports, which the circuit has as bits
+        found = {re.sub(r"\[(\d+)\]$", r"_\1", net): wire for net, wire in found.items()} | found
     except (OSError, ValueError) as error:
         raise UserError(f"{spef} cannot be read ({first_line(error)}); delete its folder and run it again") from error
     pins = np.zeros(len(circuit.nets), int)
@@ -258,13 +266,38 @@ def wires_of(spef: Path, circuit: Circuit) -> dict[str, float]:
     return found
 
 
+def traced(netlist: Path, top: str, platform: Platform, waves: Path, folder: Path) -> tuple[Circuit, Trace]:
+    """A netlist with its ports as bits, `bits.v` in a folder, and waves of them; UserError if they do not fit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # nets of a layout keep their names, by which its wires are known
+    one_name = [] if netlist.name == "layout.v" else ["opt_clean -purge"]
+    in_a_process(_written, netlist, folder / "bits.v", platform, top, ["splitnets -ports -format _", *one_name])
+    circuit = read_circuit(folder / "bits.v", platform)
+    return circuit, read_trace(waves, circuit)
+
+
+def weighed_by_waves(
+    folder: Path, top: str, platform: Platform, clock_ns: float, waves: Path, latency_ns: float
+) -> dict:
+    """Power of a layout in `folder` as `weigh_trace` gives it; UserError if its outputs differ from the waves."""
+    circuit, trace = traced(folder / "layout.v", top, platform, waves, folder)
+    power = functools.partial(routed_power, folder / "layout.tcl")
+    layout = Routed(folder / "layout.sdf", wires_of(folder / "layout.spef", circuit), latency_ns, power)
+    fields = weigh_trace(circuit, trace, platform, clock_ns, folder, layout)
+    check_annotated(fields, circuit, top, folder)
+    return fields
+
+
 def read_back(folder: Path, platform: Platform, top: str) -> None:
     """`layout.v` as the flow's other netlists are, in this process, which Yosys may end; figures of its cells."""
-    commands = [
-        f"read_liberty -lib {platform.liberty}",
-        f"read_verilog {folder / 'layout.v'}",
-        f"hierarchy -check -top {top}",
-        f"write_verilog -noattr -noexpr -nohex -nodec {folder / 'netlist.v'}",
-        f"tee -q -o {folder / 'stat.json'} stat -json -liberty {platform.liberty}",
-    ]
-    run_yosys(commands, platform, "ripple", folder)
+    figures = f"tee -q -o {folder / 'stat.json'} stat -json -liberty {platform.liberty}"
+    _written(folder / "layout.v", folder / "netlist.v", platform, top, [], [figures])
+
+
+def _written(
+    source: Path, path: Path, platform: Platform, top: str, before: Sequence[str], after: Sequence[str] = ()
+) -> None:
+    """A netlist of cells as Yosys writes it, with its commands before and after that."""
+    read = [f"read_liberty -lib {platform.liberty}", f"read_verilog {source}", f"hierarchy -check -top {top}"]
+    written = f"write_verilog -noattr -noexpr -nohex -nodec {path}"
+    run_yosys([*read, *before, written, *after], platform, "ripple", path.parent)

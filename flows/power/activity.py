@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,30 +170,54 @@ def stream_stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
 def measure_activity(
     circuit: Circuit, design: Design, clock_ns: float, given: Stimulus, sdf: Path | None, latency_ns: float = 0.0
 ) -> Activity:
+    """Simulate a netlist on tiles and count, with the delays of the file `sdf`, or without any; see `simulated`.
+
+    Raises UserError if a result is wrong or a delay is missing.
+    """
+    names = tuple(f"{t.layer} k{t.k0} n{t.n0}" for t in given.tiles)
+    run = Run(
+        given.ports, output_bits(circuit), given.windows, names, lambda found: check_results(found, given, design)
+    )
+    return simulated(circuit, run, clock_ns, sdf, latency_ns)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What drives a netlist, bool [cycles] of each port; outputs that are looked at; windows that count, with names.
+
+    `check` gets the outputs, bool [cycles, outputs], and returns how many results are right, or raises UserError.
+    """
+
+    ports: dict[str, np.ndarray]
+    outputs: list[str]
+    windows: list[tuple[int, int]]
+    names: tuple[str, ...]
+    check: Callable[[np.ndarray], int]
+
+
+def simulated(circuit: Circuit, run: Run, clock_ns: float, sdf: Path | None, latency_ns: float = 0.0) -> Activity:
     """Simulate a netlist and count, with the delays of the file `sdf`, or without any.
 
     Inputs come from registers behind a clock tree like the one inside: they change after the longest `latency_ns` of
-    the clock, if that is longer than what is spent outside. Raises UserError if a result is wrong or a delay is
-    missing.
+    the clock, if that is longer than what is spent outside.
     """
     delays = read_sdf(sdf) if sdf else None
     outside_ns = IO_SHARE * clock_ns
     if latency_ns > outside_ns:
         outside_ns += latency_ns
-    outputs = output_bits(circuit)
     period, before = round(clock_ns * PS), round(outside_ns * PS)
-    found = simulate(circuit, delays, given.ports, outputs, given.windows, period, before)
-    matches = check_results(found.samples, given, design)
-    cycles = np.array([b - a for a, b in given.windows])
+    found = simulate(circuit, delays, run.ports, run.outputs, run.windows, period, before)
+    matches = run.check(found.samples)
+    cycles = np.array([b - a for a, b in run.windows])
     nets = {net: i for i, net in enumerate(circuit.nets)}
     clock = found.rises[nets[CLOCK]]
     if not clock.all():
-        raise UserError(f"{design.label}: the clock does not run in the simulation")
+        raise UserError(f"{circuit.path}: the clock does not run in the simulation")
     return Activity(
         netlist_sha256=circuit.sha256,
         clock_ns=float(cycles.sum() * period / clock.sum() / PS),
         glitches=sdf is not None,
-        windows=tuple(f"{t.layer} k{t.k0} n{t.n0}" for t in given.tiles),
+        windows=run.names,
         cycles=cycles,
         nets=nets,
         rises=found.rises,

@@ -102,9 +102,14 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
         raise UserError(f"{path}: net {shorted[0]} is driven {driven[index[shorted[0]]]} times; it can be once")
     ports = {}
     aliases = dict(re.findall(r"^  assign (\w+) = (\\?\S+) ?;", text, re.MULTILINE))
-    for port in re.findall(r"^  output (\w+);", text, re.MULTILINE):
-        source = aliases.get(port, port)
-        ports[port] = -2 if source.endswith("'b1") else -1 if "'" in source else number(source)
+    outputs: list[str] = re.findall(r"^  output (\w+);", text, re.MULTILINE)
+    if len(aliases) < len(re.findall(r"^  assign ", text, re.MULTILINE)) or aliases.keys() - outputs:
+        raise UserError(
+            f"{path}: a net has two names, or several are assigned at once; write it after opt_clean -purge"
+        )
+    for output in outputs:
+        source = aliases.get(output, output)
+        ports[output] = -2 if source.endswith("'b1") else -1 if "'" in source else number(source)
     return Circuit(path, hashlib.sha256(text.encode()).hexdigest(), library, list(index), groups, ports)
 
 

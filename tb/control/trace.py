@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import pywellen
 
-from common.errors import UserError
+from common.waves import Waves
 
 MAX_READS = 3_000_000  # values of signals; a minute
-CLOCKS = ("clk_i", "clk")
 
 
 class Contract(NamedTuple):
@@ -82,57 +81,24 @@ def contracts() -> list[Contract]:
     ]
 
 
-class Waves:
-    """Signals of an FST file, read when they are asked for."""
-
-    def __init__(self, path: Path) -> None:
-        import pywellen  # only a failure pays for it
-
-        try:
-            self._wave = pywellen.Waveform(str(path))
-        except BaseException as error:  # the reader panics at half a file, which is no Exception
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise UserError(f"{path} cannot be read ({error})") from error
-        self.scopes: dict[str, dict[str, pywellen.Var]] = {}
-        for var in self._wave.all_vars():
-            place, _, name = var.full_name.rpartition(".")
-            self.scopes.setdefault(place, {})[name.partition("[")[0].strip()] = var
-        self.names = {str(scope).removeprefix("Scope(").removesuffix(")") for scope in self._wave.all_scopes()}
-
-    def around(self, place: str, name: str) -> pywellen.Var | None:
-        """The signal `name` of a scope, or of the nearest around it."""
-        while place:
-            if var := self.scopes.get(place, {}).get(name):
-                return var
-            place = place.rpartition(".")[0]
-        return None
-
-    def instances(self, known: list[Contract]) -> Iterator[tuple[str, Contract, dict[str, pywellen.Var]]]:
-        """Scopes whose contract is known, with its signals."""
-        for place, signals in self.scopes.items():
-            for contract in known:
-                if contract.anchor not in signals or f"{place}.{contract.unless}" in self.names:
-                    continue
-                found = {name: self.around(place, name) for name in (contract.anchor, *contract.others)}
-                if all(found.values()):
-                    yield place, contract, found
-
-    def edges(self) -> list[int]:
-        """Times of the rising edges of the outermost clock."""
-        clocks = [
-            (len(place), signals[name]) for place, signals in self.scopes.items() for name in CLOCKS if name in signals
-        ]
-        return [time for time, value in min(clocks, key=lambda c: c[0])[1].tv if value == 1 and time] if clocks else []
+def instances(waves: Waves, known: list[Contract]) -> Iterator[tuple[str, Contract, dict[str, pywellen.Var]]]:
+    """Scopes whose contract is known, with its signals."""
+    for place, signals in waves.scopes.items():
+        for contract in known:
+            if contract.anchor not in signals or f"{place}.{contract.unless}" in waves.names:
+                continue
+            found = {name: waves.around(place, name) for name in (contract.anchor, *contract.others)}
+            if all(found.values()):
+                yield place, contract, found
 
 
 def first_fault(path: Path) -> str:
     """One line: module, instance, time, what it does not keep to; or that all that is known holds."""
     waves = Waves(path)
-    instances, edges, reads = list(waves.instances(contracts())), waves.edges(), 0
+    places, edges, reads = list(instances(waves, contracts())), waves.edges(), 0
     for now, then in pairwise(edges):
         found = []
-        for place, contract, signals in instances:
+        for place, contract, signals in places:
             reads += 2 * len(signals)
             before = {name: var.signal.value_at(now - 1) for name, var in signals.items()}
             after = {name: var.signal.value_at(then - 1) for name, var in signals.items()}
@@ -144,7 +110,7 @@ def first_fault(path: Path) -> str:
             return "first wrong in waves: " + max(found, key=lambda entry: entry[0].count("."))[1]
         if reads > MAX_READS:
             return f"waves: no module is wrong until {then / 1000:g} ns; what follows was not traced"
-    kinds = sorted({contract.module.partition(",")[0] for _, contract, _ in instances})
+    kinds = sorted({contract.module.partition(",")[0] for _, contract, _ in places})
     if not kinds:
         return ""
     held = ", ".join(kinds)
