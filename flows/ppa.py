@@ -128,9 +128,14 @@ def compare_sizes(records: list[dict]) -> str | None:
 def compare_routed(records: list[dict]) -> None:
     """Fill in area of cells and power of routed columns, each with its share of an extra column, and reductions.
 
-    Reductions are in percent against each routed exact column.
+    Reductions are in percent against each routed exact column, of power on the same tiles. A column whose extra column
+    is not routed has neither.
     """
-    found = [r for r in records if "routed" in r]
+    there = [r for r in records if "routed" in r]
+    found = [r for r in there if r["shared"] or _extra_of(r, there) or not _extra_of(r, records)]
+    for r in there:
+        for name in ("area", "power"):
+            r["routed"][f"{name}_reduction_percent"] = {}
     bases = [r for r in found if is_conventional(r) or is_exact(r)]
     for name, quantity in (("area", "area_um2"), ("power", "power_mw")):
 
@@ -140,8 +145,21 @@ def compare_routed(records: list[dict]) -> None:
         extra = {id(r): value(r) + share_of_f(found, r, value) for r in found}
         for r in found:
             r["routed"][quantity]["column"] = round(extra[id(r)], 6)
-            change = {base["design"]: round(100 * (1 - extra[id(r)] / extra[id(base)]), 2) for base in bases}
+            alike = [b for b in bases if name == "area" or _routed_workload(b) == _routed_workload(r)]
+            change = {base["design"]: round(100 * (1 - extra[id(r)] / extra[id(base)]), 2) for base in alike}
             r["routed"][f"{name}_reduction_percent"] = {} if r["shared"] else change
+
+
+def _extra_of(record: dict, records: list[dict]) -> bool:
+    """True if the extra column that a column needs is among the records."""
+    return any(r["shared"] and _served(r) == _served(record) for r in records)
+
+
+def _routed_workload(record: dict) -> tuple:
+    """Network, tiles and cycles that the power of a layout was measured on."""
+    activity = record["routed"].get("activity", {})
+    workload = activity.get("workload", {})
+    return workload.get("network"), tuple(workload.get("tiles", ())), activity.get("cycles")
 
 
 def column_power(records: list[dict], record: dict, key: str) -> float:

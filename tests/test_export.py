@@ -88,6 +88,15 @@ def test_a_source_that_is_missing_is_noticed(folders, tmp_path):
     assert "enc_group" in slang(f"-I rtl --top column_top -DENCODING_PKG=m14p_pkg {' '.join(files)}", folders[0])
 
 
+def test_a_core_has_the_shape_of_our_own_layout(folders, tmp_path):
+    """SkyWater's script has a square one; elsewhere a column is twice as high as wide, an array is square."""
+    assert [json.loads((folder / "config.json").read_text())["FP_ASPECT_RATIO"] for folder in folders] == [1.0] * 3
+    design = chosen(["enc m14p merged"], 4, True)["enc m14p merged"][0]
+    for columns, shape in ((None, 2), (2, 1)):
+        folder = export(design, columns, "nangate45", 2.5, 55.0, tmp_path / str(columns))
+        assert f"CORE_ASPECT_RATIO = {shape}\n" in (folder / "config.mk").read_text()
+
+
 def test_times_are_in_the_units_of_the_library(folders, tmp_path):
     assert "-period 10 " in (folders[0] / "constraint.sdc").read_text()
     design = chosen(["enc m14p merged"], 4, True)["enc m14p merged"][0]

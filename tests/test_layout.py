@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import dataclasses
+import gzip
+import lzma
 import os
 import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +25,7 @@ from flows.openroad import (
     Plan,
     Unroutable,
     layout_script,
+    picture,
     read_figures,
     read_spef,
     routed,
@@ -60,6 +65,7 @@ core 100.13 200.2
 diodes 225 2.5024
 worst slack {max}0.12
 worst slack {min}0.03
+ 0.2000    0.1900 network latency
 encmac end figures
 """
 NETLIST = """module column_top(clk_i, a_i_0, a_o_0, w_i_0, w_shift_i, y_o_0);
@@ -185,6 +191,13 @@ def test_missing_parts_are_one_line(tmp_path: Path, platform, monkeypatch: pytes
     netlist_of(tmp_path, NETLIST.replace("INVX1", "INVX9"))
     with pytest.raises(UserError, match=r"tech.lef, cells.lef lack INVX9: name their LEF"):
         layout_script(plan, out)
+    netlist_of(tmp_path, NETLIST.replace("INVX1", "leaf") + "module leaf(A, Y);\nendmodule\n")
+    with pytest.raises(UserError, match="has leaf as a module of its own: flatten it first"):
+        layout_script(plan, out)
+    (tmp_path / "netlist.v").write_bytes(b"\xff\xfe\x00module")
+    with pytest.raises(UserError, match="has no module column_top"):
+        layout_script(plan, out)
+    assert not out.exists()
     netlist_of(tmp_path)
     script = layout_script(plan, out)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -193,6 +206,21 @@ def test_missing_parts_are_one_line(tmp_path: Path, platform, monkeypatch: pytes
     elsewhere = dataclasses.replace(platform, folder=PLATFORMS / "osu018")
     with pytest.raises(UserError, match=r"openroad.tcl does not exist: platform osu018 has no layout"):
         layout_script(dataclasses.replace(plan, platform=elsewhere), out)
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+@pytest.mark.parametrize(("pack", "suffix"), [(lzma.compress, ".xz"), (gzip.compress, ".gz"), (bz2.compress, ".bz2")])
+def test_packed_files_are_unpacked_for_openroad(
+    tmp_path: Path, platform, pack: Callable[[bytes], bytes], suffix: str
+) -> None:
+    for name in ("cells.lef", "rules"):
+        content = (tmp_path / name).read_bytes() if name == "cells.lef" else b"of extraction\n"
+        (tmp_path / f"{name}{suffix}").write_bytes(pack(content))
+    (tmp_path / "cells.lef").unlink()
+    packed = dataclasses.replace(platform, lef=("tech.lef", f"cells.lef{suffix}"), extraction=f"rules{suffix}")
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", packed, 2.5), tmp_path / "out").read_text()
+    assert f"{{{tmp_path}/out/cells.lef}}" in script and f"layout(extraction) {{{tmp_path}/out/rules}}" in script
+    assert (tmp_path / "out" / "rules").read_text() == "of extraction\n"
 
 
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
@@ -326,12 +354,13 @@ def test_figures_of_old_and_new_versions(words: tuple[str, str]) -> None:
     found = read_figures(FIGURES.format(max=words[0], min=words[1]))
     assert (found["core_um"], found["wns_ns"], found["hold_wns_ns"]) == ([100.13, 200.2], 0.12, 0.03)
     assert (found["wire_um"], found["clock_buffers"], found["antennas"]) == (115700.0, 17, 0)
-    assert (found["diodes"], found["diodes_um2"]) == (225, 563.04)
+    assert (found["diodes"], found["diodes_um2"], found["clock_latency_ns"]) == (225, 563.04, 0.2)
     slow = read_figures(FIGURES.format(max=words[0], min=words[1]).replace("0.12", "-1.5e+03").replace("0.03", "-2e-3"))
     assert (slow["wns_ns"], slow["hold_wns_ns"]) == (-1500.0, -0.002)
     with pytest.raises(UserError, match="OpenROAD printed no setup slack"):  # no path, or a time that is none
         read_figures(FIGURES.format(max=words[0], min=words[1]).replace("0.12", "INF"))
-    with pytest.raises(UserError, match="OpenROAD printed no core, hold slack, wire length, clock buffers"):
+    everything = "core, hold slack, wire length, clock buffers, clock latency"
+    with pytest.raises(UserError, match=f"OpenROAD printed no {everything}"):
         read_figures("encmac begin figures\nworst slack 0.1\nencmac end figures")
 
 
@@ -351,7 +380,7 @@ def test_figures_of_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_a_picture_has_every_cell_in_its_place(tmp_path: Path) -> None:
+def test_a_picture_has_every_cell_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = tmp_path / "layout.def"
     layout.write_text(
         "UNITS DISTANCE MICRONS 2000 ;\nDIEAREA ( 0 0 ) ( 20000 40000 ) ;\nCOMPONENTS 3 ;\n"
@@ -365,6 +394,12 @@ def test_a_picture_has_every_cell_in_its_place(tmp_path: Path) -> None:
         "turned": [0.0, 4.0, 1.4, 1.0],
     }
     assert die.tolist() == [10.0, 20.0]
+    group = SimpleNamespace(names=["_1_", "\\u[3]"])
+    monkeypatch.setattr(picture, "classify", lambda _: [[0, 0]])
+    monkeypatch.setattr(picture, "sizes", lambda _: {"INVX1": (1.0, 1.4), "DFFX1": (3.0, 1.4)})
+    with pytest.raises(UserError, match=r"layout.def has no place for cell .u\[3\]; delete its folder"):  # cut
+        picture.draw(layout, SimpleNamespace(groups=[group]), SimpleNamespace(), "", tmp_path / "layout.png")
+    assert not (tmp_path / "layout.png").exists()
     with pytest.raises(UserError, match="places DFFX1, whose size no LEF file holds"):
         boxes(layout, {"INVX1": (1.0, 1.4)})
     layout.write_text("VERSION 5.8 ;\n")

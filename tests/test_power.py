@@ -416,6 +416,8 @@ def test_inputs_come_from_behind_a_clock_tree(
     monkeypatch.setattr("flows.power.activity.simulate", said)
     with pytest.raises(InterruptedError, match=f"^{change_ps}$"):
         measure_activity(circuit, design, 10.0, given, None, latency_ns)
+    with pytest.raises(UserError, match=r"a clock latency of 4 ns leaves inputs no time in 10 ns; give a longer"):
+        measure_activity(circuit, design, 10.0, given, None, 4.0)
 
 
 @needs_library

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import UserError
 from common.store import Store, sources_of
-from flows.ppa import conditions_of, key_of, measured, view
+from flows.ppa import compare_routed, conditions_of, key_of, measured, view
 from flows.synth.measure import forms
 from flows.synth.sweep import print_points
 
@@ -236,3 +236,31 @@ def test_groups_that_cannot_be_are_refused(words, why, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert why in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def routed(design: str, area: float, mw: float, network: str = "one", **more: object) -> dict:
+    """A column with its layout."""
+    activity = {"cycles": 128, "workload": {"network": network, "tiles": ["conv k0 n0"]}}
+    layout = {"area_um2": {"total": area}, "power_mw": {"total": mw}, "activity": activity}
+    return column(design, area, **more) | {"routed": layout}
+
+
+def test_a_layout_without_that_of_its_extra_column_is_not_compared() -> None:
+    """What f(a) costs belongs to it, and is not known before it is routed."""
+    extra = routed("f(a) of m14p", 640.0, 6.4, encoding="m14p", shared=True)
+    records = [routed("conv tree", 100.0, 1.0), routed("enc m14p merged", 30.0, 0.3, encoding="m14p"), extra]
+    compare_routed(records)
+    assert records[1]["routed"]["area_um2"]["column"] == 40.0 and records[1]["routed"]["power_mw"]["column"] == 0.4
+    assert records[1]["routed"]["area_reduction_percent"] == {"conv tree": 60.0}
+    assert records[1]["routed"]["power_reduction_percent"] == {"conv tree": 60.0}
+    records = [routed("conv tree", 100.0, 1.0), routed("enc m14p merged", 30.0, 0.3, encoding="m14p")]
+    compare_routed([*records, column("f(a) of m14p", 640.0, encoding="m14p", shared=True)])  # mapped only
+    assert records[1]["routed"]["area_reduction_percent"] == records[1]["routed"]["power_reduction_percent"] == {}
+    assert "column" not in records[1]["routed"]["area_um2"]
+
+
+def test_powers_of_layouts_are_compared_on_the_same_tiles() -> None:
+    records = [routed("conv tree", 100.0, 1.0), routed("conv booth", 110.0, 0.9, "two")]
+    compare_routed(records)
+    assert set(records[0]["routed"]["area_reduction_percent"]) == {"conv tree", "conv booth"}
+    assert [list(r["routed"]["power_reduction_percent"]) for r in records] == [["conv tree"], ["conv booth"]]

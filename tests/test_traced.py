@@ -154,7 +154,8 @@ def test_a_layout_that_is_there_is_weighed_and_not_run_again(
 ) -> None:
     """Waves that do not fit are told before the layout; with others the power follows, and is of these waves."""
     platform, runs = load_platform("osu018"), []
-    figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "wire_um": 10.0, "clock_latency_ns": 0.2}
+    figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "wire_um": 10.0, "clock_latency_ns": 0.2, "antennas": 0}
+    figures |= {"diodes_um2": 5.0}
     power = {"cycles": 10, "output_bits_compared": 7, "power_mw": {"total": 1.0}}
     power |= {"agreement_mw": {"openroad": {"total": 1.1}}}
     plan = SimpleNamespace(hashed=lambda: [netlist.read_text()])
@@ -178,8 +179,29 @@ def test_a_layout_that_is_there_is_weighed_and_not_run_again(
     assert "10 cycles, 7 output bits as in the waves, 1.000 mW (OpenROAD 1.100)" in capsys.readouterr().out
     assert (tmp_path / "layout" / "power.json").is_file()
     netlist.write_text(NETLIST + "\n")  # another one: the power of the first goes with its layout
+    figures["antennas"] = 29
     assert layout(None) == 0 and runs == ["layout", "layout"]
     assert not (tmp_path / "layout" / "power.json").exists()
+    said = capsys.readouterr().out  # the area of diodes is counted
+    assert (
+        ": 105 um2, 0.0 mm of wire, " in said and "0 violations of spacing, but 29 nets break rules of antennas" in said
+    )
+    # what cannot be laid out costs no earlier layout
+    monkeypatch.setattr(command, "layout_script", refuse)
+    netlist.write_text(NETLIST + "\n\n")
+    with pytest.raises(UserError, match="no module other"):
+        layout(None)
+    assert (tmp_path / "layout" / "layout.json").is_file()
+    monkeypatch.setattr(command, "layout_script", lambda *_: runs.append("layout"))
+    for slack in ("wns_ns", "hold_wns_ns"):
+        figures |= {"wns_ns": 0.1, "hold_wns_ns": 0.1, slack: -0.1}
+        netlist.write_text(NETLIST + f"// {slack}\n")
+        with pytest.raises(UserError, match="misses its clock"):
+            layout(None)
+
+
+def refuse(*_: object) -> None:
+    raise UserError("netlist.v has no module other")
 
 
 def test_waves_need_a_netlist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from common.errors import UserError
 from common.processes import signal_group, start
 from common.store import file_sha256
-from flows.platform import Platform, plain
+from flows.platform import SUFFIXES, Platform, plain
 from flows.power.activity import Activity
 from flows.power.circuit import Circuit
 from flows.power.opensta import read_total, write_saif
@@ -78,7 +78,7 @@ def ports_of(netlist: Path, top: str) -> list[str]:
     """Ports of the module `top`; UserError if it is not there."""
     if not netlist.is_file():
         raise UserError(f"{netlist} does not exist; run make synth")
-    found = re.search(rf"^\s*module {re.escape(top)}\s*\(([^)]*)\)", netlist.read_text(), re.MULTILINE)
+    found = re.search(rf"^\s*module {re.escape(top)}\s*\(([^)]*)\)", plain(netlist), re.MULTILINE)
     if not found:
         raise UserError(f"{netlist} has no module {top}")
     return [port.strip() for port in found.group(1).split(",") if port.strip()]
@@ -89,7 +89,10 @@ def check_cells(netlist: Path, platform: Platform) -> None:
     macros = {
         name for file in platform.lef for name in re.findall(r"^\s*MACRO\s+(\S+)", plain(platform.find(file)), re.M)
     }
-    used = set(re.findall(r"^  (\w+) (?:\\\S+|\w+) +?\(\n", netlist.read_text(), re.MULTILINE))
+    text = plain(netlist)
+    used = set(re.findall(r"^  (\w+) (?:\\\S+|\w+) +?\(\n", text, re.MULTILINE))
+    if within := used & set(re.findall(r"^\s*module (\w+)", text, re.MULTILINE)):
+        raise UserError(f"{netlist} has {min(within)} as a module of its own: flatten it first")
     if lacking := sorted(used - macros):
         raise UserError(
             f"{netlist}: {', '.join(platform.lef)} lack {', '.join(lacking)}: name their LEF in the config.toml"
@@ -186,7 +189,7 @@ def layout_script(plan: Plan, out: Path) -> Path:
         "liberty": platform.liberty.resolve(),
         "netlist": plan.netlist.resolve(),
         "sdc": out / "layout.sdc",
-        "extraction": platform.find(platform.extraction) if platform.extraction else "",
+        "extraction": _unpacked(platform, platform.extraction, out) if platform.extraction else "",
         "threads": os.cpu_count() or 1,
         "out": out,
     }
@@ -203,9 +206,9 @@ def _script(path: Path, values: dict[str, object], sources: list[Path]) -> Path:
 
 
 def _unpacked(platform: Platform, file: str, out: Path) -> Path:
-    """A LEF file, without packing."""
+    """A file of a process, without packing."""
     found = platform.find(file).resolve()
-    if found.suffix != ".gz":
+    if found.suffix not in SUFFIXES:
         return found
     (out / found.stem).write_text(plain(found))
     return out / found.stem
@@ -290,16 +293,18 @@ def read_figures(text: str) -> dict:
     part = text.partition("encmac begin figures")[2].partition("encmac end figures")[0]
     core = re.search(r"^core ([\d.]+) ([\d.]+)", part, re.MULTILINE)
     slacks = [
-        float(word) if re.fullmatch(r"-?\d[\d.]*(?:[eE][+-]?\d+)?", word) else None  # INF where there is no path
+        float(word) if re.fullmatch(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", word) else None  # INF where there is no path
         for word in re.findall(r"worst slack\s+(?:(?:max|min)\s+)?(\S+)", part)
     ]
     setup, hold = [*slacks, None, None][:2]
-    latency = re.findall(r"^\s*(-?[\d.]+)(?:\s+-?[\d.]+)?\s+(?:clock )?(?:network|total) latency", part, re.MULTILINE)
-    wire = re.findall(r"Total wire length = ([\d.]+) um", text)
+    number = r"-?\d+(?:\.\d+)?"
+    latency = re.findall(rf"^\s*({number})(?:\s+{number})?\s+(?:clock )?(?:network|total) latency", part, re.MULTILINE)
+    wire = re.findall(r"Total wire length = (\d+(?:\.\d+)?) um", text)
     buffers = re.findall(r"Created (\d+) clock buffers", text)
     diodes = re.search(r"^diodes (\d+) ([\d.]+)", part, re.MULTILINE)
     antennas = re.findall(r"Found (\d+) (?:net|antenna) violations", text)
     found = {"core": core, "setup slack": setup, "hold slack": hold, "wire length": wire, "clock buffers": buffers}
+    found |= {"clock latency": latency}
     if lacking := [name for name, match in found.items() if match is None or match == []]:
         raise UserError(f"OpenROAD printed no {', '.join(lacking)}")
     return {
@@ -308,7 +313,7 @@ def read_figures(text: str) -> dict:
         "hold_wns_ns": hold,
         "wire_um": float(wire[-1]),
         "clock_buffers": sum(map(int, buffers)),
-        "clock_latency_ns": max(map(float, latency), default=None),
+        "clock_latency_ns": max(map(float, latency)),
         "antennas": int(antennas[-1]) if antennas else None,
         "diodes": int(diodes[1]) if diodes else None,
         "diodes_um2": round(int(diodes[1]) * float(diodes[2]), 3) if diodes else 0.0,

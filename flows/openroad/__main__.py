@@ -70,7 +70,7 @@ def main() -> int:
     shell = sources_of(*(ROOT / path for path in SHELL_SOURCES)) if args.columns else {}
     records, failed = [], []
     for name, variants in table.items():
-        depends = sources_of_column(variants[0], platform) | sources() | shell
+        depends = sources_of_column(variants[0], platform) | sources(platform) | shell
         began = time.monotonic()
 
         def progress(step: str, name: str = name, began: float = began) -> None:
@@ -211,22 +211,23 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
         key = hashlib.sha256(json.dumps([version(openroad()), plan.hashed()]).encode()).hexdigest()
         figures = kept(out / "layout.json", key) if (out / "netlist.v").is_file() else None
         if figures is None:
+            script = layout_script(plan, out)  # refuses what cannot be laid out, before an earlier layout goes
             for stale in ("netlist.v", "layout.json", "power.json"):
                 (out / stale).unlink(missing_ok=True)
-            figures = run_layout(layout_script(plan, out), lambda step: print(step, flush=True))
+            figures = run_layout(script, lambda step: print(step, flush=True))
             in_a_process(read_back, out, platform, args.top)
             made = read_netlist(out, platform)
             figures |= {"platform": platform.name, "clock_ns": clock_ns, "netlist_sha256": made.sha256}
-            figures |= {"cells": made.cells, "area_um2": round(made.area_um2, 3)}
+            figures |= {"cells": made.cells, "area_um2": round(made.area_um2 + figures["diodes_um2"], 3)}
             keep(out / "layout.json", key, figures)
         slacks = f"setup slack {figures['wns_ns']} ns, hold slack {figures['hold_wns_ns']} ns"
         size = f"{figures['area_um2']:,.0f} um2, {figures['wire_um'] / 1000:,.1f} mm of wire"
-        print(f"{out}: {size}, {slacks}, 0 violations")
+        antennas = f", but {figures['antennas']} nets break rules of antennas" if figures["antennas"] else ""
+        print(f"{out}: {size}, {slacks}, 0 violations of spacing{antennas}")
         if min(figures["wns_ns"], figures["hold_wns_ns"]) < 0:
-            return 1
+            raise Late(f"{args.netlist} misses its clock; give a longer CLOCK_NS= or a smaller UTILIZATION=")
         if args.trace:
-            latency_ns = figures["clock_latency_ns"] or 0.0
-            power = weighed_by_waves(out, args.top, platform, clock_ns, args.trace, latency_ns)
+            power = weighed_by_waves(out, args.top, platform, clock_ns, args.trace, figures["clock_latency_ns"])
             power |= {"waves_sha256": file_sha256(args.trace)}
             write_text(out / "power.json", json.dumps(figures | power, indent=1) + "\n")
             ours, theirs = power["power_mw"]["total"], power["agreement_mw"]["openroad"]["total"]

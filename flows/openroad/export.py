@@ -7,6 +7,7 @@ slang, so their areas are those of their own recipes and not the figures of `mak
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from pathlib import Path
 from common.errors import UserError
 from common.files import scratch, settle
 from flows.openroad import ASPECT_RATIO, SIDES, STREAMS
+from flows.platform import PLATFORMS
 from flows.sta import IO_SHARE
-from flows.synth.netlist import ROOT, Design, column_sources
+from flows.synth.netlist import ROOT, TOP, Design, column_sources
 from models.encoding import export_package, load_encoding
 
 ARRAY_SIDES: dict[str, tuple[str, ...]] = {side: (STREAMS[side],) if side in STREAMS else () for side in SIDES}
@@ -115,6 +117,15 @@ def _write(what: Exported, platform: str, clock_ns: float, util: float, folder: 
         (folder / "io.tcl").write_text(io_constraints(what))
 
 
+def aspect_ratio(what: Exported, platform: str) -> float:
+    """Height by width of a core, as our own layout of it has: the platform's, if it has one."""
+    script = PLATFORMS / platform / "openroad.tcl"
+    own = (
+        re.search(r"^set layout\(aspect_ratio\) (\S+)", script.read_text(), re.MULTILINE) if script.is_file() else None
+    )
+    return float(own[1]) if own else ASPECT_RATIO if what.top == TOP else 1.0
+
+
 def librelane(what: Exported, platform: str, clock_ns: float, util: float, names: list[str]) -> dict:
     """Configuration of LibreLane's flow Classic; paths are relative to its folder."""
     pdk, scl = LIBRELANE[platform]
@@ -134,7 +145,7 @@ def librelane(what: Exported, platform: str, clock_ns: float, util: float, names
         "PNR_SDC_FILE": "dir::constraint.sdc",
         "SIGNOFF_SDC_FILE": "dir::constraint.sdc",
         "FP_CORE_UTIL": util,
-        "FP_ASPECT_RATIO": ASPECT_RATIO,
+        "FP_ASPECT_RATIO": aspect_ratio(what, platform),
         "IO_PIN_ORDER_CFG": "dir::pins.cfg",
     }
 
@@ -168,7 +179,7 @@ def orfs(what: Exported, platform: str, util: float, names: list[str]) -> str:
         "SDC_FILE": f"{here}constraint.sdc",
         "IO_CONSTRAINTS": f"{here}io.tcl",
         "CORE_UTILIZATION": f"{util:g}",
-        "CORE_ASPECT_RATIO": f"{ASPECT_RATIO:g}",
+        "CORE_ASPECT_RATIO": f"{aspect_ratio(what, platform):g}",
         "PLACE_DENSITY_LB_ADDON": "0.10",
     }
     return "".join(f"export {key} = {value}\n" for key, value in lines.items())

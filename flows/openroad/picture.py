@@ -59,7 +59,9 @@ def draw(layout: Path, circuit: Circuit, platform: Platform, title: str, path: P
     by_part: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
     for group, parts in zip(circuit.groups, classify(circuit), strict=True):
         for name, part in zip(group.names, parts, strict=True):
-            by_part[PARTS[part]].append(placed[name.replace("\\", "")])
+            if (box := placed.get(name.replace("\\", ""))) is None:
+                raise UserError(f"{layout} has no place for cell {name}; delete its folder and run it again")
+            by_part[PARTS[part]].append(box)
     legend = []
     for colour, (part, found) in zip(COLOURS, by_part.items(), strict=True):
         if found:

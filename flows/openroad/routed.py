@@ -41,7 +41,9 @@ from flows.synth.netlist import ARRAY_TOP, ROOT, TOP, Design, Netlist, read_netl
 from models.encoding import load_encoding
 from models.rivals import widths
 
-SOURCES = ("flows/openroad", "flows/synth/netlist.py", "flows/platform.py")
+# not what runs have left in results/
+SOURCES = (*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("*.tcl"))
+SOURCES = (*sorted(SOURCES), ROOT / "flows/synth/netlist.py", ROOT / "flows/platform.py")
 UTILIZATIONS = tuple(float(percent) for percent in range(30, 81, 5))
 ANNOTATED = 0.99  # of the pins must have activity for OpenROAD's power; cells without pins that switch have none
 ESTIMATED, EXTRACTED = "estimated from global routes", "OpenRCX"
@@ -74,9 +76,9 @@ ENCODED = re.compile(r"enc (\S+) (?:merged|counted)|f\(a\) of (\S+)")
 ENDS = (("enc", " merged"), ("enc", " counted"), ("f(a) of", ""))
 
 
-def sources() -> dict[str, str]:
-    """What every layout depends on beside netlist, platform and tiles, by name and hash."""
-    return sources_of(*(ROOT / name for name in SOURCES)) | power_sources()
+def sources(platform: Platform) -> dict[str, str]:
+    """What every layout depends on beside netlist, library and tiles, by name and hash."""
+    return sources_of(*SOURCES, platform.folder / "openroad.tcl") | power_sources()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def weighed_before(block: Block, clock_ns: float, given: Conditions) -> dict:
     """Activity and power of the mapped netlist of an array, kept beside it; UserError if it computes wrong."""
     folder = block.netlist.path.parent
     what = [block.netlist.sha256, clock_ns, given.platform.sha256, given.vectors, tiles_sha256(given.capture)]
-    key = hashlib.sha256(json.dumps([*what, sources()]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([*what, sources(given.platform)]).encode()).hexdigest()
     with locked(folder / "power.lock"):
         if (fields := kept(folder / "power.json", key)) is None:
             circuit = read_circuit(block.netlist.path, given.platform)
@@ -153,7 +155,7 @@ def _laid(plan: Plan, block: Block, given: Conditions, progress: Callable[[str],
     design, platform = block.design, given.platform
     what: list = [version(openroad()), plan.hashed()]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
-    what += [given.vectors, tiles_sha256(given.capture), sources()]
+    what += [given.vectors, tiles_sha256(given.capture), sources(platform)]
     key_of_power = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     folder = plan.netlist.parent / "layout" / key[:12]
     # logs of a run that failed stay where they are; what counts is written last
@@ -178,7 +180,7 @@ def _laid(plan: Plan, block: Block, given: Conditions, progress: Callable[[str],
             )
         if (fields := kept(folder / "power.json", key_of_power)) is None:
             progress("simulation with wires")
-            fields = weighed(folder, script, block, plan.clock_ns, given, routed["clock_latency_ns"] or 0.0)
+            fields = weighed(folder, script, block, plan.clock_ns, given, routed["clock_latency_ns"])
             keep(folder / "power.json", key_of_power, fields)
     if routed.get("diodes"):  # they are in no netlist
         area, diodes = fields["area_um2"], routed["diodes_um2"]

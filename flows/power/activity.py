@@ -206,6 +206,11 @@ def simulated(circuit: Circuit, run: Run, clock_ns: float, sdf: Path | None, lat
     if latency_ns > outside_ns:
         outside_ns += latency_ns
     period, before = round(clock_ns * PS), round(outside_ns * PS)
+    if 2 * before >= period:
+        raise UserError(
+            f"{circuit.path}: a clock latency of {latency_ns:g} ns leaves inputs no time in {clock_ns:g} ns; "
+            f"give a longer CLOCK_NS="
+        )
     found = simulate(circuit, delays, run.ports, run.outputs, run.windows, period, before)
     matches = run.check(found.samples)
     cycles = np.array([b - a for a, b in run.windows])

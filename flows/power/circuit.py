@@ -100,14 +100,14 @@ def read_circuit(path: Path, platform: Platform) -> Circuit:
         driven.update(net for to in outputs for net in to.tolist() if net >= 0)
     if shorted := [net for net, to in zip(index, map(driven.get, index.values()), strict=True) if (to or 0) > 1]:
         raise UserError(f"{path}: net {shorted[0]} is driven {driven[index[shorted[0]]]} times; it can be once")
-    ports = {}
+    ports: dict[str, int] = {}
     aliases = dict(re.findall(r"^  assign (\w+) = (\\?\S+) ?;", text, re.MULTILINE))
-    outputs: list[str] = re.findall(r"^  output (\w+);", text, re.MULTILINE)
-    if len(aliases) < len(re.findall(r"^  assign ", text, re.MULTILINE)) or aliases.keys() - outputs:
+    names: list[str] = re.findall(r"^  output (\w+);", text, re.MULTILINE)
+    if len(aliases) < len(re.findall(r"^  assign ", text, re.MULTILINE)) or aliases.keys() - set(names):
         raise UserError(
             f"{path}: a net has two names, or several are assigned at once; write it after opt_clean -purge"
         )
-    for output in outputs:
+    for output in names:
         source = aliases.get(output, output)
         ports[output] = -2 if source.endswith("'b1") else -1 if "'" in source else number(source)
     return Circuit(path, hashlib.sha256(text.encode()).hexdigest(), library, list(index), groups, ports)
