@@ -16,7 +16,7 @@ from common.errors import UserError, run_cli, unknown
 from common.files import write_text
 from common.store import Store
 from tb.control.build import GATE_PLATFORM, LIMIT_S, ROOT, prepare_environment, tool_versions
-from tb.control.run import HOME, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
+from tb.control.run import HOME, WAVES_FILE, Options, outcome_of, run, run_away, sources_of_tests, sources_sha256
 from tb.control.suites import COVERAGE, SEEDS, SUITES, WAVES, Config, chosen, of_netlist, tests_of
 from tb.control.workers import Dask, Processes
 from tb.reporting import code_coverage, testplan
@@ -126,6 +126,8 @@ def main() -> int:
     started, sources = time.perf_counter(), sources_of_tests(options.rtl, configs)
     outcomes = regress(configs, options, args.jobs, args.scheduler or "")
     reports = options.out / "reports"
+    for waves in sorted({path for o in outcomes if o.log and (path := Path(o.log).with_name(WAVES_FILE)).is_file()}):
+        print(f"waves: {waves}")
     shortfall = []
     if suite == COVERAGE and not narrowed and not args.waves:
         counts = [path for o in outcomes if o.log for path in [Path(o.log).with_name("coverage.dat")] if path.exists()]

@@ -294,7 +294,7 @@ COMMANDS = (
             UNGATED,
             CLOCK_NS,
             Option("utilization", "percent of the core that cells take", number(above=True, most=100), 55.0),
-            Option("bisect", "the highest utilization from 30 to 80 that routes; up to four layouts a design", SWITCH),
+            Option("bisect", "the highest utilization from 30 to 80 that routes; it tries up to four a design", SWITCH),
             TILES,
             VECTORS,
             Option("netlist", "lay out this file in place of designs", EXISTING),
