@@ -161,6 +161,7 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
         ("replay ARRAY=encoded", "make replay: unknown array 'encoded'; did you mean enc? known: conv, enc, merged"),
         ("replay SAMPLE=2", "make replay: SAMPLE=2: must be 0 to 1"),
         ("synth ROWS=abc", "make synth: ROWS=abc is not a whole number"),
+        ("layout UTILIZATION=200", "make layout: UTILIZATION=200: must be above 0 and at most 100"),
         ("synth ROWS=0", "make synth: ROWS=0: must be at least 1"),
         ("synth CLOCK_NS=nan", "make synth: CLOCK_NS=nan is not a finite number"),
         ("synth DESIGNS=m12p,m21p", "make synth: unknown encoding 'm21p'"),

@@ -123,8 +123,8 @@ def number(least: float = 0.0, most: float = math.inf, above: bool = False) -> K
             raise ValueError(f"{SHOWN} is not a number") from None
         if not math.isfinite(value):
             raise ValueError(f"{SHOWN} is not a finite number")
-        if above and value <= least:
-            raise ValueError(f"{SHOWN}: must be above {least:g}")
+        if above and not least < value <= most:
+            raise ValueError(f"{SHOWN}: must be above {least:g}" + f" and at most {most:g}" * math.isfinite(most))
         return _within(value, least, most)
 
     return Kind("<x>", read)

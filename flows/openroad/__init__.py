@@ -77,7 +77,7 @@ def version(tool: str) -> str:
 def ports_of(netlist: Path, top: str) -> list[str]:
     """Ports of the module `top`; UserError if it is not there."""
     if not netlist.is_file():
-        raise UserError(f"{netlist} does not exist; run make synth")
+        raise UserError(f"{netlist} {'is no file' if netlist.exists() else 'does not exist'}; run make synth")
     found = re.search(rf"^\s*module {re.escape(top)}\s*\(([^)]*)\)", plain(netlist), re.MULTILINE)
     if not found:
         raise UserError(f"{netlist} has no module {top}")
