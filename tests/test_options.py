@@ -159,7 +159,7 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
             "make replay: unknown network 'resnet20cifar10'; did you mean resnet",
         ),
         ("replay ARRAY=encoded", "make replay: unknown array 'encoded'; did you mean enc? known: conv, enc, merged"),
-        ("replay SAMPLE=2", "make replay: SAMPLE=2: must be 0 to 1"),
+        ("replay SAMPLE=2", "make replay: SAMPLE=2: must be above 0 and at most 1"),
         ("synth ROWS=abc", "make synth: ROWS=abc is not a whole number"),
         ("layout UTILIZATION=200", "make layout: UTILIZATION=200: must be above 0 and at most 100"),
         ("synth ROWS=0", "make synth: ROWS=0: must be at least 1"),

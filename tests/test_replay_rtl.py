@@ -347,7 +347,7 @@ def test_a_result_that_nobody_asked_for_is_its_layers(tmp_path: Path) -> None:
         (["--array", "tpu"], "unknown array 'tpu'"),
         (["--rows", "0"], "--rows 0: must be at least 1"),
         (["--array", "conv", "--encoding", "m32p"], "belongs to ARRAY=enc"),
-        (["--sample", "2"], "--sample 2: must be 0 to 1"),
+        (["--sample", "2"], "--sample 2: must be above 0 and at most 1"),
         (["--layers", "nothing"], "unknown layer of the capture 'nothing'"),
         (["--jobs", "0"], "--jobs 0: must be at least 1"),
         (["--capture", "/nowhere.npz"], "no tile archive at /nowhere.npz"),
