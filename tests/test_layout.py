@@ -532,6 +532,11 @@ def test_what_cannot_be_routed_is_not_tried_again(tmp_path: Path, monkeypatch: p
         made = lay_out(block_of(result, platform), 10.0, 45.0, given, print)
         assert made["area_um2"] == {"total": 110.0, "by_purpose": {"logic": 100.0, "antenna diodes": 10.0}}
         assert not made["spread"]
+    # a layout that is found has the figures of its log, as they are read now
+    log = tmp_path / "layout" / Path(made["picture"]).parent.name / "layout.log"
+    log.write_text(FIGURES.format(max="", min="").replace("0.12", "0.15"))
+    found = lay_out(block_of(result, platform), 10.0, 45.0, given, print)
+    assert (found["wns_ns"], found["diodes"], found["area_um2"]["total"]) == (0.15, 225, 663.04)
     # the layout whose crowded cells could not be routed
     monkeypatch.setattr(routed, "run_layout", lambda *_: figures if spread[-1] else failing())
     faults[1] = Unroutable("layout has 7600 violations")

@@ -24,6 +24,7 @@ from flows.openroad import (
     Unroutable,
     layout_script,
     openroad,
+    read_figures,
     read_spef,
     routed_power,
     run_layout,
@@ -169,6 +170,8 @@ def _laid(plan: Plan, block: Block, given: Conditions, progress: Callable[[str],
             except Unroutable as error:  # and would be again
                 routed = {"late" if isinstance(error, Late) else "unroutable": f"{design.label}: {error}"}
             keep(folder / "layout.json", key, routed)
+        elif "wns_ns" in routed and (log := script.with_suffix(".log")).is_file():
+            routed |= read_figures(log.read_text(errors="replace"))  # as they are read today
         if "unroutable" in routed:
             raise Unroutable(routed["unroutable"])
         if "late" in routed:
