@@ -24,12 +24,12 @@ from flows.power.circuit import PARTS, Circuit, classify, read_circuit
 from flows.power.engine import power_of
 from flows.power.icarus import count_vcd, icarus_counts
 from flows.power.liberty import read_library, truth_table
-from flows.power.measure import Conditions, design_of, measure, tiles_sha256, weigh
+from flows.power.measure import Conditions, Routed, design_of, measure, tiles_sha256, weigh
 from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
 from flows.ppa import compare_power, key_of, view
-from flows.sta import write_delays
+from flows.sta import constraints, run_sta, write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.array import measure_array, whole
@@ -248,6 +248,22 @@ def test_wire_load_is_added_to_every_pin(hand: tuple[Platform, Path]) -> None:
     assert (wired - plain) * 1e6 == pytest.approx(2 * (2 * 40 + 20 + 20 + 200))
 
 
+def test_wires_of_a_layout_by_hand(hand: tuple[Platform, Path]) -> None:
+    """Each counts once, in place of assumed ones; that of the clock port is the clock's."""
+    platform, path = hand
+    circuit = read_circuit(path, platform)
+    plain = power_of(circuit, activity_of(circuit), platform, 10.0)
+    assumed = dataclasses.replace(platform, wire_pf_per_pin=0.001)
+    for net, toggles in {"clk_i": 200, "n[0]": 40, "x": 20, "y_o_0": 20}.items():
+        wires = np.array([0.004 if name == net else 0.0 for name in circuit.nets])
+        power = power_of(circuit, activity_of(circuit), assumed, 10.0, wires_pf=wires)
+        more, of_clock = 2 * 4 * toggles, net == "clk_i"
+        for part, expected in ((None, more), ("clock", more * of_clock)):
+            gain = power.total("switching", part) - plain.total("switching", part)
+            assert gain * 1e6 == pytest.approx(expected, abs=1e-9), (net, part)
+        assert (power.clock_net - plain.clock_net) * 1e6 == pytest.approx(more * of_clock, abs=1e-9)
+
+
 def test_activity_that_does_not_belong_is_refused(hand: tuple[Platform, Path]) -> None:
     platform, path = hand
     circuit = read_circuit(path, platform)
@@ -418,6 +434,37 @@ def test_inputs_come_from_behind_a_clock_tree(
         measure_activity(circuit, design, 10.0, given, None, latency_ns)
     with pytest.raises(UserError, match=r"a clock latency of 4 ns leaves inputs no time in 10 ns; give a longer"):
         measure_activity(circuit, design, 10.0, given, None, 4.0)
+
+
+@needs_library
+def test_a_layout_brings_wires_and_a_clock_tree(column: dict, tmp_path: Path) -> None:
+    """The clock comes by 2 ns of wire and a buffer: inputs must come later too, and its wires take their power."""
+    given, design = conditions(compare=True), design_of(column)
+    netlist, sdf = tmp_path / "layout.v", tmp_path / "layout.sdf"
+    text = (ROOT / column["netlist"]).read_text().replace("(clk_i)", "(clk_tree)")
+    buffer = "  CLKBUF3 tree (\n    .A(clk_i),\n    .Y(clk_tree)\n  );\nendmodule"
+    netlist.write_text(text.replace("endmodule", buffer))
+    commands = constraints(netlist, TOP, given.platform, 10.0) + f"write_sdf -digits 4 {sdf}\n"
+    run_sta(commands, tmp_path, "write_sdf")
+    of_the_clock = re.compile(r"(?<=INTERCONNECT clk_i tree/A )\([^)]*\)")
+    assert len(of_the_clock.findall(sdf.read_text())) == 1
+    sdf.write_text(of_the_clock.sub("(2.0::2.0)", sdf.read_text()))
+    circuit = read_circuit(netlist, given.platform)
+
+    def weighed(latency_ns: float, **wires_pf: float) -> dict:
+        layout = Routed(sdf, wires_pf, latency_ns, lambda *_, **__: {"total": 1.0})
+        return weigh(circuit, design, 10.0, ROWS, given, tmp_path, layout)
+
+    plain, wired = weighed(3.0), weighed(3.0, clk_i=1.0)
+    assert plain["activity"]["results_checked"] == 6 * COLUMNS * (32 + ROWS)
+    more = pytest.approx(1.8**2 * 1.0 / 10.0, abs=2e-6)  # mW: C V^2 f of 1 pF
+    for kind in ("total", "switching", "zero_delay_total"):
+        assert wired["power_mw"][kind] - plain["power_mw"][kind] == more, kind
+    assert wired["power_mw"]["by_part"]["clock"] - plain["power_mw"]["by_part"]["clock"] == more
+    assert wired["agreement_mw"]["averaged"] == pytest.approx(plain["agreement_mw"]["averaged"], abs=2e-6)
+    for latency_ns in (0.0, 1.5):  # as of no tree, and of the buffer alone
+        with pytest.raises(UserError, match="results are wrong"):
+            weighed(latency_ns)
 
 
 @needs_library
