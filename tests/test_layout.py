@@ -29,6 +29,7 @@ from flows.openroad import (
     read_figures,
     read_spef,
     routed,
+    routed_power,
     run_layout,
     run_openroad,
 )
@@ -55,6 +56,14 @@ pin_access global_route estimate_parasitics repair_timing repair_timing global_r
 global_route repair_antennas estimate_parasitics worst_slack worst_slack detailed_route check_antennas repair_antennas
 detailed_route check_antennas check_antennas filler_placement
 """
+# every command of OpenROAD only says its name, and has found 1
+STAND_IN = """proc unknown {args} { puts $args; return 1 }
+foreach name {set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif report_clock_latency} {
+  proc $name args "puts \\"$name \\$args\\""
+}
+# 31 nets after the first routing, none after the second
+set nets 32; proc check_antennas {} { puts check_antennas; incr ::nets -1; expr {$::nets > 30} }
+"""
 MENDED = "check_antennas repair_antennas\ndetailed_route check_antennas "  # what the real wires still leave
 FIGURES = """[INFO CTS-0018]     Created 17 clock buffers.
 Total wire length = 100 um.
@@ -76,6 +85,7 @@ NETLIST = """module column_top(clk_i, a_i_0, a_o_0, w_i_0, w_shift_i, y_o_0);
   );
 endmodule
 """
+needs_tcl = pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
 needs_library = pytest.mark.skipif(
     not Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file(), reason="needs a Liberty file (make setup)"
 )
@@ -106,24 +116,24 @@ def tool_of(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/bin{os.pathsep}/usr/bin")
 
 
-@pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
-@pytest.mark.parametrize("platform", ["nangate45", "sky130hd", "asap7"], indirect=True)
-def test_steps_come_in_order(tmp_path: Path, platform) -> None:
-    """A Tcl shell in which every command of OpenROAD only says its name."""
+def stand_in(folder: Path, text: str) -> subprocess.CompletedProcess:
+    """Run a script in a Tcl shell with the commands of STAND_IN."""
+    (folder / "driver.tcl").write_text(f"{STAND_IN}{text}\n")
+    return subprocess.run(["tclsh", folder / "driver.tcl"], capture_output=True, text=True, timeout=1200)
+
+
+# where a process has rules of antennas
+@needs_tcl
+@pytest.mark.parametrize(
+    ("platform", "diode"), [("nangate45", False), ("sky130hd", True), ("asap7", False)], indirect=["platform"]
+)
+def test_steps_come_in_order(tmp_path: Path, platform, diode: bool) -> None:
     script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
-    driver = tmp_path / "driver.tcl"
-    stubs = "proc unknown {args} { puts $args; return 1 }\n"
-    known = "foreach name {set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif "
-    known += 'report_clock_latency} { proc $name args "puts \\"$name \\$args\\"" }\n'
-    # 31 nets after the first routing, none after the second
-    known += "set nets 32; proc check_antennas {} { puts check_antennas; incr ::nets -1; expr {$::nets > 30} }\n"
-    driver.write_text(f"{stubs}{known}source {{{script}}}\n")
-    done = subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200)
+    done = stand_in(tmp_path, script.read_text())
     assert done.returncode == 0, done.stderr
     said = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
     first = [said.index(step) for step in STEPS.split()]
     assert first == sorted(first)
-    diode = "set layout(diode)" in (tmp_path / "openroad.tcl").read_text()  # where a process has rules of antennas
     routing = ROUTING.split() if diode else ROUTING.replace(MENDED, "").replace("repair_antennas ", "").split()
     said = [word for word in said if word != "encmac"]
     assert said[said.index(routing[0]) :][: len(routing)] == routing
@@ -135,29 +145,125 @@ def test_steps_come_in_order(tmp_path: Path, platform) -> None:
     # slack is looked at before detailed routing, which takes the time; with extraction it may change a little
     late = re.sub("(?m)^set layout.extraction. .*$", "set layout(extraction) {rules}", script.read_text())
     for text, slack, ends in ((script.read_text(), "-0.001", 1), (late, "-0.04", 0), (late, "-0.06", 1)):
-        driver.write_text(f"{stubs}{known}proc worst_slack way {{ return {slack} }}\n{text}")
-        done = subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200)
+        done = stand_in(tmp_path, f"proc worst_slack way {{ return {slack} }}\n{text}")
         assert (done.returncode, "detailed_route" in done.stdout) == (ends, not ends)
         assert (f"[ERROR] setup slack is {slack}" in done.stdout) == bool(ends)
-    driver.write_text(f"{stubs}{known}source {{{script}}}\n")
-    done = subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200)
-    if (
-        diode
-    ):  # every cell of the stand-in is called 1: with a diode that goes, parasitics are read again before the SDF
+    done = stand_in(tmp_path, script.read_text())
+    if diode:  # every cell of the stand-in is called 1: with one that goes, parasitics are read again before the SDF
         one = re.sub("(?m)^source .*layout.tcl.*$", r"set layout(diode) 1\n\g<0>", script.read_text())
-        driver.write_text(f"{stubs}{known}{one}\n")
-        text = subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200).stdout
+        text = stand_in(tmp_path, one).stdout
         assert "\ndiodes 1 1.0\n" in text and "read_spef" not in done.stdout
         assert text.index("odb::dbInst_destroy") < text.index("read_spef") < text.index("write_sdf")
     # to two digits -0.004 ns would read as -0.00 and pass
     assert all(f"report_worst_slack -{kind} -digits 4" in done.stdout for kind in ("max", "min"))
-    assert "create_clock -name clock -period 2.5" in (tmp_path / "out" / "layout.sdc").read_text()
     assert "set_units" not in (tmp_path / "out" / "layout.sdc").read_text()  # which converts nothing
 
     # a procedure that the platform lacks must be seen
     text = (tmp_path / "openroad.tcl").read_text()
     (tmp_path / "openroad.tcl").write_text(text.replace("proc set_taps {} {", "proc set_taps {} {{"))
-    assert subprocess.run(["tclsh", driver], capture_output=True, text=True, timeout=1200).returncode != 0
+    assert stand_in(tmp_path, script.read_text()).returncode != 0
+
+
+@needs_tcl
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+@pytest.mark.parametrize(("late", "check"), [("-max", "setup"), ("-min", "hold")])
+def test_either_slack_ends_a_run_before_detailed_routing(tmp_path: Path, platform, late: str, check: str) -> None:
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
+    slack = f'proc worst_slack way {{ expr {{$way eq "{late}" ? -0.2 : 0.1}} }}\n'
+    done = stand_in(tmp_path, slack + script.read_text())
+    assert done.returncode == 1 and f"[ERROR] {check} slack is -0.2000 ns" in done.stdout
+    assert "detailed_route" not in done.stdout
+
+
+@needs_tcl
+@pytest.mark.parametrize("platform", ["sky130hd"], indirect=True)
+def test_figures_are_those_of_the_block(tmp_path: Path, platform) -> None:
+    """A core of 8000 by 6000 units of 1/2000 um, one cell in it, a diode of 3000 by 4000."""
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
+    answers = "xMin 1000 xMax 9000 yMin 500 yMax 6500 getWidth 3000 getHeight 4000 getDbUnitsPerMicron 2000"
+    answers += " getName sky130_fd_sc_hd__diode_2 -max 0.25 -min 0.125"
+    procs = f"""set answers {{{answers}}}
+proc unknown {{args}} {{
+  set asked [lindex $args end]
+  if {{[dict exists $::answers $asked]}} {{ return [dict get $::answers $asked] }}
+  return 1
+}}
+proc clock_tree_synthesis {{}} {{ puts "Created 3 clock buffers." }}
+proc detailed_route {{args}} {{ puts "Total wire length = 50 um." }}
+proc report_worst_slack {{way args}} {{ puts "worst slack [dict get $::answers $way]" }}
+proc report_clock_latency {{args}} {{ puts " 0.2 network latency" }}
+"""
+    found = read_figures(stand_in(tmp_path, procs + script.read_text()).stdout)
+    assert found["core_um"] == [4.0, 3.0] and (found["diodes"], found["diodes_um2"]) == (1, 3.0)
+    assert (found["wns_ns"], found["hold_wns_ns"]) == (0.25, 0.125)
+
+
+@needs_tcl
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_delays_are_those_of_extracted_wires(tmp_path: Path, platform) -> None:
+    (tmp_path / "rules").write_text("of extraction\n")
+    platform = dataclasses.replace(platform, extraction="rules")
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
+    said = [line.split() for line in stand_in(tmp_path, script.read_text()).stdout.splitlines() if line.strip()]
+    steps = [words[0] for words in said]
+    wires = steps[steps.index("extract_parasitics") : steps.index("write_sdf")]
+    assert wires[:3] == ["extract_parasitics", "write_spef", "read_spef"] and "estimate_parasitics" not in wires
+    of = {words[0]: words[-1] for words in said}
+    assert of["extract_parasitics"] == f"{tmp_path}/rules"
+    assert of["read_spef"] == of["write_spef"] == f"{tmp_path}/out/layout.spef"
+
+
+@needs_tcl
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_power_of_openroad_is_that_of_the_layout(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the wires of the layout and a clock that takes its time, from the transitions that are given."""
+    out = tmp_path / "out"
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), out)
+    procs = "proc report_power args { puts {report_power\nTotal 1e-3 2e-3 3e-3 6e-3 100.0%} }\n"
+    procs += "proc read_saif args { puts read_saif; puts {Annotated 10 pin activities.} }\n"
+    (tmp_path / "driver.tcl").write_text(f"{STAND_IN}{procs}source [lindex $argv 0]\n")
+    tool_of(tmp_path, monkeypatch, f'exec tclsh {tmp_path}/driver.tcl "$3"\n')
+    monkeypatch.setattr("flows.openroad.write_saif", lambda circuit, activity, path: path.write_text(activity))
+    found = routed_power(script, None, "of the workload", out)
+    assert found == pytest.approx({"internal": 1, "switching": 2, "leakage": 3, "total": 6, "annotated_pins": 10})
+    lines = (out / "power.log").read_text().splitlines()
+    steps = [f"read_db {out}/layout.odb", f"read_liberty {platform.liberty}", f"read_sdc {out}/layout.sdc"]
+    steps += ["set_propagated_clock 1", f"read_spef {out}/layout.spef", "read_saif", "report_power"]
+    assert [line for line in lines if line in steps] == steps
+    assert (out / "activity.saif").read_text() == "of the workload"
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_constraints_tell_what_is_outside(tmp_path: Path, platform) -> None:
+    """As synthesis has it: a tenth of the clock before inputs and after outputs, a cell that drives, a load."""
+    assert Plan(tmp_path, "column_top", platform, 2.5).constraints().splitlines() == [
+        "create_clock -name clock -period 2.5 [get_ports clk_i]",
+        "set_input_delay 0.25 -clock clock [all_inputs -no_clocks]",
+        "set_output_delay 0.25 -clock clock [all_outputs]",
+        "set_driving_cell -lib_cell BUFX2 [all_inputs -no_clocks]",
+        "set_input_transition 0.1 [get_ports clk_i]",
+        "set_load 0.03 [all_outputs]",
+    ]
+
+
+UNITS_FF = {"asap7": 1.0, "nangate45": 1.0, "sky130hd": 1000.0}  # of capacitance in its library
+# as the scripts of these processes have them: M1 is for cells alone, hardly a wire is on the last layer
+UNUSUAL = {("asap7", "M1"), ("nangate45", "metal10")}
+
+
+@needs_tcl
+@pytest.mark.parametrize("process", sorted(path.parent.name for path in PLATFORMS.glob("*/openroad.tcl")))
+def test_wires_of_a_process_are_plausible(tmp_path: Path, process: str) -> None:
+    """A wire has about 0.2 fF a micrometre in every process, and up to 100 ohms."""
+    script = PLATFORMS / process / "openroad.tcl"
+    text = stand_in(tmp_path, f"source {{{script}}}\nset_wires").stdout
+    found = re.findall(r"^set_layer_rc -layer (\S+) -resistance (\S+) -capacitance (\S+)$", text, re.MULTILINE)
+    assert len(found) >= 6
+    for way, *values in re.findall(r"^set_wire_rc -(\S+) -resistance (\S+) -capacitance (\S+)$", text, re.MULTILINE):
+        found.append((way, *values))
+    for layer, resistance, capacitance in found:
+        assert (process, layer) in UNUSUAL or 0.05 < float(capacitance) * UNITS_FF[process] < 0.5, layer
+        assert 0.01 < float(resistance) * 1000 < 100, layer
 
 
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
@@ -171,7 +277,7 @@ def test_streams_of_an_array_have_their_sides(tmp_path: Path, platform) -> None:
     assert sides["top"] == "clk_i s_axis_w_tdata*" and sides["bottom"] == "m_axis_y_tdata*"
 
 
-@pytest.mark.skipif(not shutil.which("tclsh"), reason="tclsh is not installed")
+@needs_tcl
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
 def test_an_old_version_is_named(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
     script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
