@@ -36,13 +36,13 @@ from flows.openroad import (
 from flows.openroad.__main__ import Made, in_time, main, one_netlist
 from flows.openroad.picture import boxes
 from flows.openroad.routed import UTILIZATIONS, block_of, chosen, highest, lay_out, wires_of
-from flows.platform import PLATFORMS, load_platform
+from flows.platform import PLATFORMS, load_platform, plain
 from flows.power.measure import Conditions
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.array import Array
 from flows.synth.measure import forms
 from flows.synth.netlist import ROOT
-from models.replay import load_capture
+from models.replay import Capture, load_capture
 
 STEPS = """
 read_lef read_liberty read_verilog link_design set_wire_rc set_cmd_units read_sdc initialize_floorplan make_tracks
@@ -332,20 +332,102 @@ def test_packed_files_are_unpacked_for_openroad(
 @pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
 def test_a_layout_is_kept_by_content(tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever changes what OpenROAD does makes another layout; the same files in another place do not."""
+    for name, text in {"rules": "of extraction\n", "cells.lib": plain(platform.liberty)}.items():
+        (tmp_path / name).write_text(text)
+    platform = dataclasses.replace(platform, extraction="rules", liberty=tmp_path / "cells.lib")
     plan = Plan(netlist_of(tmp_path), "column_top", platform, 2.5)
     first = plan.hashed()
     (tmp_path / "copy").mkdir()
     assert dataclasses.replace(plan, netlist=netlist_of(tmp_path / "copy")).hashed() == first
     for change in ({"clock_ns": 2.6}, {"utilization": 50.0}, {"aspect_ratio": 1.0}):
         assert dataclasses.replace(plan, **change).hashed() != first, change
-    for name in ("netlist.v", "openroad.tcl", "tech.lef", "cells.lef"):
+    for name in ("netlist.v", "openroad.tcl", "tech.lef", "cells.lef", "rules", "cells.lib"):
         text = (tmp_path / name).read_text()
         (tmp_path / name).write_text(f"{text}\n")
-        assert plan.hashed() != first, name
+        assert dataclasses.replace(plan, platform=dataclasses.replace(platform)).hashed() != first, name
         (tmp_path / name).write_text(text)
     assert plan.hashed() == first
-    monkeypatch.setattr("flows.openroad.HOPELESS", 2000)  # when a run is given up
-    assert plan.hashed() != first
+    for name, value in {"HOPELESS": 2000, "IO_SHARE": 0.2}.items():  # when a run is given up, constraints
+        with monkeypatch.context() as other:
+            other.setattr(f"flows.openroad.{name}", value)
+            assert plan.hashed() != first, name
+
+
+LAID = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "clock_latency_ns": 0.25, "diodes": 0}
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list:
+    """What stands in for OpenROAD and simulation: "layout" of each run, latency of the clock of each power."""
+    said: list = []
+    monkeypatch.setattr(routed, "openroad", lambda: "openroad")
+    monkeypatch.setattr(routed, "version", lambda _: "26Q1")
+    monkeypatch.setattr(routed, "run_layout", lambda *_: said.append("layout") or dict(LAID))
+    monkeypatch.setattr(routed, "weighed", lambda *given: said.append(given[-1]) or {})
+    return said
+
+
+def block_in(folder: Path) -> routed.Block:
+    netlist = SimpleNamespace(path=netlist_of(folder), sha256="0")
+    return routed.Block(SimpleNamespace(label="m14p"), netlist, 4)
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_layout_and_power_are_made_anew_for_what_changes_them(
+    tmp_path: Path, platform, steps: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power for other tiles, vectors or programs, the layout for another OpenROAD."""
+    capture = load_capture()
+    few = dataclasses.replace(capture, layers=dict(list(capture.layers.items())[:2]))
+
+    def made(capture: Capture = capture, vectors: int = 32) -> list:
+        steps.clear()
+        lay_out(block_in(tmp_path), 10.0, 55.0, Conditions(platform, capture, vectors), print)
+        return [*steps]
+
+    assert made() == ["layout", 0.25]
+    for change in ({"capture": few}, {"vectors": 33}):
+        assert (made(), made(**change), made()) == ([], [0.25], [0.25]), change  # the last power alone is kept
+    for name, value, expected in (("sources", {"a": "1"}, [0.25]), ("version", "26Q2", ["layout", 0.25])):
+        assert made() == []
+        monkeypatch.setattr(routed, name, lambda *_, value=value: value)
+        assert made() == expected, name
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+@pytest.mark.parametrize("slack", ["wns_ns", "hold_wns_ns"])
+def test_a_routed_block_that_misses_its_clock_has_no_power(
+    tmp_path: Path, platform, steps: list, monkeypatch: pytest.MonkeyPatch, slack: str
+) -> None:
+    monkeypatch.setitem(LAID, slack, -0.01)
+    for _ in range(2):  # made, and as it was kept
+        with pytest.raises(Late, match="routed, but setup slack is .* hold slack -?0"):
+            lay_out(block_in(tmp_path), 10.0, 55.0, Conditions(platform, load_capture(), 32), print)
+    assert steps == ["layout"]
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+@pytest.mark.parametrize(("rules", "told"), [("", "estimated from global routes"), ("tech.lef", "OpenRCX")])
+def test_a_layout_tells_where_its_wires_come_from(tmp_path: Path, platform, steps: list, rules: str, told: str) -> None:
+    given = Conditions(dataclasses.replace(platform, extraction=rules), load_capture(), 32)
+    assert lay_out(block_in(tmp_path), 10.0, 55.0, given, print)["parasitics"] == told
+
+
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+@pytest.mark.parametrize(("first", "last"), [(7, 0), (0, 7)])
+def test_violations_are_those_of_the_last_routing(
+    tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch, first: int, last: int
+) -> None:
+    """What diodes or further rounds have mended is none, what they have brought is one."""
+    script = layout_script(Plan(netlist_of(tmp_path), "column_top", platform, 2.5), tmp_path / "out")
+    told = "".join(f"[INFO DRT-0199]   Number of violations = {count}.\n" for count in (9, first, last))
+    (tmp_path / "log").write_text(told + FIGURES.format(max="", min=""))
+    tool_of(tmp_path, monkeypatch, f": > {script.parent}/drc.rpt\ncat {tmp_path}/log\n")
+    if last:
+        with pytest.raises(Unroutable, match=f"layout has {last} violations"):
+            run_layout(script)
+    else:
+        assert run_layout(script)["drc"] == 0
 
 
 def test_a_form_that_is_late_gives_way_to_the_next() -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from common.errors import UserError
 from common.store import Store, sources_of
+from flows.openroad import __main__ as command
+from flows.power.measure import Conditions
 from flows.ppa import compare_routed, conditions_of, key_of, measured, view
 from flows.synth.measure import forms
 from flows.synth.sweep import print_points
+from models.replay import load_capture
 
 ROOT = Path(__file__).resolve().parent.parent
 MILLIWATTS = ("total", "zero_delay_total", "wired_total")
@@ -128,6 +132,20 @@ def test_power_of_one_clock_is_not_that_of_another(tmp_path: Path) -> None:
     put_power(store, slow, "resnet", 5.0)
     found = {d["clock_ns"]: d for d in view(store)["designs"]}
     assert [found[clock]["power_mw"]["column"] for clock in (10.0, 12.0)] == [6.0, 5.0]
+
+
+def test_layouts_of_two_utilisations_stand_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, entry, capture = Store(tmp_path), column("conv tree", 900), load_capture()
+    monkeypatch.setattr(command, "block_of", lambda *_: None)
+    monkeypatch.setattr(command, "measure", lambda *_: {"power_mw": {"total": 1.0}})
+    for percent in (55.0, 60.0):
+        monkeypatch.setattr(command.Asked, "layout_of", lambda *_, percent=percent: {"utilization_percent": percent})
+        given = Conditions(SimpleNamespace(), capture, 32)
+        made = command.laid_column(SimpleNamespace(), entry, command.Asked(SimpleNamespace(), 10.0, given), print)
+        for kind, key, data in made.kept:
+            store.put(kind, key, data)
+    assert [kept.data["utilization_percent"] for kept in store.entries("routed")] == [55.0, 60.0]
+    assert len(store.entries("power")) == 1  # before layout
 
 
 def test_arrays_are_compared_with_those_of_their_size(tmp_path: Path) -> None:
