@@ -653,6 +653,24 @@ def test_delays_are_read(tmp_path: Path) -> None:
         read_sdf(path)
 
 
+@needs_library
+def test_buffers_before_a_register_of_activations_belong_to_it(tmp_path: Path) -> None:
+    """Layout adds them for hold; what lies between registers and sums is the tree's."""
+    cells = [("BUFX2", "hold", "A(a_i_0)", "Y(late)"), ("INVX1", "after", "A(q)", "Y(y_o_0)")]
+    body = "".join(f"  {cell} {name} (\n    .{x},\n    .{y}\n  );\n" for cell, name, x, y in cells)
+    body += "  DFFPOSX1 register (\n    .CLK(clk_i),\n    .D(late),\n    .Q(q)\n  );\n"
+    ports = "  input clk_i;\n  input a_i_0;\n  output y_o_0;\n"
+    path = tmp_path / "netlist.v"
+    path.write_text(f"module column_top(clk_i, a_i_0, y_o_0);\n{ports}{body}endmodule\n")
+    circuit = read_circuit(path, load_platform("osu018"))
+    found = {
+        name: PARTS[part]
+        for group, parts in zip(circuit.groups, classify(circuit), strict=True)
+        for name, part in zip(group.names, parts, strict=True)
+    }
+    assert found["hold"] == found["register"] == "activation registers" and found["after"] == "product bits"
+
+
 def test_a_column_bears_its_share_of_the_extra_one() -> None:
     def entry(design: str, encoding: str | None, shared: bool, mw: float) -> dict:
         powers = dict.fromkeys(("total", "zero_delay_total", "wired_total"), mw)

@@ -121,11 +121,11 @@ def classify(circuit: Circuit) -> list[np.ndarray]:
 
     By structure, not by name, so that all designs are judged alike. Clock: buffers between the clock's port and
     registers or gates. Registers: activation, if data comes straight from the port of an activation or of its flag,
-    in an array also from a register of that kind; weight, if the clock is gated or data depends on the shift enable;
-    else sum (f(a) that passes by is one). Gates of the clock and buffers after them belong to the weight clock, those
-    of an activation's to its register. Product bits: gates of at most PRODUCT_INPUTS operand bits before any full
-    adder. Weight loading: what feeds only weight registers. Final adders: what lies between a sum and the last full
-    adders, these included.
+    in an array also from a register of that kind, with the buffers before it; weight, if the clock is gated or data
+    depends on the shift enable; else sum (f(a) that passes by is one). Gates of the clock and buffers after them belong
+    to the weight clock, those of an activation's to its register. Product bits: gates of at most PRODUCT_INPUTS operand
+    bits before any full adder. Weight loading: what feeds only weight registers. Final adders: what lies between a sum
+    and the last full adders, these included.
     """
     found = _Parts(circuit)
     found.mark_clock()
@@ -245,7 +245,8 @@ class _Parts:
             clocks = {int(nets[at[1]]) for name, nets in group.pins.items() if group.cell.pins[name].clock} - self.plain
             cells, ends = behind[at]
             if (ends or not clocks) and ends <= operands and not any(self.adder[g] for g, _ in cells):
-                self.mark([at, *self.gates_behind(clocks)], "activation registers")
+                buffers = [cell for cell in cells if len(self.sources[cell]) == 1]
+                self.mark([at, *buffers, *self.gates_behind(clocks)], "activation registers")
             elif clocks or ends & shift:
                 self.mark(cells, "weight loading")
                 self.mark([at], "weight registers")
