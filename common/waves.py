@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.errors import UserError
+from common.files import first_line
 
 if TYPE_CHECKING:
     import pywellen
@@ -26,7 +27,10 @@ class Waves:
         except BaseException as error:  # the reader panics at half a file, which is no Exception
             if isinstance(error, KeyboardInterrupt):
                 raise
-            raise UserError(f"{path} cannot be read ({error})") from error
+            raise UserError(
+                f"{path} cannot be read as FST or VCD ({first_line(error)}); packed ones are not"
+            ) from error
+        self.path = path
         self.scopes: dict[str, dict[str, pywellen.Var]] = {}
         for var in self._wave.all_vars():
             place, _, name = var.full_name.rpartition(".")
@@ -46,19 +50,27 @@ class Waves:
         clocks = [
             (len(place), signals[name]) for place, signals in self.scopes.items() for name in CLOCKS if name in signals
         ]
-        return [time for time, value in min(clocks, key=lambda c: c[0])[1].tv if value == 1 and time] if clocks else []
+        return self.rises(min(clocks, key=lambda c: c[0])[1]) if clocks else []
 
+    def rises(self, var: pywellen.Var) -> list[int]:
+        """Times at which a signal of one bit becomes 1, but for the first value of all."""
+        return [time for time, value in self.changes(var) if value == 1 and time]
 
-def sampled(var: pywellen.Var, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bits of a signal at ascending times, bool [times, width], lowest first, and where all are known, bool [times].
+    def changes(self, var: pywellen.Var) -> list[tuple[int, int | str]]:
+        """Times and values of a signal, ascending: a number, or a word where a bit is neither 0 nor 1."""
+        try:
+            return list(var.tv)
+        except BaseException as error:  # values are read when they are asked for
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise UserError(f"{self.path} cannot be read ({first_line(error)}); is it cut?") from error
 
-    A signal is unknown before its first value, and where a bit is neither 0 nor 1.
-    """
-    width = var.bitwidth or 1
-    changes = [(-1, None), *var.tv]
-    known = np.array([isinstance(value, int) for _, value in changes])
-    length = (width + 7) // 8
-    words = b"".join((value if isinstance(value, int) else 0).to_bytes(length, "little") for _, value in changes)
-    bits = np.unpackbits(np.frombuffer(words, np.uint8).reshape(len(changes), length), axis=1, bitorder="little")
-    last = np.searchsorted(np.array([time for time, _ in changes]), times, side="right") - 1
-    return bits[last, :width].astype(bool), known[last]
+    def sampled(self, var: pywellen.Var, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bits of a signal at ascending times, lowest first, and where they are known: bool [times, width] each."""
+        width = var.bitwidth or 1
+        changes = self.changes(var)
+        words = ["x" * width]  # before the first value
+        words += [f"{v:0{width}b}" if isinstance(v, int) else v.rjust(width, "x") for _, v in changes]
+        letters = np.array([list(word[-width:].lower()) for word in words])[:, ::-1]
+        last = np.searchsorted(np.array([time for time, _ in changes]), times, side="right")
+        return (letters == "1")[last], np.isin(letters, ["0", "1"])[last]

@@ -13,7 +13,8 @@ from flows.openroad import __main__ as command
 from flows.openroad.routed import traced
 from flows.platform import load_platform
 from flows.power.circuit import read_circuit
-from flows.power.traced import followed, read_trace
+from flows.power.measure import Routed
+from flows.power.traced import followed, weigh_trace
 
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
 pytestmark = pytest.mark.skipif(not HAVE_LIBRARY, reason="the OSU 0.18 um library is not installed (make setup)")
@@ -66,7 +67,8 @@ def waves_of(folder: Path, spoilt: str = "", cycles: int = CYCLES, **given: dict
             values[name][cycle] = value
     widths = dict.fromkeys(values, 1) | {"d_i": 2}
     codes = {name: chr(ord("a") + i) for i, name in enumerate(values)}
-    lines = ["$timescale 1ps $end", "$scope module top $end", "$var wire 1 ! clk_i $end"]
+    lines = ["$timescale 1ps $end", "$scope module top $end"]
+    lines += ["$var wire 1 ! clk_i $end"] * (spoilt != "clk_i")
     lines += [
         f"$var wire {widths[n]} {c} {n}{' [1:0]' * (widths[n] > 1)} $end" for n, c in codes.items() if n != spoilt
     ]
@@ -124,9 +126,10 @@ def test_an_output_that_differs_counts_nothing(tmp_path: Path, netlist: Path, po
     ("given", "told"),
     [
         ({"spoilt": "d_i"}, "no signal d_i in top; are these waves of another design"),
-        ({"cycles": 1}, "clk_i rises 2 times; 3 are needed"),
-        ({"rst_ni": dict.fromkeys(range(CYCLES), 0)}, "rst_ni does not rise"),
-        ({"d_i": {5: "x1"}}, r"d_i_[01] is unknown in cycle 5"),
+        ({"spoilt": "clk_i"}, "no scope has clk_i; are these waves of the netlist"),
+        ({"cycles": 1}, "clk_i of top rises 2 times; 3 are needed"),
+        ({"rst_ni": dict.fromkeys(range(CYCLES), 0)}, "rst_ni of top does not go from 0, over a rise of clk_i, to 1"),
+        ({"rst_ni": dict.fromkeys(range(2), "x")}, "rst_ni of top does not go from 0, over a rise of clk_i, to 1"),
     ],
 )
 def test_waves_that_do_not_fit(tmp_path: Path, netlist: Path, given: dict, told: str) -> None:
@@ -157,13 +160,19 @@ def test_a_layout_that_is_there_is_weighed_and_not_run_again(
     figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "wire_um": 10.0, "clock_latency_ns": 0.2, "antennas": 0}
     figures |= {"diodes_um2": 5.0}
     power = {"cycles": 10, "output_bits_compared": 7, "power_mw": {"total": 1.0}}
+    power |= {"scope": "top", "outputs_never_compared": ["q_o"]}
     power |= {"agreement_mw": {"openroad": {"total": 1.1}}}
     plan = SimpleNamespace(hashed=lambda: [netlist.read_text()])
     made = SimpleNamespace(sha256="0", cells=4, area_um2=100.0)
     stubs = {"Plan": lambda *_: plan, "openroad": lambda: "openroad", "version": lambda _: "1"}
     stubs |= {"layout_script": lambda *_: runs.append("layout"), "run_layout": lambda *_: dict(figures)}
     stubs |= {"read_netlist": lambda *_: made, "weighed_by_waves": lambda *_: dict(power)}
-    stubs |= {"in_a_process": lambda *_: (tmp_path / "layout" / "netlist.v").write_text("")}
+
+    def left(*_: object) -> None:
+        for name in ("netlist.v", "layout.v", "layout.sdf", "layout.spef", "layout.odb"):
+            (tmp_path / "layout" / name).write_text("")
+
+    stubs |= {"in_a_process": left}
     for name, value in stubs.items():
         monkeypatch.setattr(command, name, value)
 
@@ -176,7 +185,9 @@ def test_a_layout_that_is_there_is_weighed_and_not_run_again(
         layout(waves_of(tmp_path, q_o={5: 1, 6: 1, 7: 1, 8: 1}))
     assert runs == [] and not (tmp_path / "layout" / "power.json").exists()
     assert layout(None) == 0 and layout(waves_of(tmp_path)) == 0 and runs == ["layout"]
-    assert "10 cycles, 7 output bits as in the waves, 1.000 mW (OpenROAD 1.100)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "top: 10 cycles, 7 output bits as in the waves, 1.000 mW (OpenROAD 1.100)" in said
+    assert "1 output bits were never known or valid, as q_o" in said
     assert (tmp_path / "layout" / "power.json").is_file()
     netlist.write_text(NETLIST + "\n")  # another one: the power of the first goes with its layout
     figures["antennas"] = 29
@@ -214,13 +225,129 @@ def test_waves_need_a_netlist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         command.main()
 
 
-def test_trace_is_read_by_bits(tmp_path: Path, netlist: Path) -> None:
-    """Ports that the netlist has as bits are those of a bus in the waves; a narrower bus is another design's."""
-    bits = tmp_path / "bits.v"
-    bits.write_text(
-        "module top(clk_i, rst_ni, d_i_0, d_i_2, q_o);\n  input clk_i;\n  input rst_ni;\n  input d_i_0;\n"
-        "  input d_i_2;\n  output q_o;\n"
-        "  DFFPOSX1 r (\n    .CLK(clk_i),\n    .D(d_i_2),\n    .Q(q_o)\n  );\nendmodule\n"
+def test_a_narrower_bus_is_of_another_design(tmp_path: Path, netlist: Path) -> None:
+    netlist.write_text(NETLIST.replace("input [1:0] d_i", "input [2:0] d_i"))
+    with pytest.raises(UserError, match="d_i of top has 2 bits, the netlist more; is it another design"):
+        run(netlist, waves_of(tmp_path))
+
+
+@pytest.mark.parametrize(("bounds", "at"), [("[1:0]", "[{}]"), ("[5:4]", "[{}]"), ("[0:1]", "[{}]"), ("[5:4]", "_{}")])
+def test_buses_begin_where_they_begin(tmp_path: Path, netlist: Path, bounds: str, at: str) -> None:
+    """Bit 0 of the waves is the last of the range, whatever its number; waves of a netlist may have single bits."""
+    high, low = bounds[1:-1].split(":")
+    text = NETLIST.replace("input [1:0] d_i", f"input {bounds} d_i")
+    text = text.replace("d_i[0]", "d_i[low]").replace("d_i[1]", f"d_i[{high}]").replace("d_i[low]", f"d_i[{low}]")
+    netlist.write_text(text)
+    waves = waves_of(tmp_path)
+    if at == "_{}":
+        text = waves.read_text()
+        code = text.partition(" d_i [1:0]")[0][-1]
+        text = text.replace(f"$var wire 2 {code} d_i [1:0] $end", "$var wire 1 ~ d_i_4 $end $var wire 1 ? d_i_5 $end")
+        for word in range(4):
+            text = text.replace(f"b{word:02b} {code}\n", f"{word & 1}~\n{word >> 1}?\n")
+        waves.write_text(text)
+    _, activity = run(netlist, waves)
+    assert activity.matches > CYCLES
+
+
+def test_the_scope_is_the_one_that_has_the_ports(tmp_path: Path, netlist: Path) -> None:
+    """A bench around has a clock of that name and other signals, or the same ones; two that differ are refused."""
+    waves = waves_of(tmp_path)
+    text, head = waves.read_text(), "$scope module top $end"
+    bench = "$scope module bench $end\n$var wire 1 ! clk_i $end\n"
+    waves.write_text(text.replace(head, bench + head).replace("$upscope", "$upscope $end $upscope", 1))
+    assert run(netlist, waves)[0].place == "bench.top"
+    # a faster clock of the bench is not the netlist's
+    waves.write_text(
+        text.replace(head, bench.replace("!", "^") + head)
+        .replace("$upscope", "$upscope $end $upscope", 1)
+        .replace("\n1!", "\n1!\n1^")
+        .replace("\n0!", "\n0!\n0^\n#9\n".replace("#9\n", ""))
     )
-    with pytest.raises(UserError, match="d_i has 2 bits, the netlist d_i_2; is it another design"):
-        read_trace(waves_of(tmp_path), read_circuit(bits, load_platform("osu018")))
+    assert run(netlist, waves)[1].cycles == [CYCLES - 2]
+    inner = text[text.index(head) : text.index("$upscope")]
+    twin = inner.replace("module top", "module twin")
+    same = text.replace(head, f"$scope module bench $end\n{twin}$upscope $end\n{head}")
+    waves.write_text(same.replace("$upscope $end\n$enddef", "$upscope $end $upscope $end\n$enddef"))
+    assert run(netlist, waves)[0].place == "bench.top"  # two names of the same wires
+    code = inner.partition(" q_o ")[0][-1]
+    waves.write_text(waves.read_text().replace(twin, twin.replace(f" {code} q_o", " d_i_alone q_o")))
+    with pytest.raises(UserError, match="bench.top and bench.twin have all ports and differ; dump one"):
+        run(netlist, waves)
+
+
+def test_values_at_the_edge_are_those_after_it(tmp_path: Path, netlist: Path) -> None:
+    """Assignments that do not block change at the edge itself, the next cycle begins with them."""
+    waves = waves_of(tmp_path)
+    lines = waves.read_text().splitlines()
+    waves.write_text("\n".join(line for line in lines if not line.endswith("2000") or line[0] != "#") + "\n")
+    assert run(netlist, waves)[1].matches == run(netlist, waves_of(tmp_path))[1].matches
+
+
+def test_what_is_unknown_is_not_compared(tmp_path: Path, netlist: Path) -> None:
+    """A bit of an output that is x; an input that is, as data without valid may be; a second reset of two cycles."""
+    whole = run(netlist, waves_of(tmp_path))[1].matches
+    assert run(netlist, waves_of(tmp_path, q_o={5: "x"}))[1].matches == whole - 1
+    trace, activity = run(netlist, waves_of(tmp_path, q_o=dict.fromkeys(range(CYCLES), "x")))
+    assert trace.silent == ["q_o"] and activity.matches == whole - (CYCLES - 2)
+    again = {"rst_ni": {6: 0, 7: 0}, "q_o": {6: 1, 7: 0, 8: 0}, "m_axis_y_tdata": {7: 0, 8: 0}}
+    trace, activity = run(netlist, waves_of(tmp_path, **again, m_axis_y_tvalid={7: 0, 8: 0}))
+    assert trace.begin == 2 and 2 * (CYCLES - 4) <= activity.matches < whole
+    silent = {name: dict.fromkeys(range(CYCLES), "x") for name in ("q_o", "m_axis_y_tdata", "m_axis_y_tvalid")}
+    with pytest.raises(UserError, match="the waves say nothing of its outputs after the reset"):
+        run(netlist, waves_of(tmp_path, **silent))
+
+
+def test_ports_that_cannot_be_compared_are_refused(tmp_path: Path, netlist: Path) -> None:
+    escaped = NETLIST.replace("q_o", "\\q[0] ").replace("assign m_axis_y_tdata[0] = \\q[0] ;", "")
+    netlist.write_text(escaped)
+    with pytest.raises(UserError, match=r"output .q\[0\] can be neither driven nor compared; rename"):
+        run(netlist, waves_of(tmp_path))
+    netlist.write_text(NETLIST.replace("output q_o", "inout q_o"))
+    with pytest.raises(UserError, match="inout q_o can be neither driven nor compared"):
+        run(netlist, waves_of(tmp_path))
+    netlist.write_text(NETLIST)
+    with pytest.raises(UserError, match="has no module other"):
+        traced(netlist, "other", load_platform("osu018"), waves_of(tmp_path), tmp_path / "bits")
+    # what an earlier netlist has left is not taken for this one
+    run(netlist, waves_of(tmp_path))
+    netlist.write_text(NETLIST.replace("AND2X2", "NOCELLX1"))
+    with pytest.raises(UserError, match=r"netlist.v cannot be read: .*NOCELLX1"):
+        run(netlist, waves_of(tmp_path))
+
+
+def test_waves_that_are_cut_are_one_line(tmp_path: Path, netlist: Path) -> None:
+    waves = waves_of(tmp_path)
+    waves.write_text(waves.read_text().replace("b01 ", "b0q ", 3))
+    with pytest.raises(UserError, match=r"waves.vcd cannot be read"):
+        run(netlist, waves)
+
+
+def test_power_is_that_of_delays_and_wires(tmp_path: Path, netlist: Path) -> None:
+    """By hand: a wire of 1 pF at q_o takes 1 pF (1.8 V)^2 a period of it, and late gates still follow the waves."""
+    platform = load_platform("osu018")
+    circuit, trace = traced(netlist, "top", platform, waves_of(tmp_path), tmp_path / "bits")
+    delays = "".join(
+        f'(CELL (CELLTYPE "{cell}") (INSTANCE {name}) (DELAY (ABSOLUTE {paths})))\n'
+        for cell, name, paths in (
+            ("AND2X2", "u0", "(IOPATH A Y (1.0) (1.0)) (IOPATH B Y (1.0) (1.0))"),
+            ("AND2X2", "u1", "(IOPATH A Y (1.0) (1.0)) (IOPATH B Y (1.0) (1.0))"),
+            ("DFFPOSX1", "r0", "(IOPATH (posedge CLK) Q (0.5) (0.5))"),
+            ("DFFPOSX1", "r1", "(IOPATH (posedge CLK) Q (0.5) (0.5))"),
+        )
+    )
+    sdf = tmp_path / "layout.sdf"
+    sdf.write_text(f"(DELAYFILE\n(TIMESCALE 1ns)\n{delays})\n")
+    totals = []
+    net = circuit.nets[circuit.ports["q_o"]]
+    for wires in ({}, {net: 1.0}):
+        layout = Routed(sdf, wires, 0.0, lambda *_: {"total": 0.0, "annotated_pins": 0.0})
+        fields = weigh_trace(circuit, trace, platform, 10.0, tmp_path, layout)
+        totals.append(fields["power_mw"]["total"])
+        assert fields["cycles"] == CYCLES - 2 and fields["scope"] == "top"
+    rises = followed(circuit, trace, 10.0).rises[circuit.ports["q_o"], 0]
+    assert totals[1] - totals[0] == pytest.approx(rises * 1.0 * 1.8**2 / (10.0 * (CYCLES - 2)), rel=0.6)
+    slow = sdf.read_text().replace("(1.0) (1.0)", "(9.5) (9.5)")  # too late for the next edge
+    sdf.write_text(slow)
+    with pytest.raises(UserError, match="output bits differ from the waves"):
+        weigh_trace(circuit, trace, platform, 10.0, tmp_path, layout)

@@ -40,6 +40,7 @@ CROWDED = re.compile(r"\[ERROR (?:GPL|DPL|PPL|GRT)-")
 LATE = re.compile(r"\[ERROR\] (?:setup|hold) slack")  # before detailed routing
 # what a version must know: those before are too old
 COMMANDS = "set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif report_clock_latency"
+LEFT = ("layout.v", "layout.sdf", "layout.spef", "layout.odb")  # what power is found from
 SIDES = {"left": ("a_i", "zero_i"), "right": ("a_o", "zero_o"), "top": ("w_i", "w_shift_i", "f_i", "clk_i")}
 SIDES |= {"bottom": ("y_o", "f_o")}
 STREAMS = {"left": "s_axis_a_", "top": "s_axis_w_", "bottom": "m_axis_y_"}  # of an array
@@ -268,7 +269,7 @@ def run_layout(script: Path, progress: Callable[[str], None] = lambda line: None
     """
     which, began = version(openroad()), time.monotonic()
     log = script.with_suffix(".log")
-    for stale in ("layout.v", "layout.sdf", "layout.spef", "layout.def", "layout.odb", "drc.rpt"):
+    for stale in (*LEFT, "layout.def", "drc.rpt"):
         script.with_name(stale).unlink(missing_ok=True)
     text = run_openroad(script, progress)
     if "encmac end figures" not in text:

@@ -19,7 +19,7 @@ from common.errors import UserError, run_cli
 from common.files import alone, keep, kept, write_text
 from common.provenance import git_commit
 from common.store import Store, file_sha256, sources_of
-from flows.openroad import Late, Plan, layout_script, openroad, run_layout, version
+from flows.openroad import LEFT, Late, Plan, layout_script, openroad, run_layout, version
 from flows.openroad.export import export
 from flows.openroad.routed import (
     Block,
@@ -209,7 +209,8 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
             circuit, trace = traced(args.netlist.resolve(), args.top, platform, args.trace, out / "before")
             followed(circuit, trace, clock_ns)
         key = hashlib.sha256(json.dumps([version(openroad()), plan.hashed()]).encode()).hexdigest()
-        figures = kept(out / "layout.json", key) if (out / "netlist.v").is_file() else None
+        whole = all((out / name).is_file() for name in ("netlist.v", *LEFT))
+        figures = kept(out / "layout.json", key) if whole else None
         if figures is None:
             script = layout_script(plan, out)  # refuses what cannot be laid out, before an earlier layout goes
             for stale in ("netlist.v", "layout.json", "power.json"):
@@ -226,13 +227,18 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
         print(f"{out}: {size}, {slacks}, 0 violations of spacing{antennas}")
         if min(figures["wns_ns"], figures["hold_wns_ns"]) < 0:
             raise Late(f"{args.netlist} misses its clock; give a longer CLOCK_NS= or a smaller UTILIZATION=")
+        tell(figures)
         if args.trace:
+            (out / "power.json").unlink(missing_ok=True)
             power = weighed_by_waves(out, args.top, platform, clock_ns, args.trace, figures["clock_latency_ns"])
-            power |= {"waves_sha256": file_sha256(args.trace)}
+            power |= {"waves": str(args.trace), "waves_sha256": file_sha256(args.trace)}
+            tell(figures | power)
             write_text(out / "power.json", json.dumps(figures | power, indent=1) + "\n")
             ours, theirs = power["power_mw"]["total"], power["agreement_mw"]["openroad"]["total"]
             said = f"{power['cycles']:,} cycles, {power['output_bits_compared']:,} output bits as in the waves"
-            print(f"{args.trace.name}: {said}, {ours:.3f} mW (OpenROAD {theirs:.3f})")
+            print(f"{args.trace.name}, {power['scope']}: {said}, {ours:.3f} mW (OpenROAD {theirs:.3f})")
+            if silent := power["outputs_never_compared"]:
+                print(f"{len(silent)} output bits were never known or valid, as {silent[0]}")
     return 0
 
 

@@ -24,6 +24,7 @@ from flows.openroad import (
     Unroutable,
     layout_script,
     openroad,
+    ports_of,
     read_figures,
     read_spef,
     routed_power,
@@ -38,7 +39,7 @@ from flows.power.measure import sources as power_sources
 from flows.power.traced import Trace, read_trace, weigh_trace
 from flows.synth.array import Array, flat_netlist
 from flows.synth.measure import Result, forms, in_a_process
-from flows.synth.netlist import ARRAY_TOP, ROOT, TOP, Design, Netlist, read_netlist, run_yosys
+from flows.synth.netlist import ARRAY_TOP, ROOT, TOP, Design, Netlist, read_netlist, run_yosys, yosys_complaint
 from models.encoding import load_encoding
 from models.rivals import widths
 
@@ -47,6 +48,7 @@ SOURCES = (*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("*.t
 SOURCES = (*sorted(SOURCES), ROOT / "flows/synth/netlist.py", ROOT / "flows/platform.py")
 UTILIZATIONS = tuple(float(percent) for percent in range(30, 81, 5))
 ANNOTATED = 0.99  # of the pins must have activity for OpenROAD's power; cells without pins that switch have none
+WRITE = "write_verilog -noattr -noexpr -nohex -nodec"
 ESTIMATED, EXTRACTED = "estimated from global routes", "OpenRCX"
 
 
@@ -271,21 +273,32 @@ def wires_of(spef: Path, circuit: Circuit) -> dict[str, float]:
     return found
 
 
-def traced(netlist: Path, top: str, platform: Platform, waves: Path, folder: Path) -> tuple[Circuit, Trace]:
-    """A netlist with its ports as bits, `bits.v` in a folder, and waves of them; UserError if they do not fit."""
+def traced(
+    netlist: Path, top: str, platform: Platform, waves: Path, folder: Path, own_names: bool = False
+) -> tuple[Circuit, Trace]:
+    """A netlist with its ports as bits, `bits.v` in a folder, and waves of them; UserError if they do not fit.
+
+    With `own_names` its nets keep theirs, by which the wires of a layout are known.
+    """
+    ports_of(netlist, top)
     folder.mkdir(parents=True, exist_ok=True)
-    # nets of a layout keep their names, by which its wires are known
-    one_name = [] if netlist.name == "layout.v" else ["opt_clean -purge"]
-    in_a_process(_written, netlist, folder / "bits.v", platform, top, ["splitnets -ports -format _", *one_name])
-    circuit = read_circuit(folder / "bits.v", platform)
-    return circuit, read_trace(waves, circuit)
+    bits = folder / "bits.v"
+    bits.unlink(missing_ok=True)
+    buses = folder / "buses.v"
+    before = [f"{WRITE} {buses}", "splitnets -ports -format _", *([] if own_names else ["opt_clean -purge"])]
+    in_a_process(_written, netlist, bits, platform, top, before)
+    if not bits.is_file():
+        log = folder / "yosys.log"
+        raise UserError(f"{netlist} cannot be read: {yosys_complaint(log)}; see {log}")
+    circuit = read_circuit(bits, platform)
+    return circuit, read_trace(waves, circuit, buses.read_text())
 
 
 def weighed_by_waves(
     folder: Path, top: str, platform: Platform, clock_ns: float, waves: Path, latency_ns: float
 ) -> dict:
     """Power of a layout in `folder` as `weigh_trace` gives it; UserError if its outputs differ from the waves."""
-    circuit, trace = traced(folder / "layout.v", top, platform, waves, folder)
+    circuit, trace = traced(folder / "layout.v", top, platform, waves, folder, own_names=True)
     power = functools.partial(routed_power, folder / "layout.tcl")
     layout = Routed(folder / "layout.sdf", wires_of(folder / "layout.spef", circuit), latency_ns, power)
     fields = weigh_trace(circuit, trace, platform, clock_ns, folder, layout)
@@ -304,5 +317,4 @@ def _written(
 ) -> None:
     """A netlist of cells as Yosys writes it, with its commands before and after that."""
     read = [f"read_liberty -lib {platform.liberty}", f"read_verilog {source}", f"hierarchy -check -top {top}"]
-    written = f"write_verilog -noattr -noexpr -nohex -nodec {path}"
-    run_yosys([*read, *before, written, *after], platform, "ripple", path.parent)
+    run_yosys([*read, *before, f"{WRITE} {path}", *after], platform, "ripple", path.parent)

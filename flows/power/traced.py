@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import UserError
-from common.waves import Waves, sampled
+from common.waves import Waves
 from flows.platform import Platform
 from flows.power.activity import Activity, Run, simulated
-from flows.power.circuit import CLOCK, INPUT, RESET, Circuit
+from flows.power.circuit import CLOCK, RESET, Circuit
 from flows.power.engine import KINDS, power_of
 from flows.power.measure import Routed, without_clock_net
 from flows.sta import plain_delays
@@ -31,59 +32,119 @@ RISES = 3  # of the clock, at least
 class Trace:
     """Bits of ports by cycle, bool [cycles] each: what comes in, what must come out, and where that counts.
 
-    `begin` is the first cycle after the first reset; before it nothing is known of the outputs.
+    `place` is the scope of the waves they are from, `begin` the first cycle after the first reset; before it nothing is
+    known of the outputs. An input that is unknown is 0: outputs that are known depend on none.
     """
 
+    place: str
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
     counts: dict[str, np.ndarray]
     begin: int
 
+    @property
+    def silent(self) -> list[str]:
+        """Outputs of which the waves say nothing."""
+        return [port for port, counts in self.counts.items() if not counts.any()]
 
-def read_trace(path: Path, circuit: Circuit) -> Trace:
-    """The ports of a netlist, which are split into bits, in waves: values at the end of each cycle of the clock.
 
-    Raises UserError if the waves lack a port or a reset, or an input is unknown after the reset.
+def bits_of(netlist: str) -> dict[str, tuple[str, int]]:
+    """Bus and place in it, lowest first, of each bit of the ports of a netlist (its text) when they are split."""
+    found: dict[str, tuple[str, int]] = {}
+    for bounds, name in re.findall(r"^\s*(?:input|output)\s+(?:wire\s+)?(\[\S+\])?\s*(\w+)\s*;", netlist, re.MULTILINE):
+        left, right = map(int, bounds[1:-1].split(":")) if bounds else (0, 0)
+        for i in range(min(left, right), max(left, right) + 1):
+            found[f"{name}_{i}" if bounds else name] = (name, abs(i - right))
+    return found
+
+
+def read_trace(path: Path, circuit: Circuit, netlist: str) -> Trace:
+    """Ports in waves, values at the end of each cycle of the clock, of a circuit whose text with buses is `netlist`.
+
+    They are taken from the outermost scope that has all of them. Raises UserError if there is none, or several that
+    differ, or no reset.
     """
-    inputs = [port for port in INPUT.findall(circuit.path.read_text()) if port != CLOCK]
-    if RESET not in inputs:
-        raise UserError(f"{circuit.path} has no {RESET}: it cannot be told from when on its state is known")
+    text = circuit.path.read_text()
+    declared = re.findall(r"^  (input|output|inout) (\S+) ?;", text, re.MULTILINE)
+    of = bits_of(netlist)
+    for kind, port in declared:
+        if port not in of and (kind != "inout" or port in circuit.nets):
+            raise UserError(f"{circuit.path}: {kind} {port} can be neither driven nor compared; rename or remove it")
+    inputs = [port for kind, port in declared if kind == "input" and port != CLOCK]
+    if RESET not in inputs or CLOCK not in circuit.nets:
+        lacking = RESET if RESET not in inputs else f"cell that {CLOCK} reaches"
+        raise UserError(f"{circuit.path} has no {lacking}: it cannot be told from when on its state is known")
     waves = Waves(path)
-    places = sorted((place for place, signals in waves.scopes.items() if CLOCK in signals), key=len)
-    edges = np.array(waves.edges(), np.int64)
-    if not places or len(edges) < RISES:
-        raise UserError(f"{path}: {CLOCK} rises {len(edges)} times; {RISES} are needed")
-    signals, times = waves.scopes[places[0]], edges[1:] - 1
-
-    @functools.cache
-    def values(name: str) -> tuple[np.ndarray, np.ndarray]:
-        if name not in signals:
-            raise UserError(f"{path}: no signal {name} in {places[0]}; are these waves of another design?")
-        return sampled(signals[name], times)
-
-    bits, known = {}, {}
-    for port in (*inputs, *circuit.ports):
-        bus, _, bit = (port, "", "0") if port in signals else port.rpartition("_")
-        found, sure = values(bus)
-        if not int(bit) < found.shape[1]:
-            raise UserError(f"{path}: {bus} has {found.shape[1]} bits, the netlist {port}; is it another design?")
-        bits[port], known[port] = found[:, int(bit)], sure
-    reset = bits[RESET]
-    released = np.flatnonzero(reset[1:] & ~reset[:-1])
+    wanted = {port: of[port] for port in (*inputs, *circuit.ports)}
+    place = _place(waves, wanted)
+    bits, known = _values(waves, place, wanted)
+    reset, sure = bits[RESET], known[RESET]
+    released = np.flatnonzero(reset[1:] & ~reset[:-1] & sure[1:] & sure[:-1])
     if not len(released):
-        raise UserError(f"{path}: {RESET} does not rise; the state of {circuit.path.name} is not known")
+        raise UserError(
+            f"{path}: {RESET} of {place} does not go from 0, over a rise of {CLOCK}, to 1: no state is known"
+        )
     begin = int(released[0]) + 1
-    for port in inputs:
-        if not known[port][begin:].all():
-            raise UserError(f"{path}: {port} is unknown in cycle {begin + int(np.argmin(known[port][begin:]))}")
     counts = {}
     for port in circuit.ports:
         stream = WITH_VALID.fullmatch(port)
-        valid = bits.get(f"{stream[1]}valid") if stream else None
+        valid = f"{stream[1]}valid" if stream else ""
         # a reset clears at once in the waves, with the clock in the simulation
-        counts[port] = known[port] & reset & (np.arange(len(times)) >= begin) & (True if valid is None else valid)
+        counts[port] = known[port] & reset & (np.arange(len(reset)) >= begin) & bits.get(valid, True)
+        if valid in circuit.ports:
+            counts[port] &= known[valid]
     given = {port: bits[port] for port in inputs}
-    return Trace(given, {port: bits[port] for port in circuit.ports}, counts, begin)
+    return Trace(place, given, {port: bits[port] for port in circuit.ports}, counts, begin)
+
+
+def _place(waves: Waves, wanted: dict[str, tuple[str, int]]) -> str:
+    """The scope in which the ports are; UserError if none has them, or several that do not agree."""
+    named = {bus for bus, _ in wanted.values()} | {CLOCK}
+    clocked = {place: signals for place, signals in waves.scopes.items() if CLOCK in signals}
+    if not clocked:
+        raise UserError(f"{waves.path}: no scope has {CLOCK}; are these waves of the netlist?")
+    lacking = {place: sorted(named - signals.keys() - _split(signals, wanted)) for place, signals in clocked.items()}
+    places = sorted(lacking, key=lambda place: (len(lacking[place]), place.count("."), place))
+    if missing := lacking[places[0]]:
+        raise UserError(f"{waves.path}: no signal {missing[0]} in {places[0]}; are these waves of another design?")
+    fit = [place for place in places if not lacking[place]]
+    first = _values(waves, fit[0], wanted)[0]
+    for other in fit[1:]:
+        second = _values(waves, other, wanted)[0]
+        if any(not np.array_equal(first[port], second[port]) for port in wanted):
+            raise UserError(
+                f"{waves.path}: {fit[0]} and {other} have all ports and differ; dump one, as by $dumpvars(0, {other})"
+            )
+    return fit[0]
+
+
+def _split(signals: Collection[str], wanted: dict[str, tuple[str, int]]) -> set[str]:
+    """Buses that a scope has bit by bit, as in waves of another netlist."""
+    there = {bus: True for bus, _ in wanted.values()}
+    for port, (bus, _) in wanted.items():
+        there[bus] &= port in signals
+    return {bus for bus, whole in there.items() if whole}
+
+
+def _values(
+    waves: Waves, place: str, wanted: dict[str, tuple[str, int]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Bits of ports in a scope by cycle, and where they are known; UserError if the clock rises too seldom."""
+    signals = waves.scopes[place]
+    edges = waves.rises(signals[CLOCK])
+    if len(edges) < RISES:
+        raise UserError(f"{waves.path}: {CLOCK} of {place} rises {len(edges)} times; {RISES} are needed")
+    sampled = functools.cache(lambda name: waves.sampled(signals[name], np.array(edges[1:], np.int64) - 1))
+    bits, known = {}, {}
+    for port, (bus, at) in wanted.items():
+        values, sure = sampled(bus if bus in signals else port)
+        at = at if bus in signals else 0
+        if not at < values.shape[1]:
+            raise UserError(
+                f"{waves.path}: {bus} of {place} has {values.shape[1]} bits, the netlist more; is it another design?"
+            )
+        bits[port], known[port] = values[:, at], sure[:, at]
+    return bits, known
 
 
 def check_outputs(samples: np.ndarray, trace: Trace, circuit: Circuit) -> int:
@@ -96,7 +157,7 @@ def check_outputs(samples: np.ndarray, trace: Trace, circuit: Circuit) -> int:
         port = list(trace.outputs)[int(np.argmax(wrong[cycle]))]
         raise UserError(
             f"{circuit.path}: {wrong.sum():,} of {counts.sum():,} output bits differ from the waves, first {port} "
-            f"in cycle {cycle}; its toggles do not count"
+            f"in cycle {cycle}; its toggles do not count (a reset must hold over a rise of the clock)"
         )
     if not counts.any():
         raise UserError(f"{circuit.path}: the waves say nothing of its outputs after the reset")
@@ -144,4 +205,6 @@ def weigh_trace(
         },
         "cycles": int(timed.cycles[0]),
         "output_bits_compared": timed.matches,
+        "outputs_never_compared": trace.silent,
+        "scope": trace.place,
     }
