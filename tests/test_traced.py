@@ -316,6 +316,19 @@ def test_ports_that_cannot_be_compared_are_refused(tmp_path: Path, netlist: Path
         run(netlist, waves_of(tmp_path))
 
 
+def test_a_valid_that_comes_in_hides_no_answer(tmp_path: Path, netlist: Path) -> None:
+    netlist.write_text(
+        NETLIST.replace("q_o", "req_resp")
+        .replace("rst_ni, d_i", "rst_ni, req_valid, d_i")
+        .replace("  input rst_ni;\n", "  input rst_ni;\n  input req_valid;\n")
+    )
+    waves = waves_of(tmp_path)
+    text = waves.read_text().replace(" q_o $end", " req_resp $end")
+    waves.write_text(text.replace("clk_i $end", "clk_i $end $var wire 1 ~ req_valid $end").replace("1!", "0~ 1!", 1))
+    trace, _ = run(netlist, waves)
+    assert not trace.inputs["req_valid"].any() and trace.counts["req_resp"][2:].all()
+
+
 def test_waves_that_are_cut_are_one_line(tmp_path: Path, netlist: Path) -> None:
     waves = waves_of(tmp_path)
     waves.write_text(waves.read_text().replace("b01 ", "b0q ", 3))

@@ -87,12 +87,11 @@ def read_trace(path: Path, circuit: Circuit, netlist: str) -> Trace:
     begin = int(released[0]) + 1
     counts = {}
     for port in circuit.ports:
-        stream = WITH_VALID.fullmatch(port)
-        valid = f"{stream[1]}valid" if stream else ""
         # a reset clears at once in the waves, with the clock in the simulation
-        counts[port] = known[port] & reset & (np.arange(len(reset)) >= begin) & bits.get(valid, True)
-        if valid in circuit.ports:
-            counts[port] &= known[valid]
+        counts[port] = known[port] & reset & (np.arange(len(reset)) >= begin)
+        stream = WITH_VALID.fullmatch(port)
+        if stream and (valid := f"{stream[1]}valid") in circuit.ports:  # not of what comes in
+            counts[port] &= bits[valid] & known[valid]
     given = {port: bits[port] for port in inputs}
     return Trace(place, given, {port: bits[port] for port in circuit.ports}, counts, begin)
 
