@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from flows.platform import load_platform
 from flows.power.circuit import read_circuit
 from flows.power.measure import Routed
 from flows.power.traced import followed, weigh_trace
+from flows.sta import constraints, run_sta
 
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
 pytestmark = pytest.mark.skipif(not HAVE_LIBRARY, reason="the OSU 0.18 um library is not installed (make setup)")
@@ -340,17 +342,8 @@ def test_power_is_that_of_delays_and_wires(tmp_path: Path, netlist: Path) -> Non
     """By hand: a wire of 1 pF at q_o takes 1 pF (1.8 V)^2 a period of it, and late gates still follow the waves."""
     platform = load_platform("osu018")
     circuit, trace = traced(netlist, "top", platform, waves_of(tmp_path), tmp_path / "bits")
-    delays = "".join(
-        f'(CELL (CELLTYPE "{cell}") (INSTANCE {name}) (DELAY (ABSOLUTE {paths})))\n'
-        for cell, name, paths in (
-            ("AND2X2", "u0", "(IOPATH A Y (1.0) (1.0)) (IOPATH B Y (1.0) (1.0))"),
-            ("AND2X2", "u1", "(IOPATH A Y (1.0) (1.0)) (IOPATH B Y (1.0) (1.0))"),
-            ("DFFPOSX1", "r0", "(IOPATH (posedge CLK) Q (0.5) (0.5))"),
-            ("DFFPOSX1", "r1", "(IOPATH (posedge CLK) Q (0.5) (0.5))"),
-        )
-    )
     sdf = tmp_path / "layout.sdf"
-    sdf.write_text(f"(DELAYFILE\n(TIMESCALE 1ns)\n{delays})\n")
+    run_sta(constraints(circuit.path, "top", platform, 10.0) + f"write_sdf -digits 4 {sdf}\n", tmp_path, "write_sdf")
     totals = []
     net = circuit.nets[circuit.ports["q_o"]]
     for wires in ({}, {net: 1.0}):
@@ -360,7 +353,8 @@ def test_power_is_that_of_delays_and_wires(tmp_path: Path, netlist: Path) -> Non
         assert fields["cycles"] == CYCLES - 2 and fields["scope"] == "top"
     rises = followed(circuit, trace, 10.0).rises[circuit.ports["q_o"], 0]
     assert totals[1] - totals[0] == pytest.approx(rises * 1.0 * 1.8**2 / (10.0 * (CYCLES - 2)), rel=0.6)
-    slow = sdf.read_text().replace("(1.0) (1.0)", "(9.5) (9.5)")  # too late for the next edge
-    sdf.write_text(slow)
+    wire = re.compile(r"(?<=INTERCONNECT d_i_0 u0/A )\([^)]*\)")  # too late for the next edge
+    assert len(wire.findall(sdf.read_text())) == 1
+    sdf.write_text(wire.sub("(9.5::9.5)", sdf.read_text()))
     with pytest.raises(UserError, match="output bits differ from the waves"):
         weigh_trace(circuit, trace, platform, 10.0, tmp_path, layout)
