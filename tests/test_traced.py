@@ -161,7 +161,7 @@ def test_a_layout_that_is_there_is_weighed_and_not_run_again(
     platform, runs = load_platform("osu018"), []
     figures = {"wns_ns": 0.1, "hold_wns_ns": 0.1, "wire_um": 10.0, "clock_latency_ns": 0.2, "antennas": 0}
     figures |= {"diodes_um2": 5.0}
-    power = {"cycles": 10, "output_bits_compared": 7, "power_mw": {"total": 1.0}}
+    power = {"cycles": 10, "output_bits_compared": 7, "output_bits": 30, "power_mw": {"total": 1.0}}
     power |= {"scope": "top", "outputs_never_compared": ["q_o"]}
     power |= {"agreement_mw": {"openroad": {"total": 1.1}}}
     plan = SimpleNamespace(hashed=lambda: [netlist.read_text()])
@@ -188,7 +188,7 @@ def test_a_layout_that_is_there_is_weighed_and_not_run_again(
     assert runs == [] and not (tmp_path / "layout" / "power.json").exists()
     assert layout(None) == 0 and layout(waves_of(tmp_path)) == 0 and runs == ["layout"]
     said = capsys.readouterr().out
-    assert "top: 10 cycles, 7 output bits as in the waves, 1.000 mW (OpenROAD 1.100)" in said
+    assert "top: 10 cycles, 7 of 30 output bits known or valid, all as in the waves, 1.000 mW (OpenROAD 1.100)" in said
     assert "1 output bits were never known or valid, as q_o" in said
     assert (tmp_path / "layout" / "power.json").is_file()
     netlist.write_text(NETLIST + "\n")  # another one: the power of the first goes with its layout
@@ -351,6 +351,7 @@ def test_power_is_that_of_delays_and_wires(tmp_path: Path, netlist: Path) -> Non
         fields = weigh_trace(circuit, trace, platform, 10.0, tmp_path, layout)
         totals.append(fields["power_mw"]["total"])
         assert fields["cycles"] == CYCLES - 2 and fields["scope"] == "top"
+        assert fields["output_bits"] == 3 * (CYCLES - 2) > fields["output_bits_compared"]
     rises = followed(circuit, trace, 10.0).rises[circuit.ports["q_o"], 0]
     assert totals[1] - totals[0] == pytest.approx(rises * 1.0 * 1.8**2 / (10.0 * (CYCLES - 2)), rel=0.6)
     wire = re.compile(r"(?<=INTERCONNECT d_i_0 u0/A )\([^)]*\)")  # too late for the next edge

@@ -35,8 +35,8 @@ MARGIN = 0.02  # of the clock, that repair of setup and hold leaves
 LIMIT_S = 4 * 3600.0
 # rounds of detailed routing after the first, and violations then that end a run: m12p and m14p had none left
 ROUNDS, HOPELESS = 6, 1000
-# parts of OpenROAD that fail where there is too little room: placement of cells and pins, global routing
-CROWDED = re.compile(r"\[ERROR (?:GPL|DPL|PPL|GRT)-")
+# parts of OpenROAD that fail where there is too little room: power grid, placement of cells and pins, global routing
+CROWDED = re.compile(r"\[ERROR (?:PDN|GPL|DPL|PPL|GRT)-")
 LATE = re.compile(r"\[ERROR\] (?:setup|hold) slack")  # before detailed routing
 # what a version must know: those before are too old
 COMMANDS = "set_io_pin_constraint insert_tiecells repair_tie_fanout check_antennas read_saif report_clock_latency"

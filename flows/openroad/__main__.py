@@ -235,7 +235,8 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
             tell(figures | power)
             write_text(out / "power.json", json.dumps(figures | power, indent=1) + "\n")
             ours, theirs = power["power_mw"]["total"], power["agreement_mw"]["openroad"]["total"]
-            said = f"{power['cycles']:,} cycles, {power['output_bits_compared']:,} output bits as in the waves"
+            compared = f"{power['output_bits_compared']:,} of {power['output_bits']:,} output bits known or valid"
+            said = f"{power['cycles']:,} cycles, {compared}, all as in the waves"
             print(f"{args.trace.name}, {power['scope']}: {said}, {ours:.3f} mW (OpenROAD {theirs:.3f})")
             if silent := power["outputs_never_compared"]:
                 print(f"{len(silent)} output bits were never known or valid, as {silent[0]}")

@@ -203,6 +203,7 @@ def weigh_trace(
             "openroad": {kind: round(value, 6) for kind, value in theirs.items()},
         },
         "cycles": int(timed.cycles[0]),
+        "output_bits": len(trace.outputs) * int(timed.cycles[0]),
         "output_bits_compared": timed.matches,
         "outputs_never_compared": trace.silent,
         "scope": trace.place,
