@@ -20,7 +20,7 @@ class Waves:
     """Signals of a file of waves, read when they are asked for."""
 
     def __init__(self, path: Path) -> None:
-        import pywellen  # only a failure pays for it
+        import pywellen  # only those pay for it who read waves
 
         try:
             self._wave = pywellen.Waveform(str(path))

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
+from common.files import write_text
 from common.waves import Waves
 from flows.platform import Platform
 from flows.power.activity import Activity, Run, simulated
@@ -182,7 +183,7 @@ def weigh_trace(
     Raises UserError if an output differs from the waves, without or with the delays of cells and wires.
     """
     sdf = folder / "delays.sdf"
-    sdf.write_text(plain_delays(routed.sdf.read_text(), wires=True))
+    write_text(sdf, plain_delays(routed.sdf.read_text(), wires=True))
     wires_pf = np.array([routed.wires_pf.get(net, 0.0) for net in circuit.nets])
     quiet = followed(circuit, trace, clock_ns)
     timed = followed(circuit, trace, clock_ns, sdf, routed.latency_ns)
