@@ -307,7 +307,7 @@ def test_missing_parts_are_one_line(tmp_path: Path, platform, monkeypatch: pytes
     netlist_of(tmp_path)
     script = layout_script(plan, out)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="openroad is not on PATH; docs/ppa.md"):
+    with pytest.raises(UserError, match="openroad is not on PATH; docs/layout.md"):
         run_layout(script)
     elsewhere = dataclasses.replace(platform, folder=PLATFORMS / "osu018")
     with pytest.raises(UserError, match=r"openroad.tcl does not exist: platform osu018 has no layout"):

@@ -59,7 +59,7 @@ def openroad() -> str:
     """The program; UserError if there is none."""
     if tool := shutil.which("openroad"):
         return tool
-    raise UserError("openroad is not on PATH; docs/ppa.md (Layout) says how to get it")
+    raise UserError("openroad is not on PATH; docs/layout.md says how to get it")
 
 
 def version(tool: str) -> str:
