@@ -48,7 +48,7 @@ BUILD = ROOT / "build"
 # 20 pJ for 64 bits of a 32 kB memory at 45 nm, 0.9 V: M. Horowitz, "Computing's energy problem", ISSCC 2014
 SRAM_PJ_PER_BIT = 20 / 64
 SUM_BITS = 32  # of a partial sum in memory
-CANDIDATES = ("m28p", "m20p", "c20p", "c16p", "c15p", "c14p", "m14p", "m12p", "c12p")
+CANDIDATES = ("m28p", "m20p", "c20p", "m16p", "c16p", "c15p", "c14p", "m14p", "m12p", "c12p")
 RIVALS = ("w5a8", "w4a8", "w4a7", "w4a6")
 QUICK_CANDIDATES, QUICK_RIVALS = ("m16p", "c14p", "m14p"), ("w4a8", "w4a7")
 QUICK_SAMPLES, SAMPLES = 200, 500  # training images for the choice of weights
