@@ -25,8 +25,10 @@ from flows import platform as platforms
 from flows.cells import cell_models, cells_of, is_tidy, merge_libraries, verilog_expression
 from flows.pdk import fetch_pdk
 from flows.platform import PLATFORMS, load_platform, read_config
-from flows.power.liberty import truth_table
-from flows.sta import plain_delays, run_sta
+from flows.power.circuit import read_circuit
+from flows.power.liberty import read_library, truth_table
+from flows.power.simulate import read_sdf
+from flows.sta import constraints, plain_delays, run_sta
 from flows.synth.__main__ import forms, measure
 from flows.synth.netlist import ROOT, library_areas, read_netlist
 
@@ -336,11 +338,58 @@ def test_delays_are_plain() -> None:
     text = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n")
     assert "(IOPATH A S (0.02600) (0.03100))\n   )\n  )\n )\n)\n" in text
     # with the wires of a layout: 2.5 ps more from the pin that the wire ends at
-    late = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n", wires=True)
+    late = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n", {})
     assert late == text.replace("(0.02600) (0.03100)", "(0.02850) (0.03350)")
+    # and where the first path inverts and the second does not, by the edge at the input
+    mixed = {("FA", "A", "S"): ("negative_unate", "positive_unate")}
+    split = plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n", mixed)
+    by_edge = "(IOPATH (posedge A) S (0.02250) (0.01850))\n    (IOPATH (negedge A) S (0.02850) (0.03350))"
+    assert split == text.replace("(IOPATH A S (0.02600) (0.03100))", by_edge)
+    three = {("FA", "A", "S"): ("negative_unate", "positive_unate", "negative_unate")}  # which is which is not known
+    assert plain_delays(f"(DELAYFILE\n (TIMESCALE 1ps)\n{wires}{cell})\n", three) == late
     assert "COND" not in text and "INTERCONNECT" not in text and "TIMESCALE 1ns" in text
     with pytest.raises(UserError, match="unknown time unit"):
         plain_delays(f"(DELAYFILE\n (TIMESCALE 1us)\n{wires}{cell})\n")
+
+
+ADDERS = {"nangate45": "FA_X1", "sky130hd": "sky130_fd_sc_hd__fa_1", "asap7": "FAx1_ASAP7_75t_R"}
+
+
+@pytest.mark.parametrize("name", ADDERS)
+def test_senses_are_in_the_order_of_the_delays(tmp_path: Path, name: str) -> None:
+    """Delays of a full adder by the edge at each input are those that timing analysis reports for that edge."""
+    if not available(name):
+        pytest.skip(f"{name} is not here (make pdk PDK={name})")
+    platform, adder = load_platform(name), ADDERS[name]
+    pins = read_library(platform.liberty, [adder]).cells[adder].pins
+    ports = {True: [], False: []}
+    for pin in pins.values():
+        ports[pin.output].append(pin.name)
+    lines = [f"  input {pin};" for pin in (*ports[False], "clk_i")] + [f"  output {pin};" for pin in ports[True]]
+    body = ",\n".join(f"    .{pin}({pin})" for pin in pins)
+    netlist = tmp_path / "netlist.v"
+    names = ", ".join([*pins, "clk_i"])
+    netlist.write_text("\n".join([f"module top({names});", *lines, f"  {adder} u (\n{body}\n  );", "endmodule\n"]))
+    circuit = read_circuit(netlist, platform)
+    mixed = [path for path, senses in circuit.senses.items() if len({*senses} - {"non_unate"}) > 1]
+    assert len(mixed) == 3 and all(path[1] in ports[False] for path in mixed)
+    ask = [(p, i, o) for p in mixed for i in ("rise", "fall") for o in ("rise", "fall")]
+    checks = "".join(
+        f'puts "= {p[1]} {i} {o}"\nreport_checks -{i}_from {p[1]} -through u/{p[1]} -{o}_to {p[2]} -digits 5\n'
+        for p, i, o in ask
+    )
+    commands = constraints(netlist, "top", platform, 100.0) + checks + f"write_sdf -digits 5 {tmp_path / 'a.sdf'}\n"
+    reports = run_sta(commands, tmp_path, "order").split("= ")[1:]
+    text = re.sub(r"    \(INTERCONNECT.*\n", "", (tmp_path / "a.sdf").read_text())
+    (tmp_path / "plain.sdf").write_text(plain_delays(text, circuit.senses))
+    delays, compared = read_sdf(tmp_path / "plain.sdf"), 0
+    for (path, edge, to), report in zip(ask, reports, strict=True):
+        through = re.findall(r"([\d.]+) +[\d.]+ [v^] u/", report)
+        found = delays["u", path[1], path[2]][edge == "rise"][to == "rise"]
+        if len(through) == 1:  # asap7's sum is also reached through the carry
+            assert found == pytest.approx(1000 * float(through[0]), rel=0.02, abs=1), (path, edge, to)
+            compared += 1
+    assert compared >= 6
 
 
 @pytest.fixture

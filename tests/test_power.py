@@ -562,7 +562,7 @@ def test_stored_values_clock_gates_and_short_pulses(tmp_path: Path) -> None:
     def run(late: int, pulse: int, scale: int = 1) -> tuple[list, int]:
         delays = {("b", "A", "Y"): late, ("f", "CK", "QN"): 30, ("c", "CK", "G"): 20}
         delays |= {(name, pin, "Y"): pulse for name in "xk" for pin in "AB"}
-        paths: Paths = {path: (scale * ps, scale * ps) for path, ps in delays.items()}
+        paths: Paths = {path: ((scale * ps, scale * ps),) * 2 for path, ps in delays.items()}
         found = simulate(circuit, paths, stimulus, outputs, [(0, 6)], scale * 1000, scale * 100)
         return found.samples.astype(int).T.tolist(), int((found.rises + found.falls)[circuit.ports["y_o_1"]][0])
 
@@ -577,6 +577,20 @@ def test_stored_values_clock_gates_and_short_pulses(tmp_path: Path) -> None:
     zero = simulate(circuit, None, stimulus, outputs, [(0, 6)], 1000, 100)
     assert zero.samples.astype(int).T.tolist() == samples
     assert not (zero.rises + zero.falls)[circuit.ports["y_o_1"]].any()
+
+
+@pytest.mark.parametrize("scale", [1, 3000])
+def test_delays_by_the_edge_at_the_input(tmp_path: Path, scale: int) -> None:
+    """An XOR that inverts takes 50 ps after a rise, to its fall, and 200 after a fall, to its rise."""
+    circuit = storing(tmp_path, STORES)
+    stimulus = {"e": np.zeros(6, bool), "d": np.array([1, 1, 1, 0, 1, 0], bool)}
+    delays = {("b", "A", "Y"): 10, ("f", "CK", "QN"): 10, ("c", "CK", "G"): 10, ("k", "B", "Y"): 10}
+    paths: Paths = {path: ((scale * ps, scale * ps),) * 2 for path, ps in delays.items()}
+    paths |= {(name, pin, "Y"): ((scale, 200 * scale), (50 * scale, scale)) for name, pin in ("kA", "xA", "xB")}
+    found = simulate(circuit, paths, stimulus, ["y_o_2"], [(0, 6)], 1000 * scale, 100 * scale)
+    net = circuit.ports["y_o_2"]  # 1 up to 150 ps, from 3,300 to 4,150 and from 5,300 to 6,000
+    assert found.high_ps[net][0] == scale * (150 + 850 + 700)
+    assert (found.rises[net][0], found.falls[net][0]) == (2, 2)
 
 
 def test_cells_that_layout_adds(tmp_path: Path) -> None:
@@ -646,8 +660,10 @@ def test_every_grouped_layer_has_a_tile(columns: int) -> None:
 def test_delays_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.sdf"
     cell = '(CELL (CELLTYPE "X") (INSTANCE \\a.b ) (DELAY (ABSOLUTE (IOPATH (posedge C) Q (0.0104::0.0116) (0.02))'
-    path.write_text(f"(DELAYFILE (TIMESCALE 1ns) {cell} (IOPATH A Q (1::2))))))")
-    assert read_sdf(path) == {("a.b", "C", "Q"): (12, 20), ("a.b", "A", "Q"): (2000, 2000)}
+    edges = "(IOPATH (posedge B) Q (1) (2)) (IOPATH (negedge B) Q (3) (4))"
+    path.write_text(f"(DELAYFILE (TIMESCALE 1ns) {cell} (IOPATH A Q (1::2)) {edges}))))")
+    either = {("a.b", "C", "Q"): ((20, 12),) * 2, ("a.b", "A", "Q"): ((2000, 2000),) * 2}
+    assert read_sdf(path) == either | {("a.b", "B", "Q"): ((4000, 3000), (2000, 1000))}
     path.write_text("nothing")
     with pytest.raises(UserError, match="no time scale"):
         read_sdf(path)

@@ -69,6 +69,17 @@ class Circuit:
         """Connected pins of cells."""
         return sum(len(g.names) * len(g.pins) for g in self.groups)
 
+    @property
+    def senses(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
+        """Senses of the paths of (cell, input, output) in the order of OpenSTA's SDF: the Liberty's, backwards."""
+        found: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        for cell in (group.cell for group in self.groups):
+            for pin in cell.pins.values():
+                for arc in pin.arcs:
+                    path = (cell.name, arc.related, pin.name)
+                    found[path] = (arc.sense, *found.get(path, ()))
+        return found
+
 
 def read_circuit(path: Path, platform: Platform) -> Circuit:
     """Parse a netlist of Yosys; raises UserError if it holds a latch, a cell that the library lacks, or a short."""

@@ -181,7 +181,7 @@ def weigh(
     stimuli = (stream_stimulus if behind_streams else stimulus)(tiles, design, rows)
     sdf, wires_pf = folder / "delays.sdf", None
     if routed:
-        write_text(sdf, plain_delays(routed.sdf.read_text(), wires=True))
+        write_text(sdf, plain_delays(routed.sdf.read_text(), circuit.senses))
         wires_pf = np.array([routed.wires_pf.get(net, 0.0) for net in circuit.nets])
     else:
         write_delays(circuit.path, ARRAY_TOP if behind_streams else TOP, platform, clock_ns, sdf)

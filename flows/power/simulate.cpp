@@ -1,7 +1,7 @@
 // Event-driven simulation of a flat netlist with the delay of every path through every cell.
 //
 // An output takes the value of its function one path delay after a change of that function: the delay of the
-// input that changed, the shortest if several did, for this edge. A pulse shorter than the delay is swallowed
+// input that changed, the shortest if several did, for this edge of the output, and of the input where they differ. A pulse shorter than the delay is swallowed
 // (inertial). Transitions are changes that last beyond their time stamp. Times are picoseconds.
 //
 // A gate and the net that it drives share a cache line, in an order in which each comes after those that it reads,
@@ -32,9 +32,9 @@ struct Gate {
   int32_t out, kind, first_arc, arcs, first_input, inputs;
 };
 
-/// A path from an input of a gate to its output.
+/// A path from an input of a gate to its output: delays from a fall and a rise to a fall and a rise.
 struct Arc {
-  int32_t input, rise, fall;
+  int32_t input, delay[2][2];
 };
 
 struct Run {
@@ -57,8 +57,8 @@ struct Run {
 
 namespace {
 
-/// `Delay` is an integer that holds every delay, and kNone.
-template <typename Delay>
+/// `Delay` is an integer that holds every delay, and kNone; `edges` of an input have each their delays, or 1 for both.
+template <typename Delay, int edges>
 class Simulation {
  public:
   explicit Simulation(Run& run) : run_(run) {
@@ -104,7 +104,7 @@ class Simulation {
     uint32_t first, end;     // in readers_
     uint8_t state, changed;  // bits of the inputs, and the kind above; those that changed in this time stamp, kWaiting
     uint8_t target, value;
-    Delay delay[kMaxInputs][2];  // of an input, fall and rise; kNone: no path
+    Delay delay[kMaxInputs][edges][2];  // of an input by its edge, to a fall and a rise; kNone: no path
   };
 
   /// What a gate that stores has beside.
@@ -182,15 +182,17 @@ class Simulation {
     int64_t longest = 1;
     for (size_t g = 0; g < order_.size(); g++) {
       const Gate& gate = run_.gates[order_[g]];
-      for (auto& delay : nodes_[g].delay) delay[0] = delay[1] = kNone;
+      for (auto& input : nodes_[g].delay)
+        for (auto& delay : input) delay[0] = delay[1] = kNone;
       for (const Arc* arc = run_.arcs + gate.first_arc; arc < run_.arcs + gate.first_arc + gate.arcs; arc++)
-        for (int to = 0; to < 2; to++) {
-          const int32_t time = to ? arc->rise : arc->fall;
-          Delay& delay = nodes_[g].delay[arc->input][to];
-          delay = std::min(delay, static_cast<Delay>(time));
-          longest = std::max<int64_t>(longest, time);
-          if (gate.kind == kFlipFlop ? gate.arcs > 1 || !time : time) in_order_ = false;
-        }
+        for (int from = 0; from < edges; from++)
+          for (int to = 0; to < 2; to++) {
+            const int32_t time = arc->delay[from][to];
+            Delay& delay = nodes_[g].delay[arc->input][from][to];
+            delay = std::min(delay, static_cast<Delay>(time));
+            longest = std::max<int64_t>(longest, time);
+            if (gate.kind == kFlipFlop ? gate.arcs > 1 || !time : time) in_order_ = false;
+          }
     }
     size_t slots = 64;
     while (slots <= static_cast<size_t>(longest)) slots *= 2;
@@ -243,12 +245,15 @@ class Simulation {
   /// From the inputs that changed to the output; from any if it is none of those with a path.
   static Delay delay_of(const Node& node) {
     Delay found = kNone;
-    for (unsigned bits = node.changed & kInputs; bits; bits &= bits - 1)
-      found = std::min(found, node.delay[__builtin_ctz(bits)][node.target]);
+    for (unsigned bits = node.changed & kInputs; bits; bits &= bits - 1) {
+      const int input = __builtin_ctz(bits), edge = edges > 1 ? node.state >> input & 1 : 0;
+      found = std::min(found, node.delay[input][edge][node.target]);
+    }
     if (found != kNone) return found;
     found = 0;
-    for (const auto& delay : node.delay)
-      if (delay[node.target] != kNone) found = std::max(found, delay[node.target]);
+    for (const auto& input : node.delay)
+      for (const auto& delay : input)
+        if (delay[node.target] != kNone) found = std::max(found, delay[node.target]);
     return found;
   }
 
@@ -434,10 +439,13 @@ class Simulation {
 /// Runs all cycles; 0 if the netlist does not settle.
 extern "C" int simulate(Run* run) {
   int32_t longest = 0;
+  bool by_edge = false;
   for (int64_t g = 0; g < run->num_gates; g++)
     for (int a = 0; a < run->gates[g].arcs; a++) {
-      const Arc& arc = run->arcs[run->gates[g].first_arc + a];
-      longest = std::max({longest, arc.rise, arc.fall});
+      const auto& [fallen, risen] = run->arcs[run->gates[g].first_arc + a].delay;
+      longest = std::max({longest, fallen[0], fallen[1], risen[0], risen[1]});
+      by_edge |= fallen[0] != risen[0] || fallen[1] != risen[1];
     }
-  return longest < UINT16_MAX ? Simulation<uint16_t>(*run).go() : Simulation<int32_t>(*run).go();
+  if (longest >= UINT16_MAX) return Simulation<int32_t, 2>(*run).go();
+  return by_edge ? Simulation<uint16_t, 2>(*run).go() : Simulation<uint16_t, 1>(*run).go();
 }

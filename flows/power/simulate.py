@@ -21,12 +21,12 @@ from models.emulate.native import load_library
 
 KINDS = {None: 0, "flip-flop": 1, "latch": 2, "clock gate": 3}
 GATE = np.dtype([("data", "u8"), ("clock", "u8")] + [(n, "i4") for n in ("out", "kind", "arc", "arcs", "input", "n")])
-ARC = np.dtype([(name, "i4") for name in ("input", "rise", "fall")])
+ARC = np.dtype([("input", "i4"), ("delay", "i4", (2, 2))])  # of a fall and a rise at the input to a fall and a rise
 PS = 1000  # in a ns: resolution of the simulation
 MAX_INPUTS = 6
 MAX_DELAY_PS = 10**9  # a millisecond; the simulation counts ps in 32 bits
 CELL = re.compile(r'\(CELL\s+\(CELLTYPE "[^"]*"\)\s+\(INSTANCE\s*(\S*?)\s*\)(.*?)(?=\(CELL\s|\Z)', re.DOTALL)
-PATH = re.compile(r"\(IOPATH\s+(?:\((?:pos|neg)edge\s+(\S+)\)|(\S+))\s+(\S+)\s+\(([^)]*)\)(?:\s+\(([^)]*)\))?")
+PATH = re.compile(r"\(IOPATH\s+(?:\((pos|neg)edge\s+(\S+)\)|(\S+))\s+(\S+)\s+\(([^)]*)\)(?:\s+\(([^)]*)\))?")
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,15 @@ class Counts:
     events: int
 
 
-Paths = dict[tuple[str, str, str], tuple[int, int]]
+Edges = tuple[int, int]  # to a fall, to a rise
+Paths = dict[tuple[str, str, str], tuple[Edges, Edges]]
 
 
 def read_sdf(path: Path) -> Paths:
-    """Delays in ps of (instance, input, output): rise and fall, the largest of each triple."""
+    """Delays in ps of (instance, input, output) after a fall and after a rise of it, the largest of each triple.
+
+    One that is given for one edge only, as of a clock, holds for both.
+    """
     try:
         text = path.read_text()
         scale = re.search(r"\(TIMESCALE\s+([\d.]+)\s*(ns|ps)\)", text)
@@ -61,8 +65,10 @@ def read_sdf(path: Path) -> Paths:
         found: Paths = {}
         for instance, body in CELL.findall(text):
             name = instance.replace("\\", "")
-            for edge, plain, output, rise, fall in PATH.findall(body):
-                found[name, edge or plain, output] = (picoseconds(rise), picoseconds(fall or rise))
+            for edge, clocked, plain, output, rise, fall in PATH.findall(body):
+                path_, delay = (name, clocked or plain, output), (picoseconds(fall or rise), picoseconds(rise))
+                fallen, risen = found.get(path_, (delay, delay))
+                found[path_] = (fallen if edge == "pos" else delay, risen if edge == "neg" else delay)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as SDF ({error}); run make synth again") from error
     return found
@@ -130,10 +136,10 @@ def model(circuit: Circuit, delays: Paths | None, reset: bool = False) -> tuple[
                 if out < 0:
                     continue
                 if delays is None:  # registers a moment after the clock's network has settled
-                    arcs.append((0, int(kind == 1), int(kind == 1)))
+                    arcs.append((0, [[int(kind == 1)] * 2] * 2))
                 for j, pin in enumerate(inputs) if delays is not None else ():
                     if (name, pin, output) in delays:
-                        arcs.append((j, *delays[name, pin, output]))
+                        arcs.append((j, delays[name, pin, output]))
                 if len(arcs) == first and inputs:
                     lacking.append(f"{group.cell.name} {name}")
                 gates.append((data, clock, out, kind, first, len(arcs) - first, len(nets), len(inputs)))

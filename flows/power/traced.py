@@ -183,7 +183,7 @@ def weigh_trace(
     Raises UserError if an output differs from the waves, without or with the delays of cells and wires.
     """
     sdf = folder / "delays.sdf"
-    write_text(sdf, plain_delays(routed.sdf.read_text(), wires=True))
+    write_text(sdf, plain_delays(routed.sdf.read_text(), circuit.senses))
     wires_pf = np.array([routed.wires_pf.get(net, 0.0) for net in circuit.nets])
     quiet = followed(circuit, trace, clock_ns)
     timed = followed(circuit, trace, clock_ns, sdf, routed.latency_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import UserError
@@ -64,6 +65,7 @@ def worst_slack_ns(netlist: Path, top: str, platform: Platform, clock_ns: float)
 
 
 IOPATH = re.compile(r"\(IOPATH (\([^)]*\)|\S+) (\S+) \(([^)]*)\)(?: \(([^)]*)\))?\)")
+CELLTYPE, INSTANCE = re.compile(r'\(CELLTYPE "([^"]*)"\)'), re.compile(r"\(INSTANCE (\S+)\)")
 WIRE = re.compile(r"\(INTERCONNECT \S+ (\S+) \(([^)]*)\)(?: \(([^)]*)\))?\)")
 SCALES_NS = {"1ns": 1.0, "100ps": 0.1, "10ps": 0.01, "1ps": 0.001}
 
@@ -82,11 +84,15 @@ def write_delays(netlist: Path, top: str, platform: Platform, clock_ns: float, p
     path.write_text(plain_delays(text))
 
 
-def plain_delays(text: str, wires: bool = False) -> str:
+Senses = Mapping[tuple[str, str, str], tuple[str, ...]]  # of the paths of (cell, input, output), as an SDF has them
+
+
+def plain_delays(text: str, senses: Senses | None = None) -> str:
     """An SDF of cells with one unconditional delay for each path, in ns.
 
-    The first cell holds the delays of wires; with `wires` they are added to the paths that begin at their end. Before
-    layout they are zero but for those of the cells that are assumed to drive the inputs, which no design has.
+    The first cell holds the delays of wires. Before layout they are zero but for those of the cells that are assumed to
+    drive the inputs, which no design has. With `senses`, after layout, they are added to the paths that begin at their
+    end, and a path that inverts or not, as other inputs are, has a delay for each edge at its input.
     """
     first = re.search(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", text, flags=re.M | re.S)
     text = text.replace(first.group(), "", 1) if first else text
@@ -95,9 +101,9 @@ def plain_delays(text: str, wires: bool = False) -> str:
         raise UserError(f"SDF in an unknown time unit: {unit.group(0) if unit else 'no TIMESCALE'}")
     head, *cells = text.replace(unit.group(0), "(TIMESCALE 1ns)").split(" (CELL\n")
     scale = SCALES_NS[unit.group(1)]
-    found = WIRE.findall(first.group()) if first and wires else []
-    late = {pin: [_longest(edge, scale) for edge in (rise, fall or rise)] for pin, rise, fall in found}
-    return head + "".join(" (CELL\n" + _plain_cell(cell, scale, late) for cell in cells)
+    found = WIRE.findall(first.group()) if first and senses is not None else []
+    late = {pin: max(_longest(edge, scale) for edge in (rise, fall or rise)) for pin, rise, fall in found}
+    return head + "".join(" (CELL\n" + _plain_cell(cell, scale, late, senses or {}) for cell in cells)
 
 
 def _longest(edge: str, scale: float) -> float:
@@ -105,18 +111,30 @@ def _longest(edge: str, scale: float) -> float:
     return max(float(v) for v in edge.split(":") if v) * scale if edge.strip(":") else 0.0
 
 
-def _plain_cell(cell: str, scale: float, late: dict[str, list[float]]) -> str:
+def _plain_cell(cell: str, scale: float, late: dict[str, float], senses: Senses) -> str:
     paths: dict[tuple[str, str], list[list[float]]] = {}
-    instance = re.search(r"\(INSTANCE (\S+)\)", cell)
+    kind, instance = (head.group(1) if (head := re.search(p, cell)) else "" for p in (CELLTYPE, INSTANCE))
     for source, sink, *edges in IOPATH.findall(cell):
-        wire = late.get(f"{instance.group(1) if instance else ''}/{source.strip('()').split()[-1]}", [0.0, 0.0])
-        longest = [_longest(edge, scale) + max(wire) if edge else 0.0 for edge in edges]
+        wire = late.get(f"{instance}/{source.strip('()').split()[-1]}", 0.0)
+        longest = [_longest(edge, scale) + wire if edge else 0.0 for edge in edges]
         paths.setdefault((source, sink), []).append(longest)
     if not paths:
         return cell
     lines = []
     for (source, sink), found in paths.items():
-        rise, fall = (max(column) for column in zip(*found, strict=True))
-        lines.append(f"    (IOPATH {source} {sink} ({rise:.5f}) ({fall:.5f}))\n")
+        for edge, (rise, fall) in _by_edge(found, senses.get((kind, source, sink), ())).items():
+            lines.append(f"    (IOPATH {edge.format(source)} {sink} ({rise:.5f}) ({fall:.5f}))\n")
     begin, end = cell.index("   (ABSOLUTE\n"), cell.index("\n   )\n")
     return cell[:begin] + "   (ABSOLUTE\n" + "".join(lines) + cell[end + 1 :]
+
+
+def _by_edge(paths: list[list[float]], senses: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    """Longest delays to rise and fall by the edge at the input: one for both unless senses differ and all are known."""
+    rise, fall = (max(column) for column in zip(*paths, strict=True))
+    if len(senses) != len(paths) or not {"positive_unate", "negative_unate"} <= set(senses):
+        return {"{}": (rise, fall)}
+    same, other = (
+        [max(p[to] for p, sense in zip(paths, senses, strict=True) if sense != against) for to in (0, 1)]
+        for against in ("negative_unate", "positive_unate")
+    )
+    return {"(posedge {})": (same[0], other[1]), "(negedge {})": (other[0], same[1])}
