@@ -29,7 +29,7 @@ from flows.power.opensta import opensta_reads_activity, write_saif
 from flows.power.plot import plot_parts, plot_tree
 from flows.power.simulate import Paths, read_sdf, simulate
 from flows.ppa import compare_power, key_of, view
-from flows.sta import constraints, run_sta, write_delays
+from flows.sta import constraints, plain_delays, run_sta, write_delays
 from flows.synth.__main__ import forms, record
 from flows.synth.__main__ import measure as synthesise
 from flows.synth.array import measure_array, whole
@@ -417,7 +417,7 @@ def test_delays_of_another_netlist_are_refused(column: dict, tmp_path: Path) -> 
 
 
 @needs_library
-@pytest.mark.parametrize(("latency_ns", "change_ps"), [(0.0, 1000), (0.9, 1000), (1.2, 2200)])
+@pytest.mark.parametrize(("latency_ns", "change_ps"), [(None, 1000), (0.0, 1000), (0.9, 1000), (1.2, 2200)])
 def test_inputs_come_from_behind_a_clock_tree(
     column: dict, monkeypatch: pytest.MonkeyPatch, latency_ns: float, change_ps: int
 ) -> None:
@@ -427,17 +427,17 @@ def test_inputs_come_from_behind_a_clock_tree(
     circuit = read_circuit((ROOT / column["netlist"]).resolve(), load_platform("osu018"))
 
     def said(*arguments: object) -> None:
-        raise InterruptedError(arguments[-1])
+        raise InterruptedError(f"{arguments[-2]} {arguments[-1]}")
 
     monkeypatch.setattr("flows.power.activity.simulate", said)
-    with pytest.raises(InterruptedError, match=f"^{change_ps}$"):
+    with pytest.raises(InterruptedError, match=f"^{change_ps} {latency_ns is not None}$"):
         measure_activity(circuit, design, 10.0, given, None, latency_ns)
     with pytest.raises(UserError, match=r"a clock latency of 4 ns leaves inputs no time in 10 ns; give a longer"):
         measure_activity(circuit, design, 10.0, given, None, 4.0)
 
 
 @needs_library
-def test_a_layout_brings_wires_and_a_clock_tree(column: dict, tmp_path: Path) -> None:
+def test_a_layout_brings_wires_and_a_clock_tree(column: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock comes by 2 ns of wire and a buffer: inputs must come later too, and its wires take their power."""
     given, design = conditions(compare=True), design_of(column)
     netlist, sdf = tmp_path / "layout.v", tmp_path / "layout.sdf"
@@ -450,12 +450,17 @@ def test_a_layout_brings_wires_and_a_clock_tree(column: dict, tmp_path: Path) ->
     assert len(of_the_clock.findall(sdf.read_text())) == 1
     sdf.write_text(of_the_clock.sub("(2.0::2.0)", sdf.read_text()))
     circuit = read_circuit(netlist, given.platform)
+    told: list[dict] = []
+    monkeypatch.setattr(
+        "flows.power.measure.plain_delays", lambda text, senses: told.append(senses) or plain_delays(text, senses)
+    )
 
     def weighed(latency_ns: float, **wires_pf: float) -> dict:
         layout = Routed(sdf, wires_pf, latency_ns, lambda *_, **__: {"total": 1.0})
         return weigh(circuit, design, 10.0, ROWS, given, tmp_path, layout)
 
     plain, wired = weighed(3.0), weighed(3.0, clk_i=1.0)
+    assert told == [circuit.senses] * 2 and circuit.senses  # delays are by the edge at the input
     assert plain["activity"]["results_checked"] == 6 * COLUMNS * (32 + ROWS)
     more = pytest.approx(1.8**2 * 1.0 / 10.0, abs=2e-6)  # mW: C V^2 f of 1 pF
     for kind in ("total", "switching", "zero_delay_total"):
@@ -587,10 +592,27 @@ def test_delays_by_the_edge_at_the_input(tmp_path: Path, scale: int) -> None:
     delays = {("b", "A", "Y"): 10, ("f", "CK", "QN"): 10, ("c", "CK", "G"): 10, ("k", "B", "Y"): 10}
     paths: Paths = {path: ((scale * ps, scale * ps),) * 2 for path, ps in delays.items()}
     paths |= {(name, pin, "Y"): ((scale, 200 * scale), (50 * scale, scale)) for name, pin in ("kA", "xA", "xB")}
-    found = simulate(circuit, paths, stimulus, ["y_o_2"], [(0, 6)], 1000 * scale, 100 * scale)
+    found = simulate(circuit, paths, stimulus, ["y_o_2"], [(0, 6)], 1000 * scale, 100 * scale, routed=True)
     net = circuit.ports["y_o_2"]  # 1 up to 150 ps, from 3,300 to 4,150 and from 5,300 to 6,000
     assert found.high_ps[net][0] == scale * (150 + 850 + 700)
     assert (found.rises[net][0], found.falls[net][0]) == (2, 2)
+
+
+@pytest.mark.parametrize("scale", [1, 3000])
+@pytest.mark.parametrize("routed", [True, False])
+def test_a_change_that_comes_again_counts_from_its_last_cause(tmp_path: Path, scale: int, routed: bool) -> None:
+    """Of layouts; before, from its first while that is under way, as Icarus Verilog does."""
+    again = STORES.replace("    .A(d),\n    .B(1'b1),", "    .A(y_o_1),\n    .B(later),")
+    again = again.replace("  XOR k (", "  BUF l (\n    .A(late),\n    .Y(later)\n  );\n  XOR k (")
+    assert again.count("later") == 2
+    circuit = storing(tmp_path, again)
+    stimulus = {"e": np.zeros(2, bool), "d": np.ones(2, bool)}
+    delays = {("b", "A", "Y"): 50, ("l", "A", "Y"): 50, ("f", "CK", "QN"): 10, ("c", "CK", "G"): 10}
+    delays |= {("x", pin, "Y"): 0 for pin in "AB"} | {("k", pin, "Y"): 190 for pin in "AB"}
+    paths: Paths = {path: ((scale * ps, scale * ps),) * 2 for path, ps in delays.items()}
+    found = simulate(circuit, paths, stimulus, ["y_o_2"], [(0, 1)], 1000 * scale, 100 * scale, routed)
+    # the function of k is 1 from 100 to 150 ps and from 200 ps on
+    assert found.high_ps[circuit.ports["y_o_2"]][0] == scale * (1000 - (390 if routed else 290))
 
 
 def test_cells_that_layout_adds(tmp_path: Path) -> None:

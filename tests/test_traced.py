@@ -16,7 +16,7 @@ from flows.platform import load_platform
 from flows.power.circuit import read_circuit
 from flows.power.measure import Routed
 from flows.power.traced import followed, weigh_trace
-from flows.sta import constraints, run_sta
+from flows.sta import constraints, plain_delays, run_sta
 
 HAVE_LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib").is_file()
 pytestmark = pytest.mark.skipif(not HAVE_LIBRARY, reason="the OSU 0.18 um library is not installed (make setup)")
@@ -338,13 +338,16 @@ def test_waves_that_are_cut_are_one_line(tmp_path: Path, netlist: Path) -> None:
         run(netlist, waves)
 
 
-def test_power_is_that_of_delays_and_wires(tmp_path: Path, netlist: Path) -> None:
+def test_power_is_that_of_delays_and_wires(tmp_path: Path, netlist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By hand: a wire of 1 pF at q_o takes 1 pF (1.8 V)^2 a period of it, and late gates still follow the waves."""
     platform = load_platform("osu018")
     circuit, trace = traced(netlist, "top", platform, waves_of(tmp_path), tmp_path / "bits")
     sdf = tmp_path / "layout.sdf"
     run_sta(constraints(circuit.path, "top", platform, 10.0) + f"write_sdf -digits 4 {sdf}\n", tmp_path, "write_sdf")
-    totals = []
+    totals, told = [], []
+    monkeypatch.setattr(
+        "flows.power.traced.plain_delays", lambda text, senses: told.append(senses) or plain_delays(text, senses)
+    )
     net = circuit.nets[circuit.ports["q_o"]]
     for wires in ({}, {net: 1.0}):
         layout = Routed(sdf, wires, 0.0, lambda *_: {"total": 0.0, "annotated_pins": 0.0})
@@ -352,6 +355,7 @@ def test_power_is_that_of_delays_and_wires(tmp_path: Path, netlist: Path) -> Non
         totals.append(fields["power_mw"]["total"])
         assert fields["cycles"] == CYCLES - 2 and fields["scope"] == "top"
         assert fields["output_bits"] == 3 * (CYCLES - 2) > fields["output_bits_compared"]
+    assert told == [circuit.senses] * 2 and circuit.senses  # delays are by the edge at the input
     rises = followed(circuit, trace, 10.0).rises[circuit.ports["q_o"], 0]
     assert totals[1] - totals[0] == pytest.approx(rises * 1.0 * 1.8**2 / (10.0 * (CYCLES - 2)), rel=0.6)
     wire = re.compile(r"(?<=INTERCONNECT d_i_0 u0/A )\([^)]*\)")  # too late for the next edge

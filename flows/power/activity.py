@@ -168,7 +168,12 @@ def stream_stimulus(chosen: list[Tile], design: Design, rows: int) -> Stimulus:
 
 
 def measure_activity(
-    circuit: Circuit, design: Design, clock_ns: float, given: Stimulus, sdf: Path | None, latency_ns: float = 0.0
+    circuit: Circuit,
+    design: Design,
+    clock_ns: float,
+    given: Stimulus,
+    sdf: Path | None,
+    latency_ns: float | None = None,
 ) -> Activity:
     """Simulate a netlist on tiles and count, with the delays of the file `sdf`, or without any; see `simulated`.
 
@@ -195,23 +200,24 @@ class Run:
     check: Callable[[np.ndarray], int]
 
 
-def simulated(circuit: Circuit, run: Run, clock_ns: float, sdf: Path | None, latency_ns: float = 0.0) -> Activity:
+def simulated(
+    circuit: Circuit, run: Run, clock_ns: float, sdf: Path | None, latency_ns: float | None = None
+) -> Activity:
     """Simulate a netlist and count, with the delays of the file `sdf`, or without any.
 
-    Inputs come from registers behind a clock tree like the one inside: they change after the longest `latency_ns` of
-    the clock, if that is longer than what is spent outside.
+    After layout the clock has a longest `latency_ns`. Inputs come from registers behind a clock tree like that one:
+    they change after it, if it is longer than what is spent outside.
     """
     delays = read_sdf(sdf) if sdf else None
     outside_ns = IO_SHARE * clock_ns
-    if latency_ns > outside_ns:
-        outside_ns += latency_ns
+    outside_ns += latency_ns if latency_ns and latency_ns > outside_ns else 0.0
     period, before = round(clock_ns * PS), round(outside_ns * PS)
     if 2 * before >= period:
         raise UserError(
             f"{circuit.path}: a clock latency of {latency_ns:g} ns leaves inputs no time in {clock_ns:g} ns; "
             f"give a longer CLOCK_NS="
         )
-    found = simulate(circuit, delays, run.ports, run.outputs, run.windows, period, before)
+    found = simulate(circuit, delays, run.ports, run.outputs, run.windows, period, before, latency_ns is not None)
     matches = run.check(found.samples)
     cycles = np.array([b - a for a, b in run.windows])
     nets = {net: i for i, net in enumerate(circuit.nets)}

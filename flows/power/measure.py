@@ -186,7 +186,7 @@ def weigh(
     else:
         write_delays(circuit.path, ARRAY_TOP if behind_streams else TOP, platform, clock_ns, sdf)
     quiet = measure_activity(circuit, design, clock_ns, stimuli, None)
-    timed = measure_activity(circuit, design, clock_ns, stimuli, sdf, routed.latency_ns if routed else 0.0)
+    timed = measure_activity(circuit, design, clock_ns, stimuli, sdf, routed.latency_ns if routed else None)
     power = power_of(circuit, timed, platform, clock_ns, wires_pf=wires_pf)
     zero_delay = power_of(circuit, quiet, platform, clock_ns, wires_pf=wires_pf)
     totals = {"total": load.mean(power.total()), "zero_delay_total": load.mean(zero_delay.total())}

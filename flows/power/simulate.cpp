@@ -1,8 +1,12 @@
 // Event-driven simulation of a flat netlist with the delay of every path through every cell.
 //
 // An output takes the value of its function one path delay after a change of that function: the delay of the
-// input that changed, the shortest if several did, for this edge of the output, and of the input where they differ. A pulse shorter than the delay is swallowed
+// input that changed, the shortest if several did, for this edge. A pulse shorter than the delay is swallowed
 // (inertial). Transitions are changes that last beyond their time stamp. Times are picoseconds.
+//
+// After layout a delay is of the edge at the input, too, and a change that was taken back and comes again counts from
+// its last cause. Before layout it counts from its first while that is under way, as in Icarus Verilog, with which
+// transitions are compared then.
 //
 // A gate and the net that it drives share a cache line, in an order in which each comes after those that it reads,
 // registers apart. Where only registers have a delay, gates are evaluated in that order, once in a time stamp.
@@ -51,14 +55,15 @@ struct Run {
   int64_t nets, num_gates, num_ports, cycles, num_outputs, windows;
   int64_t one, clock;                 // the net that is always 1, the clock's
   int64_t period, before, half;       // of the clock; when inputs change and outputs are sampled; when it falls
+  int64_t routed;                     // delays are of a layout
   int64_t events;                     // out: transitions in all
 };
 }
 
 namespace {
 
-/// `Delay` is an integer that holds every delay, and kNone; `edges` of an input have each their delays, or 1 for both.
-template <typename Delay, int edges>
+/// `Delay` is an integer that holds every delay, and kNone.
+template <typename Delay, bool routed>
 class Simulation {
  public:
   explicit Simulation(Run& run) : run_(run) {
@@ -92,6 +97,7 @@ class Simulation {
   }
 
  private:
+  static constexpr int kEdges = routed ? 2 : 1;  // of an input, that have delays of their own
   static constexpr Delay kNone = std::numeric_limits<Delay>::max();
   static constexpr int32_t kNobody = -1;
 
@@ -104,7 +110,7 @@ class Simulation {
     uint32_t first, end;     // in readers_
     uint8_t state, changed;  // bits of the inputs, and the kind above; those that changed in this time stamp, kWaiting
     uint8_t target, value;
-    Delay delay[kMaxInputs][edges][2];  // of an input by its edge, to a fall and a rise; kNone: no path
+    Delay delay[kMaxInputs][kEdges][2];  // of an input by its edge, to a fall and a rise; kNone: no path
   };
 
   /// What a gate that stores has beside.
@@ -159,6 +165,7 @@ class Simulation {
     moving_.resize(order_.size() + 1);
     marked_.assign(order_.size() / 64 + 1, 0);
     opened_.assign(run_.nets, 0);
+    due_.assign(routed ? order_.size() : 0, 0);
     for (int32_t g : order_)
       for (int i = 0; i < run_.gates[g].inputs; i++) source(run_.gates[g], i).end++;
     uint32_t total = 0;
@@ -185,7 +192,7 @@ class Simulation {
       for (auto& input : nodes_[g].delay)
         for (auto& delay : input) delay[0] = delay[1] = kNone;
       for (const Arc* arc = run_.arcs + gate.first_arc; arc < run_.arcs + gate.first_arc + gate.arcs; arc++)
-        for (int from = 0; from < edges; from++)
+        for (int from = 0; from < kEdges; from++)
           for (int to = 0; to < 2; to++) {
             const int32_t time = arc->delay[from][to];
             Delay& delay = nodes_[g].delay[arc->input][from][to];
@@ -246,7 +253,7 @@ class Simulation {
   static Delay delay_of(const Node& node) {
     Delay found = kNone;
     for (unsigned bits = node.changed & kInputs; bits; bits &= bits - 1) {
-      const int input = __builtin_ctz(bits), edge = edges > 1 ? node.state >> input & 1 : 0;
+      const int input = __builtin_ctz(bits), edge = routed ? node.state >> input & 1 : 0;
       found = std::min(found, node.delay[input][edge][node.target]);
     }
     if (found != kNone) return found;
@@ -290,6 +297,7 @@ class Simulation {
     } else {
       free_ = events_[event].next;
     }
+    if (routed) due_[gate] = time;
     events_[event] = {gate, wheel_[slot]};
     wheel_[slot] = event;
     used_[slot >> 6] |= 1ull << (slot & 63);
@@ -302,7 +310,8 @@ class Simulation {
     while (event != kNobody) {
       const auto [g, next] = std::exchange(events_[event], {0, free_});
       free_ = std::exchange(event, next);
-      if (nodes_[g].value != nodes_[g].target) flip<in_order>(g, time);
+      const bool last = !routed || due_[g] == time;
+      if (last && nodes_[g].value != nodes_[g].target) flip<in_order>(g, time);
     }
   }
 
@@ -428,6 +437,7 @@ class Simulation {
   std::vector<Event> events_;
   std::vector<uint64_t> used_, marked_;  // time stamps with events; nodes to be evaluated in order
   std::vector<uint8_t> opened_;          // values as the window began
+  std::vector<int64_t> due_;             // of a gate, after layout, when its last change comes
   int64_t count_ = 0;                    // that wait
   int64_t mask_ = 0, now_ = 0, window_ = 0;
   int32_t free_ = kNobody;
@@ -439,13 +449,10 @@ class Simulation {
 /// Runs all cycles; 0 if the netlist does not settle.
 extern "C" int simulate(Run* run) {
   int32_t longest = 0;
-  bool by_edge = false;
   for (int64_t g = 0; g < run->num_gates; g++)
-    for (int a = 0; a < run->gates[g].arcs; a++) {
-      const auto& [fallen, risen] = run->arcs[run->gates[g].first_arc + a].delay;
-      longest = std::max({longest, fallen[0], fallen[1], risen[0], risen[1]});
-      by_edge |= fallen[0] != risen[0] || fallen[1] != risen[1];
-    }
-  if (longest >= UINT16_MAX) return Simulation<int32_t, 2>(*run).go();
-  return by_edge ? Simulation<uint16_t, 2>(*run).go() : Simulation<uint16_t, 1>(*run).go();
+    for (int a = 0; a < run->gates[g].arcs; a++)
+      for (const auto& to : run->arcs[run->gates[g].first_arc + a].delay) longest = std::max({longest, to[0], to[1]});
+  const bool is_short = longest < UINT16_MAX;
+  if (run->routed) return is_short ? Simulation<uint16_t, true>(*run).go() : Simulation<int32_t, true>(*run).go();
+  return is_short ? Simulation<uint16_t, false>(*run).go() : Simulation<int32_t, false>(*run).go();
 }

@@ -154,7 +154,7 @@ class _Run(ctypes.Structure):
         [(name, ctypes.c_void_p) for name in ("gates", "arcs", "inputs", "ports", "stimulus", "outputs")]
         + [(name, ctypes.c_void_p) for name in ("samples", "begins", "ends", "counts")]
         + [(name, ctypes.c_int64) for name in ("nets", "num_gates", "num_ports", "cycles", "num_outputs", "windows")]
-        + [(name, ctypes.c_int64) for name in ("one", "clock", "period", "before", "half", "events")]
+        + [(name, ctypes.c_int64) for name in ("one", "clock", "period", "before", "half", "routed", "events")]
     )
 
 
@@ -166,12 +166,13 @@ def simulate(
     windows: list[tuple[int, int]],
     period_ps: int,
     before_ps: int,
+    routed: bool = False,
 ) -> Counts:
     """Run a netlist with `stimulus` (bool [cycles] of each input port) and count in `windows` (cycles).
 
-    `delays` None: none. Inputs change `before_ps` after the rise of the clock, `outputs` are sampled as long before
-    the next. A stimulus of RESET must hold it for whole cycles: flip-flops are cleared and set as if by their clock.
-    Raises UserError on a cell without delay, one that cannot be simulated or a loop.
+    `delays` None: none; `routed`: of a layout. Inputs change `before_ps` after the rise of the clock, `outputs` are
+    sampled as long before the next. A stimulus of RESET must hold it for whole cycles: flip-flops are cleared and set
+    as if by their clock. Raises UserError on a cell without delay, one that cannot be simulated or a loop.
     """
     index = {net: i for i, net in enumerate(circuit.nets)}
     zero = len(circuit.nets)
@@ -194,7 +195,7 @@ def simulate(
     run = _Run(
         *(array.ctypes.data for array in arrays.values()),
         *(zero + 2, len(gates), len(ports), cycles, len(outputs), len(windows)),
-        *(zero + 1, index[CLOCK], period_ps, before_ps, period_ps // 2, 0),
+        *(zero + 1, index[CLOCK], period_ps, before_ps, period_ps // 2, routed, 0),
     )
     library = load_library(Path(__file__).with_name("simulate.cpp"))
     if not library.simulate(ctypes.byref(run)):

@@ -165,7 +165,7 @@ def check_outputs(samples: np.ndarray, trace: Trace, circuit: Circuit) -> int:
 
 
 def followed(
-    circuit: Circuit, trace: Trace, clock_ns: float, sdf: Path | None = None, latency_ns: float = 0
+    circuit: Circuit, trace: Trace, clock_ns: float, sdf: Path | None = None, latency_ns: float | None = None
 ) -> Activity:
     """Activity of a netlist on waves, from the first reset to their end; UserError if an output differs from them."""
     window = (trace.begin, len(trace.inputs[RESET]))

@@ -92,7 +92,8 @@ def plain_delays(text: str, senses: Senses | None = None) -> str:
 
     The first cell holds the delays of wires. Before layout they are zero but for those of the cells that are assumed to
     drive the inputs, which no design has. With `senses`, after layout, they are added to the paths that begin at their
-    end, and a path that inverts or not, as other inputs are, has a delay for each edge at its input.
+    end, and a path that inverts or not, as other inputs are, has a delay for each edge at its input. Raises UserError
+    for an unknown unit, and with `senses` if there are no wires.
     """
     first = re.search(r"^ \(CELL\n[^\n]*\n  \(INSTANCE\)\n.*?^ \)\n", text, flags=re.M | re.S)
     text = text.replace(first.group(), "", 1) if first else text
@@ -102,6 +103,8 @@ def plain_delays(text: str, senses: Senses | None = None) -> str:
     head, *cells = text.replace(unit.group(0), "(TIMESCALE 1ns)").split(" (CELL\n")
     scale = SCALES_NS[unit.group(1)]
     found = WIRE.findall(first.group()) if first and senses is not None else []
+    if senses is not None and not found:
+        raise UserError("SDF of a layout without delays of wires (INTERCONNECT); delete its folder and run it again")
     late = {pin: max(_longest(edge, scale) for edge in (rise, fall or rise)) for pin, rise, fall in found}
     return head + "".join(" (CELL\n" + _plain_cell(cell, scale, late, senses or {}) for cell in cells)
 
@@ -116,7 +119,8 @@ def _plain_cell(cell: str, scale: float, late: dict[str, float], senses: Senses)
     kind, instance = (head.group(1) if (head := re.search(p, cell)) else "" for p in (CELLTYPE, INSTANCE))
     for source, sink, *edges in IOPATH.findall(cell):
         wire = late.get(f"{instance}/{source.strip('()').split()[-1]}", 0.0)
-        longest = [_longest(edge, scale) + wire if edge else 0.0 for edge in edges]
+        both = (edges[0], edges[1] or edges[0])  # a triple that is alone holds for both
+        longest = [_longest(edge, scale) + wire if edge else 0.0 for edge in both]
         paths.setdefault((source, sink), []).append(longest)
     if not paths:
         return cell
