@@ -755,6 +755,46 @@ def test_a_file_whose_layout_fails_has_no_netlist_of_an_earlier_one(
     assert (out / "layout.log").exists()  # which says why
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--netlist", "{}"], r"is no file; run make synth"),
+        (["--netlist", "{}/n.v", "--columns", "4"], r"COLS= is for DESIGNS=; leave it out, or NETLIST="),
+        (["--netlist", "{}/n.v", "--bisect"], r"BISECT=1 is for DESIGNS="),
+        (["--netlist", "{}/n.v", "--export", "{}/e"], r"EXPORT= is for DESIGNS="),
+        (["--netlist", "{}/unclocked.v"], r"unclocked.v has no port clk_i; that is the clock, and the only one"),
+        (["--netlist", "{}/with space/n.v"], r"with space/layout: Yosys reads no path with a space"),
+        (["--netlist", "{}/taken/n.v"], r"taken/layout is no folder, where the layout is to go; move it away"),
+        (["--netlist", "{}/behaviour.v"], r"behaviour.v has 'always': it is no netlist of cells; map it first"),
+        (["--export", "{}/n.v", "--designs", "m12p"], r"EXPORT=.*n.v is no folder; name another"),
+    ],
+)
+@pytest.mark.parametrize("platform", ["nangate45"], indirect=True)
+def test_what_cannot_be_laid_out_is_told_at_once(
+    tmp_path: Path, platform, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    for folder in ("with space", "taken"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "taken" / "layout").write_text("")
+    ansi = NETLIST.replace("(clk_i,", "(input clk_i,")
+    texts = {
+        "n.v": NETLIST,
+        "with space/n.v": NETLIST,
+        "taken/n.v": ansi,
+        "unclocked.v": NETLIST.replace("clk_i", "ck"),
+    }
+    texts["behaviour.v"] = NETLIST.replace("endmodule", "  always @(posedge clk_i) q <= a_i_0;\nendmodule")
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    tool_of(tmp_path, monkeypatch, "exit 0\n")
+    words = [word.format(tmp_path) for word in words]
+    monkeypatch.setattr(
+        "sys.argv", ["flows.openroad", "--platform", "nangate45", "--top", "column_top", *words, "--quiet"]
+    )
+    with pytest.raises(UserError, match=message):
+        main()
+
+
 @needs_library
 def test_a_form_that_is_late_leaves_the_record_of_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The area record is that of the smallest form until another one is laid out in its place."""
@@ -768,12 +808,15 @@ def test_a_form_that_is_late_leaves_the_record_of_synthesis(tmp_path: Path, monk
         raise Late("setup slack is -0.1 ns")
 
     tool_of(tmp_path, monkeypatch, "exit 0\n")
+    words = ["--designs", "conv tree", "--platform", "osu018", "--rows", "4", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["flows.openroad", *words])
+    with pytest.raises(UserError, match="platform osu018 has no layout"):  # before anything is mapped
+        main()
+    monkeypatch.setattr(f"{command}.scripts_of", lambda _: [])
     monkeypatch.setattr(f"{command}.Store", Kept)
     monkeypatch.setattr(f"{command}.best_variant", lambda variants, *_: SimpleNamespace(design=variants[0]))
     monkeypatch.setattr(f"{command}.record", lambda *_: {})
     monkeypatch.setattr(f"{command}.laid_column", late)
-    words = ["--designs", "conv tree", "--platform", "osu018", "--rows", "4", "--out", str(tmp_path)]
-    monkeypatch.setattr("sys.argv", ["flows.openroad", *words])
     assert main() == 1 and said == []
     monkeypatch.setattr(f"{command}.laid_column", lambda *_: Made({}, 1.0, 1.0, {}, [("routed", {}, {})]))
     monkeypatch.setattr(f"{command}.key_of", lambda _: {})

@@ -82,7 +82,7 @@ def ports_of(netlist: Path, top: str) -> list[str]:
     found = re.search(rf"^\s*module {re.escape(top)}\s*\(([^)]*)\)", plain(netlist), re.MULTILINE)
     if not found:
         raise UserError(f"{netlist} has no module {top}")
-    return [port.strip() for port in found.group(1).split(",") if port.strip()]
+    return [port.split()[-1] for port in found.group(1).split(",") if port.strip()]  # some have direction and range
 
 
 def check_cells(netlist: Path, platform: Platform) -> None:
@@ -91,6 +91,8 @@ def check_cells(netlist: Path, platform: Platform) -> None:
         name for file in platform.lef for name in re.findall(r"^\s*MACRO\s+(\S+)", plain(platform.find(file)), re.M)
     }
     text = plain(netlist)
+    if found := re.search(r"^\s*(always|initial)\b", text, re.MULTILINE):
+        raise UserError(f"{netlist} has '{found.group(1)}': it is no netlist of cells; map it first")
     used = set(re.findall(r"^  (\w+) (?:\\\S+|\w+) +?\(\n", text, re.MULTILINE))
     if within := used & set(re.findall(r"^\s*module (\w+)", text, re.MULTILINE)):
         raise UserError(f"{netlist} has {min(within)} as a module of its own: flatten it first")
@@ -98,6 +100,18 @@ def check_cells(netlist: Path, platform: Platform) -> None:
         raise UserError(
             f"{netlist}: {', '.join(platform.lef)} lack {', '.join(lacking)}: name their LEF in the config.toml"
         )
+
+
+def scripts_of(platform: Platform) -> list[Path]:
+    """The scripts that run: the platform's and ours. Raises UserError if the platform cannot be laid out."""
+    process = platform.folder / "openroad.tcl"
+    if not process.is_file():
+        raise UserError(
+            f"{process} does not exist: platform {platform.name} has no layout; see flows/platforms/nangate45"
+        )
+    if not platform.lef:
+        raise UserError(f"{platform.folder / 'config.toml'} names no lef; layout needs technology and cells")
+    return [process.resolve(), SCRIPTS / "layout.tcl"]
 
 
 @dataclass(frozen=True)
@@ -149,26 +163,15 @@ class Plan:
             "through": " ".join(port for pair in through for port in pair if pair[1] in ports),
         }
 
-    def sources(self) -> list[Path]:
-        """The scripts that run: the platform's and ours. Raises UserError if the platform cannot be laid out."""
-        process = self.platform.folder / "openroad.tcl"
-        if not process.is_file():
-            raise UserError(
-                f"{process} does not exist: platform {self.platform.name} has no layout; see flows/platforms/nangate45"
-            )
-        if not self.platform.lef:
-            raise UserError(f"{self.platform.folder / 'config.toml'} names no lef; layout needs technology and cells")
-        return [process.resolve(), SCRIPTS / "layout.tcl"]
-
     def wider(self) -> Plan | None:
         """The same with its cells spread over the core; None where they are, or the platform always does."""
-        crowds = "$layout(spread)" in self.sources()[0].read_text()
+        crowds = "$layout(spread)" in scripts_of(self.platform)[0].read_text()
         return dataclasses.replace(self, spread=True) if crowds and not self.spread else None
 
     def hashed(self) -> list:
         """What OpenROAD is given, files by content, and when a run is given up."""
         platform = self.platform
-        scripts = [path.read_text() for path in self.sources()]
+        scripts = [path.read_text() for path in scripts_of(self.platform)]
         files = [self.netlist, *map(platform.find, (*platform.lef, *filter(None, [platform.extraction])))]
         given_up = [ROUNDS, HOPELESS, CROWDED.pattern, LATE.pattern]
         hashes = [file_sha256(path) for path in files]
@@ -180,7 +183,7 @@ def layout_script(plan: Plan, out: Path) -> Path:
 
     Raises UserError if the platform has no openroad.tcl, its LEF files are missing or lack a cell of the netlist.
     """
-    sources, platform = plan.sources(), plan.platform
+    sources, platform = scripts_of(plan.platform), plan.platform
     settings = plan.settings()
     check_cells(plan.netlist, platform)
     out.mkdir(parents=True, exist_ok=True)

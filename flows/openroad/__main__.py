@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from common.errors import UserError, run_cli
 from common.files import alone, keep, kept, write_text
 from common.provenance import git_commit
 from common.store import Store, file_sha256, sources_of
-from flows.openroad import LEFT, Late, Plan, layout_script, openroad, run_layout, version
+from flows.openroad import LEFT, Late, Plan, layout_script, openroad, ports_of, run_layout, scripts_of, version
 from flows.openroad.export import export
 from flows.openroad.routed import (
     Block,
@@ -27,6 +28,7 @@ from flows.openroad.routed import (
     chosen,
     highest,
     lay_out,
+    parasitics_of,
     read_back,
     sources,
     traced,
@@ -35,6 +37,7 @@ from flows.openroad.routed import (
 )
 from flows.platform import Platform, config_path, load_platform, read_config
 from flows.power.activity import workload
+from flows.power.circuit import CLOCK
 from flows.power.measure import Conditions, measure, tiles_sha256
 from flows.power.traced import followed
 from flows.ppa import is_conventional, key_of, view
@@ -50,13 +53,16 @@ def main() -> int:
     """Command line; exit code 0 if all were routed, meet setup and hold, and computed right."""
     args = parse("flows.openroad")
     obey(args)
+    if args.netlist:
+        check_netlist(args)
     if args.export:
         return handed_over(args)
     platform = load_platform(args.platform)
     clock_ns = args.clock_ns or platform.clock_ns
-    version(openroad())  # told before anything slow
     if args.trace and not args.netlist:
         raise UserError("TRACE= has waves of the ports of NETLIST=; designs are weighed on the tiles of a network")
+    scripts_of(platform)  # told before anything slow, as is
+    version(openroad())
     if args.netlist:
         return one_netlist(args, platform, clock_ns)
     table = designs_of(args)
@@ -197,6 +203,20 @@ def designs_of(args: argparse.Namespace) -> dict[str, list[Design]]:
     return {name: variants for name, variants in table.items() if not variants[0].shared}
 
 
+def check_netlist(args: argparse.Namespace) -> None:
+    """UserError if there is no such netlist with a clock, or with options that it has no use for."""
+    asked = {"EXPORT=": args.export, "COLS=": args.columns, "BISECT=1": args.bisect}
+    if given := [name for name, value in asked.items() if value]:
+        raise UserError(f"{given[0]} is for DESIGNS=; leave it out, or NETLIST=")
+    if CLOCK not in ports_of(args.netlist, args.top):
+        raise UserError(f"{args.netlist} has no port {CLOCK}; that is the clock, and the only one")
+    out = (args.netlist.parent / "layout").resolve()
+    if re.search(r"\s", str(out)):
+        raise UserError(f"{out}: Yosys reads no path with a space; put the netlist elsewhere")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is no folder, where the layout is to go; move it away")
+
+
 def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -> int:
     """Lay out a file, or find its layout; with waves weigh it.
 
@@ -218,7 +238,8 @@ def one_netlist(args: argparse.Namespace, platform: Platform, clock_ns: float) -
             figures = run_layout(script, lambda step: print(step, flush=True))
             in_a_process(read_back, out, platform, args.top)
             made = read_netlist(out, platform)
-            figures |= {"platform": platform.name, "clock_ns": clock_ns, "netlist_sha256": made.sha256}
+            figures |= {"platform": platform.name, "clock_ns": clock_ns, "parasitics": parasitics_of(platform)}
+            figures["netlist_sha256"] = made.sha256
             figures |= {"cells": made.cells, "area_um2": round(made.area_um2 + figures["diodes_um2"], 3)}
             keep(out / "layout.json", key, figures)
         slacks = f"setup slack {figures['wns_ns']} ns, hold slack {figures['hold_wns_ns']} ns"

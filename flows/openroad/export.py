@@ -70,6 +70,8 @@ def export(design: Design, columns: int | None, platform: str, clock_ns: float, 
     if platform not in LIBRELANE and platform not in ORFS:
         known = ", ".join(sorted({*LIBRELANE, *ORFS}))
         raise UserError(f"neither LibreLane nor OpenROAD-flow-scripts has platform {platform}; they have {known}")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"EXPORT={out} is no folder; name another")
     out.mkdir(parents=True, exist_ok=True)
     packages = [export_package(load_encoding(design.encoding), out)] if design.encoding else []
     try:

@@ -191,9 +191,13 @@ def _laid(plan: Plan, block: Block, given: Conditions, progress: Callable[[str],
         area, diodes = fields["area_um2"], routed["diodes_um2"]
         purposes = area["by_purpose"] | {"antenna diodes": diodes}
         fields |= {"area_um2": {"total": round(area["total"] + diodes, 3), "by_purpose": purposes}}
-    parasitics = EXTRACTED if platform.extraction else ESTIMATED
-    parasitics = {"parasitics": parasitics, "mapped_netlist_sha256": block.netlist.sha256}
-    return routed | fields | parasitics | {"picture": os.path.relpath(folder / "layout.png", ROOT)}
+    known = {"parasitics": parasitics_of(platform), "mapped_netlist_sha256": block.netlist.sha256}
+    return routed | fields | known | {"picture": os.path.relpath(folder / "layout.png", ROOT)}
+
+
+def parasitics_of(platform: Platform) -> str:
+    """Where the capacitance and the delays of wires come from."""
+    return EXTRACTED if platform.extraction else ESTIMATED
 
 
 def highest(lay: Callable[[float], dict], progress: Callable[[str], None]) -> dict:
