@@ -216,22 +216,27 @@ def fill(record: dict, fields: dict) -> None:
     record.update(fields)
 
 
-def runs_of(design: dict, network: str | None = None) -> dict[tuple, dict]:
-    """What a record says of power on layer tiles (of `network`), by their hash and the cycles that were counted."""
+def runs_of(design: dict, network: str | None = None, vectors: int | None = None) -> dict[tuple, dict]:
+    """What a record says of power on layer tiles (of `network`, with so many `vectors` of each).
+
+    By the hash of the tiles and the cycles that were counted.
+    """
     found = {}
     for run in (design, *design.get("workloads", {}).values()):
         activity = run.get("activity") or {}
         tiles = activity.get("workload") or {}
+        if vectors is not None and activity.get("cycles") != vectors * len(tiles.get("tiles", ())):
+            continue
         if run.get("power_mw") and network in (None, tiles.get("network")):
             found.setdefault((tiles.get("tiles_sha256"), activity.get("cycles")), run)
     return found
 
 
-def common_workload(designs: Iterable[dict], network: str | None = None) -> tuple | None:
+def common_workload(designs: Iterable[dict], network: str | None = None, vectors: int | None = None) -> tuple | None:
     """The tiles and cycles that most designs were measured on, of several such those met first; None without any."""
     count: dict[tuple, int] = {}
     for design in designs:
-        for key in runs_of(design, network):  # the last ones of a design come first
+        for key in runs_of(design, network, vectors):  # the last ones of a design come first
             count[key] = count.get(key, 0) + 1
     return max(count, key=count.__getitem__, default=None)
 

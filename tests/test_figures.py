@@ -36,7 +36,7 @@ def design(name: str, cells: int, area: float, power: float) -> dict:
         "cells": cells,
         "area_um2": {"column": area},
         "power_mw": {"column": power},
-        "activity": {"workload": {"network": figures.RESNET}},
+        "activity": {"workload": {"network": figures.RESNET, "tiles": ["one", "other"]}, "cycles": 256},
     }
 
 
@@ -81,6 +81,35 @@ def test_a_figure_that_was_changed_is_found(
     (place / "page.md").write_text(PAGE.replace(old, new))
     assert figures.main() == 1
     assert told in capsys.readouterr().out
+
+
+def test_power_of_other_vectors_than_the_commands_is_none_of_its_own(
+    place: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (place / "page.md").write_text(PAGE.replace("make power DESIGNS", "make power VECTORS=64 DESIGNS"))
+    assert figures.main() == 0
+    without = capsys.readouterr().out
+    assert without != "10 right, 0 wrong, 2 not measured\n" and " 0 wrong" in without
+    document = json.loads((place / "ppa.json").read_text())
+    for record in document["designs"]:
+        record["activity"]["cycles"] = 128
+    (place / "ppa.json").write_text(json.dumps(document))
+    assert figures.main() == 0
+    assert capsys.readouterr().out == "10 right, 0 wrong, 2 not measured\n"
+
+
+def test_what_was_measured_is_written_in_the_form_of_the_page(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = place / "page.md"
+    other = PAGE.replace("| 250 |", "| 1,251 |").replace("-75.0 %", "+3.000 %").replace("90.83 fine", "9.1 fine")
+    page.write_text(other.replace("`m20p` | 91.34", "`m16p` | 91.34"))
+    monkeypatch.setattr("sys.argv", ["figures", "--reports", str(place), "--write"])
+    assert figures.main() == 0
+    written = page.read_text()
+    assert "-75.100 %" in written and "| `m12p` | 90.8 fine-tuned |" in written and "| `m16p` | 91.34 |" in written
+    kept = written.replace("-75.100 %", "-75.0 %").replace("90.8 ", "90.83 ").replace("m16p", "m20p")
+    assert kept == PAGE, "and all else stays"
+    form = {("1,906", 112.4): "112", ("8165", 1234.6): "1235", ("+0.0 %", -0.04): "+0.0 %", ("-0.05", 0.2): "0.20"}
+    assert {figures.as_written(*asked): text for asked, text in form.items()} == {text: text for text in form.values()}
 
 
 def test_nothing_measured_and_damaged_records(place: Path, capsys: pytest.CaptureFixture) -> None:

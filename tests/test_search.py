@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import models.quant.histogram as histogram_module
 import models.search.__main__ as search_main
 import models.search.target as target_module
 from common.errors import UserError
@@ -349,10 +351,16 @@ def test_target_of_a_network_is_measured_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(target_module, "FOLDER", tmp_path)
     monkeypatch.setattr(target_module, "measure", measure)
-    monkeypatch.setattr(target_module, "training_sample", lambda _dataset, count, *_: np.zeros((count, 3, 32, 32)))
-    paths = [target_module.measured_target("resnet20_cifar10", None, said.append) for _ in range(2)]
-    assert paths[0] == paths[1] and paths[0].name.startswith("resnet20_cifar10-")
-    assert measured == [("resnet20_cifar10", 256)] and len(said) == 1
+    monkeypatch.setattr(
+        histogram_module, "load_dataset", lambda _dataset, _split, folder: SimpleNamespace(images=trained[folder])
+    )
+    trained = {None: np.zeros((300, 3, 32, 32)), "few": np.zeros((200, 3, 32, 32))}  # as of ImageNet
+    paths = [
+        target_module.measured_target("resnet20_cifar10", data, said.append) for data in (None, None, "few", "few")
+    ]
+    assert paths[0] == paths[1] != paths[2] == paths[3] and paths[0].name.startswith("resnet20_cifar10-")
+    assert measured == [("resnet20_cifar10", 256), ("resnet20_cifar10", 200)]
+    assert len(said) == 2 and "on 200 training images" in said[1]
     assert target_module.load_target(paths[0]).coherent.shape == (256, 256)
 
 

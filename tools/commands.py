@@ -659,7 +659,10 @@ COMMANDS = (
         "figures",
         "README and docs beside what the last runs measured",
         "tools.figures",
-        (Option("reports", "folder of the records", PATH, ROOT / "build" / "reports"),),
+        (
+            Option("reports", "folder of the records", PATH, ROOT / "build" / "reports"),
+            Option("write", "put what was measured in place of the figures", SWITCH),
+        ),
     ),
     Command(
         DEVELOP,

@@ -2,7 +2,8 @@
 
 A table between `<!-- begin output: make ... -->` and `<!-- end output -->` names the command that prints it. Its
 figures are looked up in the records under build/reports by row and column; what no record holds is
-counted as not measured. Tolerances are in COLUMNS; seconds are never compared.
+counted as not measured. Tolerances are in COLUMNS; seconds are never compared. With --write what was measured takes the
+place of what stands there, in its form: a new row is a copy of another with its own name.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError, run_cli
-from common.files import read_json
+from common.files import read_json, write_text
 from common.store import outdated
 from flows.pareto import rows_that_count
 from flows.platform import config_path, read_config
 from flows.ppa import common_workload, compare_routed, runs_of
+from tools.commands import VECTORS
 from tools.docs import pages
 from tools.options import parse
 
@@ -47,31 +49,61 @@ class Claim:
 
 def claims(page: Path) -> list[Claim]:
     """Figures of the tables of a page that name their command."""
-    found = []
-    for command, body in BLOCK.findall(page.read_text()):
+    found: list[Claim] = []
+
+    def told(claim: Claim) -> str:
+        found.append(claim)
+        return claim.text
+
+    rewritten(page, told)
+    return found
+
+
+def rewritten(page: Path, written: Callable[[Claim], str]) -> str:
+    """The text of a page with what `written` gives in place of each figure of the tables that name their command."""
+
+    def lines(command: str, body: str) -> Iterable[str]:
         header: list[str] = []
-        for line in [*body.splitlines(), ""]:
+        for line in body.splitlines(keepends=True):
+            cells = [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
             if not line.startswith("|"):
                 header = []
-                continue
-            cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
-            if not header:
+            elif not header:
                 header = cells
-            elif not set(line) <= set("|-: "):
-                found += [
-                    Claim(page.name, command, cells[0], column, text)
-                    for column, text in zip(header[1:], cells[1:], strict=True)
-                ]
-    return found
+            elif not set(line) <= set("|-: \n"):
+                told = [Claim(page.name, command, cells[0], *pair) for pair in zip(header[1:], cells[1:], strict=True)]
+                now = [written(claim) for claim in told]
+                if now != cells[1:]:
+                    line = "| " + " | ".join([line.split("|")[1].strip(), *now]) + " |\n"
+            yield line
+
+    def block(found: re.Match) -> str:
+        command, body = found.groups()
+        return found.group().replace(body, "".join(lines(command, body)))
+
+    return BLOCK.sub(block, page.read_text())
+
+
+def as_written(text: str, value: float) -> str:
+    """`value` in the form of the first number of a cell: its digits, commas and sign, and what follows it."""
+    number = NUMBER.match(text).group()
+    sign = "+" if number[0] == "+" or ("%" in text and number[0] == "-") else ""
+    comma = "" if re.match(r"[+-]?\d{4}", number) else ","
+    digits = len(number.partition(".")[2])
+    return f"{round(value, digits) + 0.0:{sign}{comma}.{digits}f}" + text[len(number) :]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Records of columns and of those laid out (by design), and of accuracy rows (by encoding), of one platform."""
+    """Records of columns and of those laid out (by design), and of accuracy rows (by encoding), of one platform.
+
+    Of power those with so many `vectors` of each tile count.
+    """
 
     designs: dict[str, dict]
     accuracy: dict[str, dict]
     layouts: dict[str, dict]
+    vectors: int = VECTORS.default
 
     def design(self, row: str) -> dict:
         """The record of a row: a design, or the encoding of one; KeyError if there is none."""
@@ -91,7 +123,7 @@ class Measured:
 
     def on_tiles(self, design: dict, network: str) -> dict:
         """What a record says of power on tiles of a network, those that most columns ran; KeyError without it."""
-        return runs_of(design)[common_workload(self.designs.values(), network) or ()]
+        return runs_of(design)[common_workload(self.designs.values(), network, self.vectors) or ()]
 
     def routed(self, row: str, value: Callable[[dict], float], change: bool = False) -> float:
         """A figure after layout, or its change against the best conventional column that was routed."""
@@ -157,7 +189,9 @@ COLUMNS: dict[str, tuple[Look, float]] = {
 }
 
 
-def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) -> Measured:
+def measured(
+    reports: Path, platform: str, rows: int = 64, zeros: bool = False, vectors: int = VECTORS.default
+) -> Measured:
     """What the last runs left for columns of a platform, zero-gated ones if `zeros`; empty where nothing was run.
 
     UserError names a damaged record.
@@ -196,7 +230,7 @@ def measured(reports: Path, platform: str, rows: int = 64, zeros: bool = False) 
         accuracy = {row["encoding"]: row for row in rows_that_count(gain, 10_000)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; run its command again") from error
-    return Measured(designs, accuracy, layouts)
+    return Measured(designs, accuracy, layouts, vectors)
 
 
 def arrays_of(records: Iterable[dict]) -> dict[str, dict]:
@@ -225,29 +259,37 @@ def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:
 
 
 def main() -> int:
-    """Command line; exit code 1 if a figure is wrong, or none was compared."""
+    """Command line; exit code 1 if a figure is wrong and stays so, or none was compared."""
     args = parse("tools.figures")
     if not args.reports.is_dir():
         raise UserError(f"no folder {args.reports}; measure something first, for example: make synth")
     count: Counter[str] = Counter()
     known: dict[tuple, Measured] = {}
+
+    def judged(claim: Claim) -> str:
+        """What is to stand in the place of a claim, which is counted."""
+        if claim.column not in COLUMNS or claim.value is None:
+            return claim.text
+        named = dict(re.findall(r"(PLATFORM|ROWS|ZEROS|VECTORS)=([\w-]+)", claim.command))
+        of = named.get("PLATFORM", "osu018"), int(named.get("ROWS", 64)), "ZEROS" in named
+        of += (int(named.get("VECTORS", VECTORS.default)),)
+        if of not in known:
+            known[of] = measured(args.reports, *of)
+        verdict, value = judge(claim, known[of])
+        count[verdict] += 1
+        if verdict == "wrong":
+            print(f"{claim.page}: {claim.command}: {claim.row}, {claim.column}: {claim.text}; measured {value:.6g}")
+        return as_written(claim.text, value) if value is not None and args.write else claim.text
+
     for page in pages():
-        for claim in claims(page):
-            if claim.column not in COLUMNS or claim.value is None:
-                continue
-            named = dict(re.findall(r"(PLATFORM|ROWS|ZEROS)=([\w-]+)", claim.command))
-            of = named.get("PLATFORM", "osu018"), int(named.get("ROWS", 64)), "ZEROS" in named
-            if of not in known:
-                known[of] = measured(args.reports, *of)
-            verdict, value = judge(claim, known[of])
-            count[verdict] += 1
-            if verdict == "wrong":
-                print(f"{claim.page}: {claim.command}: {claim.row}, {claim.column}: {claim.text}; measured {value:.6g}")
+        text = rewritten(page, judged)
+        if args.write and text != page.read_text():
+            write_text(page, text)
     for path in (args.reports / "ppa.json", args.reports / "accuracy.json"):
         if path.is_file() and (since := outdated(json.loads(path.read_text()))):
             print(f"{path.name}: changed since it was measured: {', '.join(since)}")
     print(", ".join(f"{count[verdict]} {verdict}" for verdict in ("right", "wrong", "not measured")))
-    return 1 if count["wrong"] or not count["right"] else 0
+    return 1 if (count["wrong"] and not args.write) or not count["right"] else 0
 
 
 if __name__ == "__main__":

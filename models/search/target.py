@@ -18,6 +18,7 @@ gain, which the requantiser restores (models/quant/correct.py), so it does not c
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from common.files import NO_ARRAYS, first_line
 from models.emulate import exact_engine
 from models.quant.checkpoint import load_network, write_npz
 from models.quant.graph import Engine, Linear, MacNode, QuantNetwork
-from models.quant.histogram import tap_histograms, training_sample
+from models.quant.histogram import calibration_sample, tap_histograms, training_sample
 from models.search.histogram import UNIFORM_SHARE, joint_distribution, load_histogram
 from models.search.moments import Moments, walsh_moments
 from tools.options import parse
@@ -280,18 +281,23 @@ def measure(network: QuantNetwork, images: np.ndarray, samples: int = 2048, seed
     return arrays | {"activations": activations, "weights": weights, "kept": kept}
 
 
-def target_file(network: QuantNetwork) -> Path:
-    """Where the target of a network is kept: trained anew it has another."""
-    return FOLDER / f"{network.name}-{network.sha256[:8]}.npz"
+def target_file(network: QuantNetwork, data: str | None) -> Path:
+    """Where the target of a network is kept: trained anew, or measured on the images of another folder, it has another."""
+    of = f"-{hashlib.sha256(str(Path(data).resolve()).encode()).hexdigest()[:8]}" if data else ""
+    return FOLDER / f"{network.name}-{network.sha256[:8]}{of}.npz"
 
 
 def measured_target(net: str, data: str | None = None, progress: Callable[[str], object] = print) -> Path:
-    """The file with the target of a network, of that very network, measured now if it is not there."""
+    """The file with the target of a network, of that very network, measured now if it is not there.
+
+    A training set of fewer images than `IMAGES`, as of ImageNet here, is taken whole.
+    """
     network = load_network(net)
-    path = target_file(network)
+    path = target_file(network, data)
     if not path.exists():
-        progress(f"measuring {network.name} on {IMAGES} training images; kept in {path}")
-        write_npz(path, measure(network, training_sample(network.dataset, IMAGES, 1, data)))
+        images = np.concatenate(calibration_sample(network.dataset, IMAGES // 2, 1, data))
+        progress(f"measuring {network.name} on {len(images)} training images; kept in {path}")
+        write_npz(path, measure(network, images))
     return path
 
 
@@ -300,7 +306,7 @@ def main() -> None:
     args = parse("models.search.target")
     network = load_network(args.net)
     arrays = measure(network, training_sample(network.dataset, args.images, args.seed, args.data), seed=args.seed)
-    out = args.out or target_file(network)
+    out = args.out or target_file(network, args.data)
     write_npz(out, arrays)
     values = np.arange(-128.0, 128.0)
     joint, coherent = arrays["joint"] / arrays["joint"].sum(), arrays["coherent"] / arrays["joint"].sum()
