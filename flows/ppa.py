@@ -145,7 +145,7 @@ def compare_routed(records: list[dict]) -> None:
         extra = {id(r): value(r) + share_of_f(found, r, value) for r in found}
         for r in found:
             r["routed"][quantity]["column"] = round(extra[id(r)], 6)
-            alike = [b for b in bases if name == "area" or _routed_workload(b) == _routed_workload(r)]
+            alike = [b for b in bases if name == "area" or routed_workload(b) == routed_workload(r)]
             change = {base["design"]: round(100 * (1 - extra[id(r)] / extra[id(base)]), 2) for base in alike}
             r["routed"][f"{name}_reduction_percent"] = {} if r["shared"] else change
 
@@ -155,7 +155,7 @@ def _extra_of(record: dict, records: list[dict]) -> bool:
     return any(r["shared"] and _served(r) == _served(record) for r in records)
 
 
-def _routed_workload(record: dict) -> tuple:
+def routed_workload(record: dict) -> tuple:
     """Network, tiles and cycles that the power of a layout was measured on."""
     activity = record["routed"].get("activity", {})
     workload = activity.get("workload", {})

@@ -51,3 +51,13 @@ def test_command_writes_an_encoding(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["refit", "--encoding", "xnor21f"])
     with pytest.raises(UserError, match="give --net or --hist"):
         models.search.refit.main()
+
+
+def test_without_a_name_it_has_one_of_encoding_and_network(tmp_path, monkeypatch):
+    kept = tmp_path / "resnet20_cifar10-1a2b3c4d.npz"
+    np.savez(kept, joint=skewed().joint)
+    monkeypatch.setattr(models.search.refit, "measured_target", lambda *_: kept)
+    words = ["refit", "--encoding", "xnor21f", "--net", "resnet20_cifar10", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    models.search.refit.main()
+    assert (tmp_path / "xnor21f_resnet20_cifar10.json").is_file()

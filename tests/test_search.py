@@ -364,6 +364,14 @@ def test_target_of_a_network_is_measured_once(tmp_path, monkeypatch):
     assert target_module.load_target(paths[0]).coherent.shape == (256, 256)
 
 
+def test_a_target_of_other_images_is_not_the_one_that_searches_take(monkeypatch):
+    monkeypatch.setattr(target_module, "measure", lambda *_, **__: pytest.fail("measured"))
+    for words in (["--images", "8"], ["--seed", "2"]):
+        monkeypatch.setattr("sys.argv", ["target", "--net", "resnet20_cifar10", *words])
+        with pytest.raises(UserError, match=r"take a target of 256 images and seed 1; .* --out"):
+            target_module.main()
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

@@ -661,7 +661,7 @@ COMMANDS = (
         "tools.figures",
         (
             Option("reports", "folder of the records", PATH, ROOT / "build" / "reports"),
-            Option("write", "put what was measured in place of the figures", SWITCH),
+            Option("write", "write tables of make layout from flows/openroad/results", SWITCH),
         ),
     ),
     Command(
@@ -832,10 +832,10 @@ COMMANDS = (
         "models.search.target",
         (
             NET.but(required=True),
-            TRAINING_IMAGES.but(default=256),
+            TRAINING_IMAGES.but(help="random training images (default: 256, or all)", default=None),
             SEED,
             DATA,
-            OUT.but(help="file to write (default: build/search/<net>-<hash>.npz)", default=None),
+            OUT.but(help="file to write (default: the one that searches take)", default=None),
         ),
     ),
     Command("", "", "write docs/dependencies.md", "tools.dependencies", (OUT.but(help="file to write", default=None),)),

@@ -2,8 +2,11 @@
 
 A table between `<!-- begin output: make ... -->` and `<!-- end output -->` names the command that prints it. Its
 figures are looked up in the records under build/reports by row and column; what no record holds is
-counted as not measured. Tolerances are in COLUMNS; seconds are never compared. With --write what was measured takes the
-place of what stands there, in its form: a new row is a copy of another with its own name.
+counted as not measured. Tolerances are in COLUMNS; seconds are never compared.
+
+With --write the tables of `make layout` are written, from flows/openroad/results alone, whose records are kept with
+the docs: what was measured takes the place of what stands there, in its form. A new row is a copy of another with its
+own name.
 """
 
 from __future__ import annotations
@@ -11,23 +14,26 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from common.errors import UserError, run_cli
-from common.files import read_json, write_text
+from common.files import first_line, read_json, write_bytes
 from common.store import outdated
 from flows.pareto import rows_that_count
 from flows.platform import config_path, read_config
-from flows.ppa import common_workload, compare_routed, runs_of
+from flows.ppa import common_workload, compare_routed, routed_workload, runs_of
 from tools.commands import VECTORS
 from tools.docs import pages
 from tools.options import parse
 
-BLOCK = re.compile(r"<!-- begin output: (make .*?) -->\n(.*?)<!-- end output", re.DOTALL)
-NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+BLOCK = re.compile(r"<!-- begin output: (make .*?) -->\r?\n(.*?)<!-- end output", re.DOTALL)
+NUMBER = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?")
+RESNET = "resnet20_cifar10"
 MOBILENET = "tf2_mobilenet_v2_1.0_224_ptq"  # what its tiles say
+USUAL_VECTORS = {RESNET: VECTORS.default, MOBILENET: 64}  # of each tile, where a command names none
 
 
 @dataclass(frozen=True)
@@ -60,50 +66,66 @@ def claims(page: Path) -> list[Claim]:
 
 
 def rewritten(page: Path, written: Callable[[Claim], str]) -> str:
-    """The text of a page with what `written` gives in place of each figure of the tables that name their command."""
+    """The text of a page with what `written` gives in place of each figure of the tables that name their command.
 
-    def lines(command: str, body: str) -> Iterable[str]:
+    Ends of lines and all else stay. UserError for a table that is not understood.
+    """
+    try:
+        text = page.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {page} ({first_line(error)})") from error
+
+    def lines(command: str, body: str) -> Iterator[str]:
         header: list[str] = []
         for line in body.splitlines(keepends=True):
-            cells = [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
+            row, end = line.rstrip(), line[len(line.rstrip()) :]
+            cells = re.split(r"(?<!\\)\|", row.strip("|"))
+            plain = [cell.strip().strip("`") for cell in cells]
             if not line.startswith("|"):
                 header = []
             elif not header:
-                header = cells
-            elif not set(line) <= set("|-: \n"):
-                told = [Claim(page.name, command, cells[0], *pair) for pair in zip(header[1:], cells[1:], strict=True)]
-                now = [written(claim) for claim in told]
-                if now != cells[1:]:
-                    line = "| " + " | ".join([line.split("|")[1].strip(), *now]) + " |\n"
-            yield line
+                header = plain
+            elif len(plain) != len(header):
+                raise UserError(
+                    f"{page}: the row of {plain[0]} has {len(plain)} cells, its table {len(header)} columns"
+                )
+            elif not set(row) <= set("|-: "):
+                for n, text in enumerate(plain[1:], 1):
+                    if text and (now := written(Claim(page.name, command, plain[0], header[n], text))) != text:
+                        cells[n] = cells[n].replace(text, now)
+                        row = f"|{'|'.join(cells)}|"
+            yield row + end
 
     def block(found: re.Match) -> str:
-        command, body = found.groups()
-        return found.group().replace(body, "".join(lines(command, body)))
+        if "<!-- begin output" in found.group(2):
+            raise UserError(f"{page}: the table of '{found.group(1)}' has no line '<!-- end output -->'")
+        return found.group().replace(found.group(2), "".join(lines(*found.groups())))
 
-    return BLOCK.sub(block, page.read_text())
+    return BLOCK.sub(block, text)
 
 
 def as_written(text: str, value: float) -> str:
-    """`value` in the form of the first number of a cell: its digits, commas and sign, and what follows it."""
-    number = NUMBER.match(text).group()
+    """`value` in the form of the only number of a cell: its digits, commas and sign, and what follows it."""
+    number, rest = (found := NUMBER.match(text)).group(), text[found.end() :]
+    if NUMBER.search(rest):
+        raise UserError(f"'{text}' has more than one number; which of them was measured?")
     sign = "+" if number[0] == "+" or ("%" in text and number[0] == "-") else ""
     comma = "" if re.match(r"[+-]?\d{4}", number) else ","
     digits = len(number.partition(".")[2])
-    return f"{round(value, digits) + 0.0:{sign}{comma}.{digits}f}" + text[len(number) :]
+    return f"{round(value, digits) + 0.0:{sign}{comma}.{digits}f}{rest}"
 
 
 @dataclass(frozen=True)
 class Measured:
     """Records of columns and of those laid out (by design), and of accuracy rows (by encoding), of one platform.
 
-    Of power those with so many `vectors` of each tile count.
+    Of power those with so many `vectors` of each tile count, if given.
     """
 
     designs: dict[str, dict]
     accuracy: dict[str, dict]
     layouts: dict[str, dict]
-    vectors: int = VECTORS.default
+    vectors: int | None = None
 
     def design(self, row: str) -> dict:
         """The record of a row: a design, or the encoding of one; KeyError if there is none."""
@@ -123,7 +145,13 @@ class Measured:
 
     def on_tiles(self, design: dict, network: str) -> dict:
         """What a record says of power on tiles of a network, those that most columns ran; KeyError without it."""
-        return runs_of(design)[common_workload(self.designs.values(), network, self.vectors) or ()]
+        vectors = self.vectors or USUAL_VECTORS[network]
+        return runs_of(design)[common_workload(self.designs.values(), network, vectors) or ()]
+
+    def laid_out(self, row: str) -> float:
+        """Mapped area of what was laid out, um2."""
+        record = self.layouts[row]
+        return record["routed"].get("mapped_um2") or record["area_um2"]["column"]
 
     def routed(self, row: str, value: Callable[[dict], float], change: bool = False) -> float:
         """A figure after layout, or its change against the best conventional column that was routed."""
@@ -155,7 +183,6 @@ def _routed_mw(routed: dict) -> float:
     return routed["power_mw"]["column"]
 
 
-RESNET = "resnet20_cifar10"
 Look = Callable[[Measured, str], float]
 # column of a table: how it is looked up; tolerance beside rounding, relative to figures above 1
 COLUMNS: dict[str, tuple[Look, float]] = {
@@ -173,7 +200,7 @@ COLUMNS: dict[str, tuple[Look, float]] = {
     "mW, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET), 0.01),
     "power, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
     "against the best, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
-    "mapped um2": (lambda m, row: m.routed(row, lambda r: r["mapped_um2"]), 0.001),
+    "mapped um2": (lambda m, row: m.laid_out(row), 0.001),
     "mapped mW": (lambda m, row: m.routed(row, lambda r: r["mapped_mw"]), 0.01),
     "routed um2": (lambda m, row: m.routed(row, _routed_um2), 0.001),
     "routed area": (lambda m, row: m.routed(row, _routed_um2, True), 0.0),
@@ -190,11 +217,11 @@ COLUMNS: dict[str, tuple[Look, float]] = {
 
 
 def measured(
-    reports: Path, platform: str, rows: int = 64, zeros: bool = False, vectors: int = VECTORS.default
+    reports: Path | None, platform: str, rows: int = 64, zeros: bool = False, vectors: int | None = None
 ) -> Measured:
     """What the last runs left for columns of a platform, zero-gated ones if `zeros`; empty where nothing was run.
 
-    UserError names a damaged record.
+    Beside what is kept with the docs, from a folder `reports`, if given. UserError names a damaged record.
     """
     designs: dict[str, dict] = {}
     layouts: dict[str, dict] = {}
@@ -205,32 +232,40 @@ def measured(
         same = all(record.get(key, value) == value for key, value in usual.items())
         return record["platform"] == platform and same and (zeros or not record["parameters"].get("GateZeros"))
 
-    def fits(record: dict) -> bool:
-        """True for one of this kind."""
-        return usual_one(record) and record["parameters"]["Rows"] == rows
+    def columns_of(records: list[dict]) -> dict[str, dict]:
+        """Columns of so many rows by name."""
+        return {r["design"]: r for r in records if usual_one(r) and r["parameters"]["Rows"] == rows}
 
+    def laid_out(records: list[dict]) -> dict[str, dict]:
+        """Layouts, not those of another utilisation or workload than the ones that are kept with the docs."""
+        found = {name: record for name, record in columns_of(records).items() if "routed" in record}
+        found |= arrays_of(filter(usual_one, records))
+        return {name: record for name, record in found.items() if alike(record, layouts.get(name, record))}
+
+    path = LAYOUTS / f"{platform}.json"
     try:
         # what takes hours is kept with the docs, and what needs a tool that is not part of the setup
-        if (path := LAYOUTS / f"{platform}.json").is_file():
+        if path.is_file():
             kept = read_json(path)["designs"]
             compare_routed(kept)
-            layouts |= {record["design"]: record for record in kept if fits(record) and "routed" in record}
-            layouts |= arrays_of(filter(usual_one, kept))
-        if (path := reports / "ppa.json").is_file():
-            found = read_json(path)["designs"]
-            layouts |= arrays_of(filter(usual_one, found))
-            for record in found:
-                if fits(record):
-                    designs[record["design"]] = record
-                    layouts |= {record["design"]: record} if "routed" in record else {}
+            layouts |= laid_out(kept)
+        if reports and (path := reports / "ppa.json").is_file():
+            designs = columns_of(found := read_json(path)["designs"])
+            layouts |= laid_out(found)
         kept_rows: list[dict] = []
-        for path in filter(Path.is_file, (ACCURACY, reports / "accuracy.json")):
+        for path in filter(Path.is_file, (ACCURACY, *([reports / "accuracy.json"] if reports else []))):
             kept_rows += [row for row in read_json(path)["rows"] if row["network"] == RESNET]
         gain = [row for row in kept_rows if row.get("correction", {}).get("scope", "gain") == "gain"]
         accuracy = {row["encoding"]: row for row in rows_that_count(gain, 10_000)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; run its command again") from error
     return Measured(designs, accuracy, layouts, vectors)
+
+
+def alike(one: dict, other: dict) -> bool:
+    """True for layouts of the same utilisation, weighed on the same tiles."""
+    of = [(r["routed"].get("utilization_percent"), routed_workload(r)) for r in (one, other)]
+    return of[0] == of[1]
 
 
 def arrays_of(records: Iterable[dict]) -> dict[str, dict]:
@@ -258,38 +293,60 @@ def judge(claim: Claim, found: Measured) -> tuple[str, float | None]:
     return ("wrong" if wrong else "right"), value
 
 
+def conditions(command: str) -> tuple[str, int, bool, int | None]:
+    """Platform, rows, zero gating and vectors of a command."""
+    named = dict(re.findall(r"(PLATFORM|ROWS|ZEROS|VECTORS)=([\w-]+)", command))
+    vectors = int(named["VECTORS"]) if "VECTORS" in named else None
+    return named.get("PLATFORM", "osu018"), int(named.get("ROWS", 64)), "ZEROS" in named, vectors
+
+
 def main() -> int:
-    """Command line; exit code 1 if a figure is wrong and stays so, or none was compared."""
+    """Command line; exit code 1 if a figure is wrong, or none was compared."""
     args = parse("tools.figures")
+    known: dict[tuple, Measured] = {}
+    if args.write:
+        return write_layouts(known)
     if not args.reports.is_dir():
         raise UserError(f"no folder {args.reports}; measure something first, for example: make synth")
     count: Counter[str] = Counter()
-    known: dict[tuple, Measured] = {}
-
-    def judged(claim: Claim) -> str:
-        """What is to stand in the place of a claim, which is counted."""
+    for claim in chain.from_iterable(map(claims, pages())):
         if claim.column not in COLUMNS or claim.value is None:
-            return claim.text
-        named = dict(re.findall(r"(PLATFORM|ROWS|ZEROS|VECTORS)=([\w-]+)", claim.command))
-        of = named.get("PLATFORM", "osu018"), int(named.get("ROWS", 64)), "ZEROS" in named
-        of += (int(named.get("VECTORS", VECTORS.default)),)
+            continue
+        of = conditions(claim.command)
         if of not in known:
             known[of] = measured(args.reports, *of)
         verdict, value = judge(claim, known[of])
         count[verdict] += 1
         if verdict == "wrong":
             print(f"{claim.page}: {claim.command}: {claim.row}, {claim.column}: {claim.text}; measured {value:.6g}")
-        return as_written(claim.text, value) if value is not None and args.write else claim.text
-
-    for page in pages():
-        text = rewritten(page, judged)
-        if args.write and text != page.read_text():
-            write_text(page, text)
-    for path in (args.reports / "ppa.json", args.reports / "accuracy.json"):
+    for path in (args.reports / "ppa.json", args.reports / "accuracy.json", *sorted(LAYOUTS.glob("*.json"))):
         if path.is_file() and (since := outdated(json.loads(path.read_text()))):
             print(f"{path.name}: changed since it was measured: {', '.join(since)}")
     print(", ".join(f"{count[verdict]} {verdict}" for verdict in ("right", "wrong", "not measured")))
-    return 1 if (count["wrong"] and not args.write) or not count["right"] else 0
+    return 1 if count["wrong"] or not count["right"] else 0
+
+
+def write_layouts(known: dict[tuple, Measured]) -> int:
+    """Write the figures of layouts into the pages, all of them or none; exit code 1 if there is none."""
+    count: Counter[str] = Counter()
+
+    def now(claim: Claim) -> str:
+        if not claim.command.startswith("make layout") or claim.column not in COLUMNS or claim.value is None:
+            return claim.text
+        of = conditions(claim.command)
+        if of not in known:
+            known[of] = measured(None, *of)
+        value = judge(claim, known[of])[1]
+        text = claim.text if value is None else as_written(claim.text, value)
+        count["not measured" if value is None else "as it was" if text == claim.text else "written"] += 1
+        return text
+
+    texts = {page: rewritten(page, now) for page in pages()}
+    for page, text in texts.items():
+        if (data := text.encode()) != page.read_bytes():
+            write_bytes(page, data)
+    print(", ".join(f"{count[what]} {what}" for what in ("written", "as it was", "not measured")))
+    return 0 if count["written"] or count["as it was"] else 1
 
 
 if __name__ == "__main__":

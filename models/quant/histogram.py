@@ -145,9 +145,13 @@ def measure(network: QuantNetwork, images: np.ndarray, engine: Engine, label: st
     return JointHistogram(layers, inputs, network.name, network.sha256, len(images))
 
 
-def training_sample(dataset: str, count: int, seed: int, folder: str | None = None) -> np.ndarray:
-    """`count` random training images of `dataset`, uint8 [count, 3, H, W], the same for the same seed."""
+def training_sample(dataset: str, count: int, seed: int, folder: str | None = None, or_all: bool = False) -> np.ndarray:
+    """`count` random training images of `dataset`, uint8 [count, 3, H, W], the same for the same seed.
+
+    With `or_all` those that there are, where they are fewer.
+    """
     images = load_dataset(dataset, "train", folder).images
+    count = min(count, len(images)) if or_all else count
     if not 1 <= count <= len(images):
         raise UserError(f"{count} images asked for; the training set of {dataset} has 1..{len(images)}")
     return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]

@@ -83,9 +83,14 @@ def find(args: argparse.Namespace, options: Options, target: Target) -> Encoding
 
 def default_name(hist: str | None, task: Task) -> str:
     """`<target>_m<M>`, then p for powers of two or csd<t>."""
-    stem = re.sub(r"[^a-z0-9]+", "_", Path(hist or "uniform").stem.lower()).strip("_")
+    stem = in_names(Path(hist or "uniform").stem)
     suffix = {"general": "", "pow2": "p"}.get(task.weights, f"_{task.weights}")
     return f"{stem}_m{task.m}{suffix}"
+
+
+def in_names(text: str) -> str:
+    """`text` as it may stand in the name of an encoding."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def check_name(name: str, out: Path = LIBRARY) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from common.errors import UserError, run_cli
 from models.encoding import LIBRARY, Encoding, export_package, load_encoding
-from models.search.__main__ import check_name
+from models.search.__main__ import check_name, in_names
 from models.search.figures import SQUARE
 from models.search.presets import all_figures
 from models.search.target import Target, load_target, measured_target
@@ -83,11 +83,16 @@ def main() -> None:
     if bool(args.net) == bool(args.hist):
         raise UserError("fitted to what? give --net or --hist")
     encoding = load_encoding(args.encoding)
+    name = check_name(args.name or f"{encoding.name}_{in_names(Path(args.net or args.hist).stem)}", args.out)
     path = args.hist or measured_target(args.net, args.data, lambda text: print(text, file=sys.stderr))
     target = load_target(path)
-    found = refit(encoding, target, check_name(args.name or f"{encoding.name}_{Path(path).stem}", args.out))
+    found = refit(encoding, target, name)
     found.figures.update(all_figures(found, target))
-    words = [f"--{k} {v}" for k, v in (("encoding", encoding.name), ("net", args.net), ("hist", args.hist)) if v]
+    words = [
+        f"--{k} {v}"
+        for k, v in (("encoding", encoding.name), ("net", args.net), ("hist", args.hist), ("data", args.data))
+        if v
+    ]
     command = " ".join(["python -m models.search.refit", *words, f"--name {found.name}"])
     found.provenance.update(command=command, encoding_sha256=encoding.sha256)
     try:

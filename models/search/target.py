@@ -30,7 +30,7 @@ from common.files import NO_ARRAYS, first_line
 from models.emulate import exact_engine
 from models.quant.checkpoint import load_network, write_npz
 from models.quant.graph import Engine, Linear, MacNode, QuantNetwork
-from models.quant.histogram import calibration_sample, tap_histograms, training_sample
+from models.quant.histogram import tap_histograms, training_sample
 from models.search.histogram import UNIFORM_SHARE, joint_distribution, load_histogram
 from models.search.moments import Moments, walsh_moments
 from tools.options import parse
@@ -282,8 +282,10 @@ def measure(network: QuantNetwork, images: np.ndarray, samples: int = 2048, seed
 
 
 def target_file(network: QuantNetwork, data: str | None) -> Path:
-    """Where the target of a network is kept: trained anew, or measured on the images of another folder, it has another."""
-    of = f"-{hashlib.sha256(str(Path(data).resolve()).encode()).hexdigest()[:8]}" if data else ""
+    """Where the target of a network is kept: trained anew, or with another folder of images, it has another."""
+    place = Path(data).resolve() if data else None
+    of = f"{place} {place.stat().st_mtime_ns if place.exists() else 0}" if place else ""
+    of = f"-{hashlib.sha256(of.encode()).hexdigest()[:8]}" if of else ""
     return FOLDER / f"{network.name}-{network.sha256[:8]}{of}.npz"
 
 
@@ -295,7 +297,7 @@ def measured_target(net: str, data: str | None = None, progress: Callable[[str],
     network = load_network(net)
     path = target_file(network, data)
     if not path.exists():
-        images = np.concatenate(calibration_sample(network.dataset, IMAGES // 2, 1, data))
+        images = training_sample(network.dataset, IMAGES, 1, data, or_all=True)
         progress(f"measuring {network.name} on {len(images)} training images; kept in {path}")
         write_npz(path, measure(network, images))
     return path
@@ -305,7 +307,11 @@ def main() -> None:
     """Command line: measure a network on training images."""
     args = parse("models.search.target")
     network = load_network(args.net)
-    arrays = measure(network, training_sample(network.dataset, args.images, args.seed, args.data), seed=args.seed)
+    usual = args.images in (None, IMAGES) and args.seed == 1
+    if not usual and not args.out:
+        raise UserError(f"searches take a target of {IMAGES} images and seed 1; give another one its own file, --out")
+    images = training_sample(network.dataset, args.images or IMAGES, args.seed, args.data, or_all=not args.images)
+    arrays = measure(network, images, seed=args.seed)
     out = args.out or target_file(network, args.data)
     write_npz(out, arrays)
     values = np.arange(-128.0, 128.0)
