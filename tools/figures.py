@@ -148,10 +148,10 @@ class Measured:
         vectors = self.vectors or USUAL_VECTORS[network]
         return runs_of(design)[common_workload(self.designs.values(), network, vectors) or ()]
 
-    def laid_out(self, row: str) -> float:
-        """Mapped area of what was laid out, um2."""
+    def before(self, row: str, key: str, of_array: str) -> float:
+        """Mapped area or power of what was laid out, by its key; arrays have it beside their layout."""
         record = self.layouts[row]
-        return record["routed"].get("mapped_um2") or record["area_um2"]["column"]
+        return record["routed"][of_array] if row.startswith(ARRAY) else record[key]["column"]
 
     def routed(self, row: str, value: Callable[[dict], float], change: bool = False) -> float:
         """A figure after layout, or its change against the best conventional column that was routed."""
@@ -200,8 +200,8 @@ COLUMNS: dict[str, tuple[Look, float]] = {
     "mW, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET), 0.01),
     "power, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
     "against the best, MobileNetV2": (lambda m, row: m.power(row, "column", MOBILENET, True), 0.01),
-    "mapped um2": (lambda m, row: m.laid_out(row), 0.001),
-    "mapped mW": (lambda m, row: m.routed(row, lambda r: r["mapped_mw"]), 0.01),
+    "mapped um2": (lambda m, row: m.before(row, "area_um2", "mapped_um2"), 0.001),
+    "mapped mW": (lambda m, row: m.before(row, "power_mw", "mapped_mw"), 0.01),
     "routed um2": (lambda m, row: m.routed(row, _routed_um2), 0.001),
     "routed area": (lambda m, row: m.routed(row, _routed_um2, True), 0.0),
     "routed mW": (lambda m, row: m.routed(row, _routed_mw), 0.01),
