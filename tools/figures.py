@@ -303,12 +303,12 @@ def conditions(command: str) -> tuple[str, int, bool, int | None]:
 def main() -> int:
     """Command line; exit code 1 if a figure is wrong, or none was compared."""
     args = parse("tools.figures")
-    known: dict[tuple, Measured] = {}
     if args.write:
-        return write_layouts(known)
+        return write_layouts()
     if not args.reports.is_dir():
         raise UserError(f"no folder {args.reports}; measure something first, for example: make synth")
     count: Counter[str] = Counter()
+    known: dict[tuple, Measured] = {}
     for claim in chain.from_iterable(map(claims, pages())):
         if claim.column not in COLUMNS or claim.value is None:
             continue
@@ -326,9 +326,10 @@ def main() -> int:
     return 1 if count["wrong"] or not count["right"] else 0
 
 
-def write_layouts(known: dict[tuple, Measured]) -> int:
+def write_layouts() -> int:
     """Write the figures of layouts into the pages, all of them or none; exit code 1 if there is none."""
     count: Counter[str] = Counter()
+    known: dict[tuple, Measured] = {}
 
     def now(claim: Claim) -> str:
         if not claim.command.startswith("make layout") or claim.column not in COLUMNS or claim.value is None:
