@@ -70,6 +70,7 @@ def test_figures_that_agree(place: Path, capsys: pytest.CaptureFixture) -> None:
     [
         ("| 250 |", "| 251 |", "enc m12p merged, cells: 251; measured 250"),
         ("| 500 |", "| 480 |", "enc m12p merged, area um2: 480; measured 500"),
+        ("| 250 |", "| **251** |", "enc m12p merged, cells: 251; measured 250"),
         ("-75.0 %", "-77.0 %", "against the best: -77.0 %; measured -75.0996"),
         ("90.83", "90.93", "m12p, top-1 %: 90.93 fine-tuned; measured 90.83"),
         ("91.34", "91.44", "m20p, top-1 %: 91.44; measured 91.34"),
@@ -139,11 +140,9 @@ def test_tables_of_layouts_are_written_in_the_form_of_the_page(place: Path, monk
     (place / "nangate45.json").write_text(json.dumps({"designs": kept}))
     monkeypatch.setattr(figures, "LAYOUTS", place)
     assert figures.main() == 0
-    written = LAYOUTS.replace("| 9,000  | +0.000 %", "| 1,000  | +0.000 %").replace("** | 0.1 |", "** | 0.2 |")
+    written = LAYOUTS.replace("| 9,000  | +0.000 %", "| 1,000  | +0.000 %").replace("| **1** | 0.1 |", "| **2** | 0.2 |")
     written = written.replace("| 5 | -1 % | `a` | 700.0 | -0.10 |", "| 400 | -60 % | `a` | 1,234.6 | 0.00 |", 1)
-    assert page.read_bytes().decode() == written, (
-        "and all else stays: marks, bold cells, ends of lines, what is unknown"
-    )
+    assert page.read_bytes().decode() == written, "and all else stays: marks, ends of lines, what is unknown"
     assert other.read_text() == PAGE, "other commands have figures of their own"
 
 

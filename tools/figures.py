@@ -80,7 +80,7 @@ def rewritten(page: Path, written: Callable[[Claim], str]) -> str:
         for line in body.splitlines(keepends=True):
             row, end = line.rstrip(), line[len(line.rstrip()) :]
             cells = re.split(r"(?<!\\)\|", row.strip("|"))
-            plain = [cell.strip().strip("`") for cell in cells]
+            plain = [cell.strip().strip("`*") for cell in cells]
             if not line.startswith("|"):
                 header = []
             elif not header:
