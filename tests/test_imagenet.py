@@ -322,6 +322,17 @@ def test_sample_with_a_split_of_its_own(sample, tmp_path, monkeypatch):
             seen[half, split] = set(data.images.names)
     assert seen["half1", "train"] == seen["half2", "test"] and seen["half1", "test"] == seen["half2", "train"]
     assert not seen["half1", "train"] & seen["half1", "test"]
+    before = (sample / "images.zip").read_bytes()
+    monkeypatch.setattr(sys, "argv", [*words, "--copies", "2"])
+    runpy.run_path(str(ROOT / "examples/imagenet_halves.py"), run_name="__main__")
+    assert (sample / "images.zip").read_bytes() == before, "the sample itself stays"
+    for half in ("half1", "half2"):
+        data = load_dataset("imagenet", "train", tmp_path / half)
+        assert (
+            len(data.images[:]) == 15 and {name.rpartition("/")[2] for name in data.images.names} == seen[half, "train"]
+        )
+        assert sorted(data.labels) == sorted(3 * [100 * int(name[0]) for name in seen[half, "train"]])
+        assert set(load_dataset("imagenet", "test", tmp_path / half).images.names) == seen[half, "test"]
     labels = tmp_path / "half1" / "labels.csv"
     labels.write_text(labels.read_text().replace("train", "val"))
     with pytest.raises(UserError, match="split must be train or test, and both must occur"):
