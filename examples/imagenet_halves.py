@@ -1,10 +1,10 @@
 """A sample of ImageNet cut in two: what one half decides is tested on the other, both ways round.
 
-    .venv/bin/python examples/imagenet_halves.py data/imagenet_sample --out build/own
+    .venv/bin/python examples/imagenet_halves.py --out build/own
 
 writes the folders build/own/half1 and half2, each with `labels.csv` (a column `split`) and a link to the images. Half 1
-tests on one half of the images and calibrates on the other; in half 2 they change places. With `--copies 3` there are
-three more images of each that calibrates, cut out at random and half of them mirrored, in a zip of their own.
+tests on one half of the images and calibrates on the other; in half 2 they change places. Which sample, if not that of
+the data folder (ENCMAC_DATA, or data), may be said first.
 """
 
 from __future__ import annotations
@@ -12,75 +12,74 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import shutil
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from common.errors import UserError, run_cli
+from common.files import write_text
+from models.datasets.cifar import candidate_folders
 
 SEED = 0
-SHARE = (0.7, 1.0)  # of a side that a copy keeps
 
 
-def copy_of(data: bytes, rng: np.random.Generator) -> bytes:
-    """A JPEG cut out of another at random, as large as that, mirrored or not."""
-    with Image.open(io.BytesIO(data)) as opened:
-        image = opened.convert("RGB")
-    share = rng.uniform(*SHARE)
-    width, height = (round(side * share) for side in image.size)
-    left, top = (
-        int(rng.integers(0, whole - part + 1)) for whole, part in zip(image.size, (width, height), strict=True)
-    )
-    made = image.resize(image.size, Image.Resampling.BILINEAR, (left, top, left + width, top + height))
-    if rng.random() < 0.5:
-        made = made.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    made.save(stream := io.BytesIO(), "JPEG", quality=95)
-    return stream.getvalue()
+def sample_in(folder: Path | None) -> Path:
+    """The folder given, or the one that is found where data is; UserError if it holds no sample."""
+    tried = [folder] if folder else [root / "imagenet_sample" for root in candidate_folders(None)]
+    for place in tried:
+        if (place / "labels.csv").is_file():
+            return place
+    raise UserError(f"no labels.csv in {', '.join(map(str, tried))}; name the folder of a sample")
+
+
+def read_sample(folder: Path) -> tuple[list[dict[str, str]], Path]:
+    """Rows of labels.csv and the zip that holds the images; UserError if they do not belong together."""
+    archives = sorted(folder.glob("*.zip"))
+    if len(archives) != 1:
+        raise UserError(f"{folder} holds {len(archives)} zip files beside labels.csv; expected 1")
+    try:
+        with (folder / "labels.csv").open(newline="") as stream:
+            rows = [{name: row[name] for name in ("index", "file")} for row in csv.DictReader(stream)]
+        with zipfile.ZipFile(archives[0]) as archive:
+            missing = {row["file"] for row in rows} - set(archive.namelist())
+    except (OSError, KeyError, ValueError, csv.Error, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{folder}: labels.csv or {archives[0].name} is damaged ({error!r}); copy them again"
+        ) from error
+    if missing or len(rows) < 2:
+        raise UserError(f"{folder}: labels.csv names {len(rows)} images, {len(missing)} of them not in the zip")
+    return rows, archives[0]
 
 
 def main() -> None:
     """Write the two folders."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sample", type=Path, help="folder with labels.csv and one zip of images")
+    parser.add_argument("sample", type=Path, nargs="?", help="folder with labels.csv and one zip of images")
     parser.add_argument("--out", type=Path, default=Path("build/own"))
-    parser.add_argument("--copies", type=int, default=0, help="more images of each that calibrates (default: 0)")
     args = parser.parse_args()
-    with (args.sample / "labels.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    (images,) = args.sample.glob("*.zip")
+    sample = sample_in(args.sample)
+    rows, images = read_sample(sample)
+    folders = [args.out / f"half{number}" for number in (1, 2)]
+    if sample.resolve() in [folder.resolve() for folder in folders]:
+        raise UserError(f"{sample} is one of the folders to write; give another --out")
     first = set(np.random.default_rng(SEED).permutation(len(rows))[: len(rows) // 2].tolist())
-    for number in (1, 2):
-        folder = args.out / f"half{number}"
+    for number, folder in enumerate(folders, 1):
         folder.mkdir(parents=True, exist_ok=True)
-        held = folder / images.name
-        held.unlink(missing_ok=True)
-        entries = []
+        link = folder / images.name
+        if link.exists() and not link.is_symlink():
+            raise UserError(f"{link} is a file of somebody's; move it away")
+        link.unlink(missing_ok=True)
+        link.symlink_to(images.resolve())
+        writer = csv.DictWriter(stream := io.StringIO(), ["index", "file", "split"])
+        writer.writeheader()
         for i, row in enumerate(rows):
-            split = "test" if (i in first) == (number == 1) else "train"
-            entries.append({"index": row["index"], "file": row["file"], "split": split})
-        if args.copies:
-            shutil.copy(images, held)
-            entries += add_copies(held, [entry for entry in entries if entry["split"] == "train"], args.copies)
-        else:
-            held.symlink_to(images.resolve())
-        with (folder / "labels.csv").open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, ["index", "file", "split"])
-            writer.writeheader()
-            writer.writerows(entries)
-        print(f"{folder}: {len(entries)} images")
-
-
-def add_copies(archive: Path, entries: list[dict], count: int) -> list[dict]:
-    """Put so many copies of each image into a zip; their entries."""
-    rng, made = np.random.default_rng(SEED), []
-    with zipfile.ZipFile(archive, "a") as opened:
-        for number in range(1, count + 1):
-            for entry in entries:
-                made.append(entry | {"file": f"copy{number}/{entry['file']}"})
-                opened.writestr(made[-1]["file"], copy_of(opened.read(entry["file"]), rng))
-    return made
+            writer.writerow(row | {"split": "test" if (i in first) == (number == 1) else "train"})
+        write_text(folder / "labels.csv", stream.getvalue())
+        print(f"{folder}: {len(rows)} images")
 
 
 if __name__ == "__main__":
-    main()
+    run_cli(main)

@@ -29,7 +29,7 @@ from models.datasets import Cifar, ImageNet, images_sha256, load_dataset
 from models.emulate import TableEngine, exact_table
 from models.encoding import check_name, encoding_file, library_names, load_encoding
 from models.multiplier import Products, expand, load_products, relative_error
-from models.predictions import Predictions
+from models.predictions import Predictions, check_labels
 from models.quant.checkpoint import FINETUNED, ZOO, load_network
 from models.quant.correct import corrected_network, encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
@@ -85,6 +85,7 @@ def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baselin
     count = len(test.labels) if args.images is None else args.images
     if not 1 <= count <= len(test.labels):
         raise UserError(f"--images {count}: {test.name} has 1..{len(test.labels)} test images")
+    check_labels(network, test.images, test.labels)
     if count < len(test.labels):
         test = replace(test, images=test.images[:count], labels=test.labels[:count])
     fp32 = float_figure(network, test, Path(args.float or f"build/train/{network.name}/float.pt"))
@@ -135,7 +136,7 @@ HALVES = ("half1", "half2")  # data sets of examples/imagenet_halves.py: togethe
 
 
 def pooled(rows: Sequence[dict]) -> list[dict]:
-    """`rows` of a report, those of two HALVES of a sample as one row of all images.
+    """`rows` of a report, those of two HALVES of a sample, made by as many images, as one row of all images.
 
     Shares of images are averages, differences those of all images; what was kept for one half may be another way than
     for the other: `way` is then "chosen or corrected".
@@ -150,6 +151,8 @@ def pooled(rows: Sequence[dict]) -> list[dict]:
                 row["encoding_sha256"],
                 row["seed"],
                 str(row["correction"]["scope"]),
+                row["correction"].get("rounds"),
+                row["correction"].get("training_images"),
             )
             pairs.setdefault((*key, row["choose"]), {})[row["dataset"]] = row
     return whole + [_joined(*pair.values()) for pair in pairs.values() if len(pair) == len(HALVES)]
@@ -191,6 +194,8 @@ def measure_row(args: argparse.Namespace, baseline: Baseline, encoding: Products
     if args.correction == "gain":
         wanted = WAYS if args.choose == "1" else WAYS[:1]
         images, held_out = calibration_sample(network.dataset, args.samples, args.seed, args.data)
+        if len(images) < args.samples and not args.quiet:
+            print(f"{args.samples} training images asked for, {len(images)} taken: half of those that there are")
         found = prepare(network, encoding, images, held_out, wanted, args.rounds, label=label)
         ways, way, figures = found.ways, found.way, found.figures
     else:
@@ -397,6 +402,8 @@ def main() -> None:
     if args.out.suffix != ".json":
         raise UserError(f"--out {args.out}: a record is JSON; give it a name that ends in .json")
     if args.table:
+        if args.net or args.encoding or args.json:
+            raise UserError("--table shows what was measured, as text; leave out --net, --encoding and --json")
         if not (rows := read_rows(args.out)):
             raise UserError(f"no rows in {args.out}; measure some first: make accuracy NET= ENCODING=")
         try:

@@ -9,12 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from models.emulate import TableEngine
+from common.errors import UserError
+from models.emulate import TableEngine, exact_engine
 from models.quant.checkpoint import fingerprint
 from models.quant.graph import QuantNetwork
 
 FOLDER = Path("build/accuracy")
 SAVE_SECONDS = 10.0
+
+
+def check_labels(network: QuantNetwork, images: np.ndarray, labels: np.ndarray) -> None:
+    """Raises UserError for `labels` int [N] that are no class of `network`; running one of `images` tells how many."""
+    classes = network.run(images[:1], exact_engine()).shape[1] - network.first_class
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(
+            f"labels are {labels.min()}..{labels.max()}, the classes of {network.name} 0..{classes - 1}; "
+            "give the data set that it was trained on"
+        )
 
 
 class Predictions:

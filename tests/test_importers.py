@@ -341,6 +341,10 @@ def test_onnx_command(quantised, tmp_path, monkeypatch, capsys):
     assert network.mean == (0.5, 0.5, 0.5) and network.provenance["imported"]["rounding"] == "float"
     told = capsys.readouterr().out
     assert "4 of them convolutions and linear layers" in told and "left to the runtime" not in told
+    for name in ("../r", ".r", "a/b"):
+        monkeypatch.setattr(sys, "argv", ["command", str(quantised), "--name", name])
+        with pytest.raises(UserError, match=f"name '{name}': letters, digits"):
+            models.importers.__main__.main()
     (tmp_path / "model.pb").touch()
     monkeypatch.setattr(sys, "argv", ["command", str(tmp_path / "model.pb")])
     with pytest.raises(UserError, match="cannot import '.pb'"):

@@ -119,6 +119,8 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
             "<network>,...": "resnet20_cifar10,resnet20_cifar100",
             "<platform>": "osu018",
             "<path>": "README.md",
+            "<file>": "README.md",
+            "<folder>": "docs",
             "<suite>": "tiny",
         }
         typed[option.spelled] = words.get(option.kind.usage, option.kind.usage.split("|")[0])
@@ -176,6 +178,11 @@ def test_what_make_hands_over_is_what_the_module_reads(command):
         ("pdk", "make pdk needs PDK="),
         ("import", "make import needs MODEL="),
         ("layout NETLIST=none.v", "make layout: NETLIST=none.v: there is no such file or folder"),
+        ("search M=8 OUT=README.md", "make search: OUT=README.md is a file; give a folder"),
+        ("finetune NET=resnet20_cifar10 ENCODING=m12p OUT=docs", "make finetune: OUT=docs is a folder; give a file"),
+        ("train NET=resnet20_cifar10 OUT=README.md/x", "make train: OUT=README.md/x cannot be made: "),
+        ("train NET=resnet20_cifar10 OUT=/proc/x", "make train: OUT=/proc/x cannot be written ("),
+        ("train NET=resnet20_cifar10 AVERAGE=1", "make train: AVERAGE=1: must be 0 to 0.999999"),
     ],
 )
 def test_a_wrong_word_is_one_line(words, fault):

@@ -73,6 +73,8 @@ def test_halves_of_a_sample_are_one():
     assert one["top1"]["encoded_finetuned"] is None and one["preparation"]["seconds"] == 3600
     assert not pooled(ROWS[3:4]), "half a sample is no sample"
     assert len(pooled([*ROWS[3:], row(OTHER, "m12p", 1, "half1", 500)])) == 1
+    fewer = row(OTHER, "m20p", 9, "half2", 500) | {"correction": {"scope": "gain", "training_images": 128}}
+    assert pooled([*ROWS[3:], fewer]) == [one], "halves made by other numbers of images are none of one sample"
     assert pooled(ROWS[:3]) == ROWS[:3]
 
 

@@ -25,6 +25,7 @@ from models.encoding import library_names, load_encoding
 from models.multiplier import load_products
 from models.networks import NETWORKS, network_spec
 from models.networks.resnet import CifarResNet
+from models.predictions import check_labels
 from models.quant.arith import quantise_multipliers
 from models.quant.checkpoint import load_network, save_network
 from models.quant.convert import convert, load_weights
@@ -485,6 +486,19 @@ def test_finetuning_lowers_its_loss(here, monkeypatch):
     run(monkeypatch, models.train.finetune, *words(here, *more))
     losses = [e["loss"] for e in json.loads((here / "loss" / "log.json").read_text())["log"]]
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+
+
+def test_data_and_files_that_do_not_fit_are_told_before_a_step(here, monkeypatch, network):
+    command, common = models.train.finetune, words(here, "--steps", 1, "--folder", here / "unfit")
+    with pytest.raises(UserError, match="--batch 100000000: there are 40 training images"):
+        run(monkeypatch, command, *common, "--batch", 10**8)
+    with pytest.raises(UserError, match="small.npz holds a network that is not fine-tuned; give another file"):
+        run(monkeypatch, command, *common, "--out", here / "small.npz")
+    images = np.zeros((2, 3, 32, 32), np.uint8)
+    check_labels(network, images, np.array([0, 9]))
+    for labels in ([0, 10], [-1, 3]):
+        with pytest.raises(UserError, match=r"labels are .*, the classes of .* 0\.\.9; give the data set"):
+            check_labels(network, images, np.array(labels))
 
 
 def test_bad_finetuning_is_one_line(here, monkeypatch, capsys):

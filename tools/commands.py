@@ -11,6 +11,8 @@ from pathlib import Path
 from tools.options import (
     ADDRESS,
     EXISTING,
+    FILE,
+    FOLDER,
     PATH,
     ROOT,
     SWITCH,
@@ -71,7 +73,7 @@ ENCODING = Option("encoding", "encoding of the library, or a JSON file", an_enco
 DATA = Option("data", "folder with the data set, or npz file of one (default: see models/datasets)", EXISTING)
 SEED = Option("seed", "of everything that is drawn at random", whole(0, 2**31 - 100), 1)  # simulators take 31 bits
 JOBS = Option("jobs", "processes or threads at a time", whole(), CPUS)
-OUT = Option("out", "folder of what is written", PATH, ROOT / "build")
+OUT = Option("out", "folder of what is written", FOLDER, ROOT / "build")
 RTL = Option("rtl", "folder of the RTL", EXISTING, ROOT / "rtl")
 SCHEDULER = Option("scheduler", "Dask cluster: tls://host:port", ADDRESS, os.environ.get("SCHEDULER"))
 PLATFORM = Option("platform", "cell library: a name, or a folder with a config.toml", a_platform, "osu018")
@@ -368,7 +370,7 @@ COMMANDS = (
                 EXISTING,
             ),
             DATA,
-            OUT.but(help="record to write", default=Path("build/reports/accuracy.json")),
+            OUT.but(kind=FILE, help="record to write", default=Path("build/reports/accuracy.json")),
             Option("table", "measure nothing; print the rows measured so far", SWITCH),
             Option("page", "TABLE=1: page to write it to, between <!-- begin accuracy --> and its end", EXISTING),
             *OUTPUT,
@@ -541,13 +543,13 @@ COMMANDS = (
             Option("net", "network of models/networks, or mine.py:function, which is run", a_definition, required=True),
             Option("epochs", "passes over the training images", whole(), 36),
             Option("sizes", "smaller images at first: 16x10,24x8 (pixels x epochs)", TEXT, ""),
-            DATA,
+            DATA.but(help="folder with the data set (default: see models/datasets)"),
             SEED,
             Option("batch", "images of a step", whole(), 128),
             Option("lr", "highest learning rate", number(above=True), 0.2),
             Option("weight-decay", "of the optimiser", number(), 5e-4),
             Option("smoothing", "label smoothing", number(0, 1), 0.0),
-            Option("average", "decay of the moving average, per step", number(0, 1), 0.999),
+            Option("average", "decay of the moving average, per step", number(0, 0.999999), 0.999),
             Option("bf16", "bfloat16 mixed precision", SWITCH),
             Option("evaluate-every", "epochs between evaluations", whole(), 5),
             THREADS,
@@ -583,10 +585,10 @@ COMMANDS = (
             Option("distil", "share of the teacher in the loss", number(0, 1), 0.7),
             CHOOSE,
             SAMPLES,
-            Option("folder", "checkpoint, log and curves (default: build/finetune/<net>-<encoding>)", PATH),
+            Option("folder", "checkpoint, log and curves (default: build/finetune/<net>-<encoding>)", FOLDER),
             Option("save-every", "steps between checkpoints", whole(), 25),
             THREADS,
-            OUT.but(help="network to write (default: build/finetuned/<net>-<encoding>.npz)", default=None),
+            OUT.but(kind=FILE, help="network to write (default: build/finetuned/<net>-<encoding>.npz)", default=None),
             QUIET,
         ),
         "NET=resnet20_cifar10 ENCODING=m12p",
@@ -620,7 +622,7 @@ COMMANDS = (
             Option("mean", "of images scaled to 0..1, for ONNX, e.g. 0.485,0.456,0.406 (default: 0)", TEXT),
             Option("std", "the same (default: 1)", TEXT),
             Option("size", "of one image, where an ONNX model leaves it open, e.g. 3x32x32", TEXT),
-            OUT.but(help="checkpoint to write (default: build/imported/<name>.npz)", default=None),
+            OUT.but(kind=FILE, help="checkpoint to write (default: build/imported/<name>.npz)", default=None),
         ),
         "MODEL=resnet8.tflite DATASET=cifar10",
     ),
@@ -721,7 +723,7 @@ COMMANDS = (
             NET.but(required=True),
             Option("layer", "layer to keep, and for how many images: NAME=IMAGES", TEXT, several="append"),
             DATA,
-            OUT.but(help="archive to write (default: build/captures/tiles_<net>.npz)", default=None),
+            OUT.but(kind=FILE, help="archive to write (default: build/captures/tiles_<net>.npz)", default=None),
         ),
     ),
     Command(
@@ -755,7 +757,7 @@ COMMANDS = (
         (
             Option("net", "network of models/networks, or mine.py:function, which is run", a_definition, required=True),
             Option("float", "float checkpoint (default: build/train/<net>/float.pt, or a package's)", EXISTING),
-            OUT.but(help="checkpoint to write (default: build/networks/<net>.npz)", default=None),
+            OUT.but(kind=FILE, help="checkpoint to write (default: build/networks/<net>.npz)", default=None),
             DATA,
             Option("rule", "calibration of activation scales", choice("rule", "max", "percentile", "mse"), "mse"),
             Option("per-tensor", "one weight scale for each layer", SWITCH),
@@ -775,7 +777,7 @@ COMMANDS = (
             TRAINING_IMAGES,
             SEED,
             DATA,
-            OUT.but(help="file to write (default: build/histograms/<net>.npz)", default=None),
+            OUT.but(kind=FILE, help="file to write (default: build/histograms/<net>.npz)", default=None),
             QUIET,
         ),
     ),
@@ -787,7 +789,7 @@ COMMANDS = (
         (
             Option("fit", "records of make synth", EXISTING, required=True, several="extend"),
             PLATFORM,
-            OUT.but(help="file to write", default=None),
+            OUT.but(kind=FILE, help="file to write", default=None),
         ),
     ),
     Command(
@@ -835,10 +837,16 @@ COMMANDS = (
             TRAINING_IMAGES.but(help="random training images (default: 256, or all)", default=None),
             SEED,
             DATA,
-            OUT.but(help="file to write (default: the one that searches take)", default=None),
+            OUT.but(kind=FILE, help="file to write (default: the one that searches take)", default=None),
         ),
     ),
-    Command("", "", "write docs/dependencies.md", "tools.dependencies", (OUT.but(help="file to write", default=None),)),
+    Command(
+        "",
+        "",
+        "write docs/dependencies.md",
+        "tools.dependencies",
+        (OUT.but(kind=FILE, help="file to write", default=None),),
+    ),
     Command(
         "",
         "",

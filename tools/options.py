@@ -16,6 +16,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -209,10 +210,29 @@ def _scheduler(text: str) -> str:
     return text
 
 
+def _to_write(text: str, folder: bool) -> Path:
+    """A folder to write in, or a file, that can be made: told before anything is measured."""
+    path = Path(text)
+    try:
+        if path.exists() and path.is_dir() != folder:
+            raise ValueError(
+                f"{SHOWN} is a {'file' if path.is_file() else 'folder'}; give a {'folder' if folder else 'file'}"
+            )
+        above = next(p for p in (path, *path.absolute().parents) if p.is_dir() or (p.exists() and p != path))
+        if not above.is_dir():
+            raise ValueError(f"{SHOWN} cannot be made: {above} is no folder")
+        tempfile.TemporaryFile(dir=above).close()
+    except OSError as error:
+        raise ValueError(f"{SHOWN} cannot be written ({error.strerror}); choose another place") from None
+    return path
+
+
 TEXT = Kind("<text>", str)
 ADDRESS = Kind("<address>", _scheduler)
 EXISTING = Kind("<path>", _existing)
 PATH = Kind("<path>", Path)
+FOLDER = Kind("<folder>", lambda text: _to_write(text, folder=True))
+FILE = Kind("<file>", lambda text: _to_write(text, folder=False))
 SWITCH = Kind("1", _switch)
 
 

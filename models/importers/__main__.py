@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def main() -> None:
         known = ", ".join((*READERS, *GENOMES))
         raise UserError(f"{args.model}: cannot import '{args.model.suffix}'; known: {known}")
     name = args.name or args.model.stem
+    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        raise UserError(f"name '{name}': letters, digits, _, - and . only; choose another --name")
     given = (("mean", args.mean, ","), ("std", args.std, ","), ("size", args.size, "x"))
     options = {k: _numbers(k, v, apart) for k, v, apart in given if v}
     if options and args.model.suffix != ".onnx":

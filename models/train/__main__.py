@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from common.errors import UserError, run_cli
 from common.files import alone, first_line
-from models.datasets import load_cifar
+from models.datasets import DATASETS, Cifar, load_cifar
 from models.networks import NetworkSpec, network_name, network_spec
 from models.train.team import Team
 from tools.options import parse
@@ -118,9 +118,20 @@ def folder_of(args: argparse.Namespace) -> Path:
     return Path(args.out or f"build/train/{network_name(args.net)}")
 
 
+def both_splits(args: argparse.Namespace, spec: NetworkSpec) -> tuple[Cifar, Cifar]:
+    """Training and test images of a network; UserError if it is not for CIFAR, or a step takes more than there are."""
+    if spec.dataset not in DATASETS:
+        raise UserError(f"{args.net} is for {spec.dataset}; make train takes networks for {' and '.join(DATASETS)}")
+    data, test = (load_cifar(spec.dataset, split, args.data) for split in ("train", "test"))
+    if args.batch > len(data.labels):
+        raise UserError(f"--batch {args.batch}: there are {len(data.labels)} training images")
+    return data, test
+
+
 def train(args: argparse.Namespace) -> dict:
     """Train to the end (or go on from a checkpoint); return the record written beside the weights."""
     spec = network_spec(args.net)
+    data, test = both_splits(args, spec)
     out = folder_of(args)
     out.mkdir(parents=True, exist_ok=True)
     team = Team()
@@ -129,7 +140,6 @@ def train(args: argparse.Namespace) -> dict:
     rng = torch.Generator().manual_seed(args.seed)
     sizes = parse_sizes(args.sizes, args.epochs)
 
-    data, test = (load_cifar(spec.dataset, split, args.data) for split in ("train", "test"))
     labels = torch.from_numpy(data.labels)
     pad = ((0, 0), (0, 0), (CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING))
     padded = torch.from_numpy(np.pad(data.images, pad, mode="reflect"))

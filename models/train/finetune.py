@@ -26,10 +26,11 @@ from tqdm import tqdm
 
 from common.errors import UserError, run_cli
 from common.files import alone, write_text
-from models.datasets import images_sha256, load_dataset
+from models.datasets import Arrays, Cifar, ImageNet, images_sha256, load_dataset
 from models.emulate import exact_table
 from models.emulate.modules import TrainingTable
 from models.multiplier import Products, load_products
+from models.predictions import check_labels
 from models.quant.checkpoint import FINETUNED, fingerprint, load_network, save_network
 from models.quant.correct import encoding_engine, offset_network
 from models.quant.graph import QuantNetwork
@@ -110,7 +111,7 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     out.mkdir(parents=True, exist_ok=True)
     team = Team()
     team.batch(args.batch)
-    data = load_dataset(base.dataset, "train", args.data)
+    data = training_data(base, args)
     labels = torch.from_numpy(data.labels)
     padded = with_margin(data.images)
     teacher = TrainableNetwork(base, TrainingTable(exact_table(), threads=args.threads)).to(team.device)
@@ -175,6 +176,15 @@ def finetune(args: argparse.Namespace) -> tuple[QuantNetwork, dict]:
     return network, record
 
 
+def training_data(base: QuantNetwork, args: argparse.Namespace) -> Cifar | ImageNet | Arrays:
+    """Training images and their labels; UserError if they are not of the network's classes, or fewer than a step's."""
+    data = load_dataset(base.dataset, "train", args.data)
+    check_labels(base, data.images, data.labels)
+    if args.batch > len(data.labels):
+        raise UserError(f"--batch {args.batch}: there are {len(data.labels)} training images")
+    return data
+
+
 def base_network(args: argparse.Namespace) -> QuantNetwork:
     """The network to start from; UserError if it was trained or chosen already, or if the options do not fit."""
     base = load_network(args.net)
@@ -186,6 +196,8 @@ def base_network(args: argparse.Namespace) -> QuantNetwork:
         )
     if args.steps < 1 or args.batch < 1 or not (args.lr is None or args.lr > 0) or not 0 <= args.distil <= 1:
         raise UserError("steps and batch are at least 1, lr is positive, distil in 0..1")
+    if args.out and args.out.exists() and not load_network(args.out).provenance.get("finetuned"):
+        raise UserError(f"--out {args.out} holds a network that is not fine-tuned; give another file")
     return base
 
 
