@@ -43,8 +43,12 @@ ROOT = Path(__file__).resolve().parent.parent
 NORMAL_95 = 1.96
 
 
-def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> tuple[float | None, str]:
-    """(top-1 of the float weights, where it comes from): a network of ours is run again if they are at hand."""
+def float_figure(network: QuantNetwork, test: Cifar | ImageNet, given: Path | None) -> tuple[float | None, str]:
+    """(top-1 of the float weights, where it comes from): a network of ours is run again if they are at hand.
+
+    Raises UserError for a file `given` that holds other weights than the network was made from.
+    """
+    path = given or Path(f"build/train/{network.name}/float.pt")
     if path.is_file():
         from models import networks  # torch takes its time: only where floating point is run
         from models.importers.weights import read_weights
@@ -58,6 +62,8 @@ def float_figure(network: QuantNetwork, test: Cifar | ImageNet, path: Path) -> t
                 model = spec.build()
                 load_weights(model, weights, str(path))
                 return float_top1(model, test.images, test.labels, spec), "measured"
+    if given:
+        raise UserError(f"--float {given} is not the file of weights that {network.name} was made from; leave it out")
     figures = network.provenance.get("figures", {})
     if figures.get("images") != len(test.labels):  # of other images than int8's: not to be put beside it
         return None, f"not measured on these images; run again with FLOAT={path}"
@@ -88,7 +94,7 @@ def measure_baseline(args: argparse.Namespace, network: QuantNetwork) -> Baselin
     check_labels(network, test.images, test.labels)
     if count < len(test.labels):
         test = replace(test, images=test.images[:count], labels=test.labels[:count])
-    fp32 = float_figure(network, test, Path(args.float or f"build/train/{network.name}/float.pt"))
+    fp32 = float_figure(network, test, args.float)
     data = images_sha256(test)
     found = Predictions(network, TableEngine(exact_table(), threads=1), data)
     classes = found.classes(test.images, "" if args.quiet else "int8")

@@ -76,6 +76,11 @@ def test_report_row(checkpoint, monkeypatch, capsys, place):
     run(monkeypatch, models.accuracy, *words)
     with pytest.raises(UserError, match="--float absent.pt: there is no such file"):
         run(monkeypatch, models.accuracy, *words, "--float", "absent.pt")
+    torch.save({"weights": network_spec(NET).build().state_dict()}, place / "other.pt")
+    with pytest.raises(UserError, match="--float .*other.pt is not the file of weights that resnet20_cifar10 was made"):
+        run(monkeypatch, models.accuracy, *words, "--float", place / "other.pt")
+    with pytest.raises(UserError, match="--table shows what was measured, as text; leave out --net"):
+        run(monkeypatch, models.accuracy, *words, "--table")
     weights = place / "build/train" / NET / "float.pt"
     weights.rename(place / "away.pt")
     run(monkeypatch, models.accuracy, *words, "--images", 3, "--correction", "none")

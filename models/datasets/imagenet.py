@@ -140,7 +140,9 @@ def _sample(place: Path, split: str, resize: int) -> ImageNet:
             missing = {name for name, *_ in rows} - set(archive.namelist())
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{place}: labels.csv or the zip beside it is damaged ({error}); copy them again") from error
-    if missing or not rows:
+    if not rows:
+        raise UserError(f"{place / 'labels.csv'} names no images; copy it again")
+    if missing:
         raise UserError(f"{archives[0]} lacks {len(missing)} of {len(rows)} files of labels.csv; copy it again")
     labels = np.array([label for _, label, _ in rows], np.int64)
     if labels.min() < 0 or labels.max() >= CLASSES:
