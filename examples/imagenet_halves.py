@@ -65,12 +65,13 @@ def main() -> None:
     folders = [args.out / f"half{number}" for number in (1, 2)]
     if sample.resolve() in [folder.resolve() for folder in folders]:
         raise UserError(f"{sample} is one of the folders to write; give another --out")
+    for link in (folder / images.name for folder in folders):
+        if link.exists() and not link.is_symlink():
+            raise UserError(f"{link} is a file of somebody's; move it away")
     first = set(np.random.default_rng(SEED).permutation(len(rows))[: len(rows) // 2].tolist())
     for number, folder in enumerate(folders, 1):
         folder.mkdir(parents=True, exist_ok=True)
         link = folder / images.name
-        if link.exists() and not link.is_symlink():
-            raise UserError(f"{link} is a file of somebody's; move it away")
         link.unlink(missing_ok=True)
         link.symlink_to(images.resolve())
         writer = csv.DictWriter(stream := io.StringIO(), ["index", "file", "split"])

@@ -81,6 +81,10 @@ def test_report_row(checkpoint, monkeypatch, capsys, place):
         run(monkeypatch, models.accuracy, *words, "--float", place / "other.pt")
     with pytest.raises(UserError, match="--table shows what was measured, as text; leave out --net"):
         run(monkeypatch, models.accuracy, *words, "--table")
+    capsys.readouterr()
+    more = ("--net", checkpoint, "--encoding", "exact64", "--samples", 100, "--out", place / "more.json")
+    run(monkeypatch, models.accuracy, *more)
+    assert "100 training images asked for, 20 taken: half of those that there are" in capsys.readouterr().out
     weights = place / "build/train" / NET / "float.pt"
     weights.rename(place / "away.pt")
     run(monkeypatch, models.accuracy, *words, "--images", 3, "--correction", "none")

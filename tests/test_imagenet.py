@@ -331,12 +331,19 @@ def test_sample_with_a_split_of_its_own(sample, tmp_path, monkeypatch, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "labels.csv").write_text("index,file\n0,a.jpg\n1,b.jpg\n")
     bad.append(([str(tmp_path / "empty")], "empty holds 0 zip files"))
+    (tmp_path / "taken" / "half2").mkdir(parents=True)
+    (tmp_path / "taken" / "half2" / "images.zip").touch()
+    bad.append(([str(sample), "--out", str(tmp_path / "taken")], "half2/images.zip is a file of somebody's"))
     for more, told in bad:
         monkeypatch.setattr(sys, "argv", ["imagenet_halves.py", *more])
         with pytest.raises(SystemExit, match="2"):
             runpy.run_path(str(ROOT / "examples/imagenet_halves.py"), run_name="__main__")
         assert re.search(told, capsys.readouterr().err)
     assert (tmp_path / "half1" / "images.zip").is_symlink(), "what was there stays"
+    assert not (tmp_path / "taken" / "half1").exists(), "told before anything is written"
+    (tmp_path / "half2" / "labels.csv").write_text("index,file,split\n")
+    with pytest.raises(UserError, match="half2/labels.csv names no images"):
+        load_imagenet("test", tmp_path / "half2")
     labels = tmp_path / "half1" / "labels.csv"
     labels.write_text(labels.read_text().replace("train", "val"))
     with pytest.raises(UserError, match="split must be train or test, and both must occur"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -494,7 +495,18 @@ def test_data_and_files_that_do_not_fit_are_told_before_a_step(here, monkeypatch
         run(monkeypatch, command, *common, "--batch", 10**8)
     with pytest.raises(UserError, match="small.npz holds a network that is not fine-tuned; give another file"):
         run(monkeypatch, command, *common, "--out", here / "small.npz")
-    images = np.zeros((2, 3, 32, 32), np.uint8)
+    images = np.zeros((10, 3, 32, 32), np.uint8)
+    np.savez(here / "other.npz", images=images, labels=np.full(10, 100))
+    with pytest.raises(UserError, match="labels are 100..100, the classes of"):
+        run(monkeypatch, command, *common, "--data", here / "other.npz")
+    measured = ("--net", here / "small.npz", "--encoding", "m12p", "--quiet", "--data", here / "other.npz")
+    with pytest.raises(UserError, match="labels are 100..100, the classes of"):
+        run(monkeypatch, models.accuracy, *measured)
+    trainer = importlib.import_module("models.train.__main__")
+    with pytest.raises(UserError, match="resnet50_imagenet is for imagenet; make train takes networks for cifar10 and"):
+        run(monkeypatch, trainer, "--net", "resnet50_imagenet", "--out", here / "none")
+    with pytest.raises(UserError, match="--batch 41: there are 40 training images"):
+        run(monkeypatch, trainer, "--net", "resnet20_cifar10", "--batch", 41, "--out", here / "none")
     check_labels(network, images, np.array([0, 9]))
     for labels in ([0, 10], [-1, 3]):
         with pytest.raises(UserError, match=r"labels are .*, the classes of .* 0\.\.9; give the data set"):
